@@ -1,0 +1,1 @@
+"""The services that every door of the broker calls."""

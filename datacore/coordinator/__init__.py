@@ -1,0 +1,1 @@
+"""Pure replicated state machines: no I/O, no clock, no chance."""

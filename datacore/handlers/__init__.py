@@ -1,0 +1,1 @@
+"""One file per Kafka API, named after it, and one literal table."""

@@ -1,0 +1,1 @@
+"""The cluster's metadata: an image that is the replay of __cluster_metadata."""

@@ -1,0 +1,1 @@
+"""What frames a Kafka message: size, headers, error codes, the versions a broker serves."""

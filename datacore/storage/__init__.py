@@ -1,0 +1,1 @@
+"""Engines: fenced append-only logs of opaque record batches."""

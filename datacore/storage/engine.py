@@ -1,0 +1,156 @@
+"""The engine contract: fenced append-only logs of opaque record batches, and nothing else.
+
+Rules:
+
+- An engine knows no topic, group, transaction or config. Offsets and timestamps are computed by
+  ``datacore.log`` and passed in; of a batch an engine may read its header
+  (``datacore.wire.batch_header``) to find boundaries and torn tails, nothing behind it.
+- All methods are called on the event loop's thread. Plain ``def`` methods return in microseconds
+  and never wait for a device; what may wait is ``async`` or returns a ``Pending``.
+- ``end_offset`` moves when ``append`` returns; ``durable_end_offset`` moves when the engine says
+  that the bytes survive a crash. When a write or flush fails, the engine drops everything behind
+  ``durable_end_offset``, moves ``end_offset`` back to it, and fails every ``Pending`` of what it
+  dropped with a ``StorageError``; later appends start there again.
+- A log is owned by one opener. Opening with a higher epoch fences the older owner, whose next
+  append fails with ``Fenced``.
+- ``datacore.testing.engine_suite`` is this page as tests.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NewType, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from datacore.storage.pending import Pending
+    from datacore.wire.buffer import Buffer
+
+LogName = NewType("LogName", str)
+"""A log's name inside its engine: ``[A-Za-z0-9._-]{1,249}``, chosen by the caller."""
+
+
+class StorageError(Exception):
+    """The engine could not do it; the log is as it was before the call."""
+
+
+class Fenced(StorageError):
+    """Another owner has opened the log with a higher epoch."""
+
+
+class LogNotFound(StorageError):
+    """There is no log of that name."""
+
+
+class OffsetTruncated(StorageError):
+    """The offset lies before the log's start or behind its end."""
+
+
+class EngineLog(Protocol):
+    """One open log. Its attributes are plain reads, cheap enough for every request."""
+
+    @property
+    def name(self) -> LogName:
+        """The name it was opened by."""
+
+    @property
+    def start_offset(self) -> int:
+        """The first offset that may be read, as last set by ``truncate_before``; 0 when new."""
+
+    @property
+    def end_offset(self) -> int:
+        """The offset that the next append must start at."""
+
+    @property
+    def durable_end_offset(self) -> int:
+        """Everything before this offset survives a crash of process and machine."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all batches that can still be read."""
+
+    def append(
+        self, data: Buffer, *, base_offset: int, next_offset: int, max_timestamp_ms: int
+    ) -> Pending[None] | None:
+        """Appends one or more whole batches that already carry their offsets.
+
+        ``data`` may be reused by the caller as soon as this returns. ``base_offset`` is the first
+        batch's and must equal ``end_offset``; ``next_offset`` is the last batch's last offset + 1;
+        ``max_timestamp_ms`` is the largest timestamp in ``data``.
+
+        Returns:
+            None when the data is durable now, else the round of group commit that makes it so
+            (shared with other appends, of other logs too).
+
+        Raises:
+            StorageError: Nothing was appended.
+        """
+
+    def read_warm(self, offset: int, *, max_bytes: int, before_offset: int) -> list[Buffer] | None:
+        """Reads whole batches from the one that contains ``offset``, if no device must be asked.
+
+        The first batch comes back even where it is larger than ``max_bytes``; more follow while
+        the sum stays within ``max_bytes`` and their base offset is below ``before_offset``. Where
+        ``offset`` fell out by compaction, the first batch is one whose last offset is at least
+        ``offset`` or the nearest before it. Each buffer holds one or more whole batches and never
+        changes afterwards. Empty when ``offset`` is at or behind ``before_offset``.
+
+        Returns:
+            None when the data is not in memory: ``read`` then fetches it.
+
+        Raises:
+            OffsetTruncated: ``offset`` is below ``start_offset`` or above ``end_offset``.
+        """
+
+    async def read(self, offset: int, *, max_bytes: int, before_offset: int) -> list[Buffer]:
+        """``read_warm``, waiting for the device where need be."""
+
+    async def find_timestamp(self, timestamp_ms: int) -> int:
+        """An offset from which a scan meets the first batch with max timestamp >= the one asked.
+
+        It may lie before that batch (the time index is sparse), never behind it; it is
+        ``end_offset`` when no batch qualifies. Offsets below ``start_offset`` are not looked at.
+        """
+
+    async def truncate_before(self, offset: int) -> None:
+        """Makes ``offset`` the new ``start_offset``, durably, and frees what lies before it."""
+
+    async def truncate_after(self, offset: int) -> None:
+        """Drops everything from ``offset`` on, which must be a batch's base offset or the end."""
+
+    async def save_snapshot(self, offset: int, snapshot: bytes) -> None:
+        """Keeps an opaque summary of everything before ``offset``, replacing the one before."""
+
+    async def load_snapshot(self) -> tuple[int, bytes] | None:
+        """The last saved summary and its offset; None when there is none that is whole."""
+
+    async def close(self) -> None:
+        """Makes everything durable and lets go of the log, which can then be opened again."""
+
+
+class Engine(Protocol):
+    """A store of logs."""
+
+    async def start(self) -> None:
+        """Makes the store ready.
+
+        Raises:
+            StorageError: It cannot keep this contract; the message says why, for people.
+        """
+
+    async def list_logs(self) -> Sequence[LogName]:
+        """Every log that exists, open or not."""
+
+    async def open_log(self, name: LogName, *, epoch: int) -> EngineLog:
+        """Opens a log, made when missing, and recovers it: a torn tail is cut at the last whole
+        batch, with one log line.
+
+        Raises:
+            Fenced: It was opened before with a higher epoch.
+        """
+
+    async def delete_log(self, name: LogName) -> None:
+        """Deletes a log, open or not; its space comes back soon after. Missing is fine."""
+
+    async def close(self) -> None:
+        """Closes every open log, then the store."""
