@@ -11,8 +11,8 @@ Every key can be given in each of them. Rules:
 - Environment variables of another shape than ``DATACORE_SECTION__KEY`` are left alone: Kubernetes
   sets ``DATACORE_PORT`` and more for a service that is named datacore.
 
-Built on msgspec and not on pydantic-settings: importing pydantic alone costs more than the whole
-start-up budget (``docs/decisions/0003-msgspec-and-click.md``).
+Built on msgspec and not on pydantic-settings, whose import alone takes 0.12 s of the 0.2 s in which
+a broker should listen (``docs/decisions/0003-msgspec-and-click.md``).
 """
 
 import os
