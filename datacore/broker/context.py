@@ -37,8 +37,8 @@ class Session:
     """Called once if the connection ends while its request is parked.
 
     A handler that parks something with a long life (a long poll) sets it so that nothing outlives
-    the client; the connection clears it when the request is answered. One is enough, because a
-    connection has one such request at a time.
+    the client; the connection clears it when the request is answered. One is enough, because only
+    one request of a connection is parked at a time, pipelined ones apart, which do not set it.
     """
 
 
@@ -69,3 +69,6 @@ class Endpoint:
     def seen_from(self, session: Session) -> Endpoint:
         """The same endpoint with a host that this session's client can reach."""
         return self if self.host else Endpoint(session.local_host, self.port)
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
