@@ -152,7 +152,7 @@ def iterate_headers(buffer: Buffer) -> Iterator[tuple[int, BatchHeader]]:
     """
     at = 0
     end = len(buffer)
-    while end - at >= BATCH_FRAME_SIZE:
+    while end - at > MAGIC_AT:
         size = _unpack_frame(buffer, at)[1] + BATCH_FRAME_SIZE
         if end - at < size:
             return

@@ -32,7 +32,7 @@ from datacore.record.compression import (
     decompress,
 )
 from datacore.record.errors import InvalidRecord, RecordFault, RefusedRecords, TruncatedBatch
-from datacore.record.varint import ZIGZAG, read_varint, read_varlong, zigzag
+from datacore.record.varint import INT64_MAX, INT64_MIN, ZIGZAG, read_varint, read_varlong, zigzag
 from datacore.wire.batch_header import (
     BATCH_FRAME_SIZE,
     BATCH_HEADER,
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 NO_TIMESTAMP: Final = -1
 
 _UINT32: Final = Struct(">I")
+_INT32_SPAN: Final = 1 << 31
 _NULL: Final = b"\x01"
 """-1 as a varint: the length of what is null."""
 
@@ -302,6 +303,11 @@ def _records(  # noqa: PLR0912 - see below
     at = 0
     if count < 0:
         raise InvalidRecord(f"A batch of {count} records.")
+    if not (
+        -_INT32_SPAN <= base_offset <= INT64_MAX - _INT32_SPAN
+        and INT64_MIN + len(ZIGZAG) <= base_timestamp <= INT64_MAX - len(ZIGZAG)
+    ):
+        raise InvalidRecord("Offsets or timestamps of the batch take more than 64 bits.")
     try:
         for _ in range(count):
             if (byte := data[at]) < 0x80:
@@ -319,6 +325,8 @@ def _records(  # noqa: PLR0912 - see below
             else:
                 delta, at = read_varlong(data, at)
                 timestamp = base_timestamp + delta
+                if not INT64_MIN <= timestamp <= INT64_MAX:
+                    raise InvalidRecord("A record's timestamp takes more than 64 bits.")
             if (byte := data[at]) < 0x80:
                 offset = base_offset + ZIGZAG[byte]
                 at += 1

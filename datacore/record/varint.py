@@ -8,11 +8,20 @@ from typing import Final
 
 from datacore.record.errors import InvalidRecord
 
+INT64_MIN: Final = -(1 << 63)
+INT64_MAX: Final = (1 << 63) - 1
+
 
 def zigzag(value: int) -> bytes:
-    """A number of at most 64 bits as a varint."""
+    """A number as a varint.
+
+    Raises:
+        InvalidRecord: It takes more than 64 bits.
+    """
     if 0 <= value < len(_SMALL):
         return _SMALL[value]
+    if not INT64_MIN <= value <= INT64_MAX:
+        raise InvalidRecord(f"{value} takes more than 64 bits.")
     return _unsigned(value << 1 if value >= 0 else ~(value << 1))
 
 
