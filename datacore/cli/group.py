@@ -40,7 +40,7 @@ def list_(cluster: Cluster, *, output: Output) -> None:
 @click.option("--members", is_flag=True, help="List members instead of partitions.")
 @output_option
 @with_cluster
-def describe(cluster: Cluster, *, name: str, *, members: bool, output: Output) -> None:
+def describe(cluster: Cluster, *, name: str, members: bool, output: Output) -> None:
     """Show what the group NAME has read, and how far it is behind."""
     described = admin.describe_group(cluster, name)
     if output == "table":
@@ -70,9 +70,7 @@ def describe(cluster: Cluster, *, name: str, *, members: bool, output: Output) -
     show(_lags(cluster, name, owners), columns, output)
 
 
-def _lags(
-    cluster: Cluster, name: str, owners: Mapping[TopicPartition, str]
-) -> list[Row]:
+def _lags(cluster: Cluster, name: str, owners: Mapping[TopicPartition, str]) -> list[Row]:
     committed = admin.group_offsets(cluster, name)
     partitions = sorted(owners.keys() | committed.keys())
     next_offsets: dict[TopicPartition, int] = {}
