@@ -193,15 +193,12 @@ class _DecodeSource(FunctionSource):
 
     def _elements(self, struct: Struct, each: Field, target: str) -> None:
         element = each.type.element
-        if each.struct is not None:
+        if each.struct is not None and self.is_shared(each.struct):
+            name = self._elements_function(each.struct)
+            self.line(f"{target}, at = {name}(data, at, size, n)")
+        elif each.struct is not None:
             items = self.variable(each.spec_name)
-            class_name = self.module.class_name(self.message, each.struct)
-            self.line(f"{items}: list[{class_name}] = []")
-            self.line(f"{target} = {items}")
-            with self.block("for _ in range(n):"):
-                item = self.new_struct(each.struct, self.variable(each.struct.name))
-                self.line(f"{items}.append({item})")
-                self.struct(each.struct, item)
+            self._loop(each.struct, items, f"{target} = {items}")
         elif element in FIXED_FORMATS:
             reader = f"read_{ARRAY_WORDS[element]}"
             self.module.use(f"{_WIRE}.arrays", reader)
@@ -214,6 +211,29 @@ class _DecodeSource(FunctionSource):
             reader = f"read_{form}{word}"
             self.module.use(f"{_WIRE}.strings", reader)
             self.line(f"{target}, at = {reader}(data, at, n, {self.label(struct, each)})")
+
+    def _loop(self, struct: Struct, items: str, *then: str) -> None:
+        class_name = self.module.class_name(self.message, struct)
+        self.line(f"{items}: list[{class_name}] = []")
+        for line in then:
+            self.line(line)
+        with self.block("for _ in range(n):"):
+            item = self.new_struct(struct, self.variable(struct.name))
+            self.line(f"{items}.append({item})")
+            self.struct(struct, item)
+
+    def _elements_function(self, struct: Struct) -> str:
+        """Add the function that reads `n` elements."""
+        source = _DecodeSource(self.module, self.message, self.version)
+        source._loop(struct, "items")
+        source.line("return items, at")
+        class_name = self.module.class_name(self.message, struct)
+        return self.module.function(
+            f"_decode_each_{snake_case(class_name)}_{self.version}",
+            f"data: {source.data_type}, at: int, size: int, n: int",
+            f"tuple[list[{class_name}], int]",
+            source.lines,
+        )
 
     def _tags(self, struct: Struct, owner: str) -> None:
         self._head("B")

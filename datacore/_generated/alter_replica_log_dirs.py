@@ -24,11 +24,7 @@ _unpack_i_ub = Struct(">iB").unpack_from
 
 
 class AlterReplicaLogDirTopic(WireStruct):
-    __slots__ = (
-        "name",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -43,11 +39,7 @@ class AlterReplicaLogDirTopic(WireStruct):
 
 
 class AlterReplicaLogDir(WireStruct):
-    __slots__ = (
-        "path",
-        "topics",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("path", "topics", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -62,10 +54,7 @@ class AlterReplicaLogDir(WireStruct):
 
 
 class AlterReplicaLogDirsRequest(WireMessage):
-    __slots__ = (
-        "dirs",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("dirs", "unknown_tagged_fields")
 
     api_key = 34
     min_version = 0
@@ -84,11 +73,7 @@ class AlterReplicaLogDirsRequest(WireMessage):
 
 
 class AlterReplicaLogDirPartitionResult(WireStruct):
-    __slots__ = (
-        "partition_index",
-        "error_code",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("partition_index", "error_code", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -103,11 +88,7 @@ class AlterReplicaLogDirPartitionResult(WireStruct):
 
 
 class AlterReplicaLogDirTopicResult(WireStruct):
-    __slots__ = (
-        "topic_name",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_name", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -124,11 +105,7 @@ class AlterReplicaLogDirTopicResult(WireStruct):
 
 
 class AlterReplicaLogDirsResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "results",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "results", "unknown_tagged_fields")
 
     api_key = 34
     min_version = 0

@@ -33,11 +33,7 @@ _unpack_u_ub = Struct(">16sB").unpack_from
 
 
 class ConsumerGroupDescribeRequest(WireMessage):
-    __slots__ = (
-        "group_ids",
-        "include_authorized_operations",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("group_ids", "include_authorized_operations", "unknown_tagged_fields")
 
     api_key = 69
     min_version = 0
@@ -58,12 +54,7 @@ class ConsumerGroupDescribeRequest(WireMessage):
 
 
 class TopicPartitions(WireStruct):
-    __slots__ = (
-        "topic_id",
-        "topic_name",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_id", "topic_name", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -80,10 +71,7 @@ class TopicPartitions(WireStruct):
 
 
 class Assignment(WireStruct):
-    __slots__ = (
-        "topic_partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -188,11 +176,7 @@ class DescribedGroup(WireStruct):
 
 
 class ConsumerGroupDescribeResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "groups",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "groups", "unknown_tagged_fields")
 
     api_key = 69
     min_version = 0

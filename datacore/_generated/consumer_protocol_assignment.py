@@ -14,10 +14,7 @@ _unpack_i = Struct(">i").unpack_from
 
 
 class TopicPartition(WireStruct):
-    __slots__ = (
-        "topic",
-        "partitions",
-    )
+    __slots__ = ("topic", "partitions")
 
     def __init__(
         self,
@@ -30,10 +27,7 @@ class TopicPartition(WireStruct):
 
 
 class ConsumerProtocolAssignment(WireMessage):
-    __slots__ = (
-        "assigned_partitions",
-        "user_data",
-    )
+    __slots__ = ("assigned_partitions", "user_data")
 
     min_version = 0
     max_version = 3

@@ -26,10 +26,7 @@ _unpack_i_ub = Struct(">iB").unpack_from
 
 
 class CreatePartitionsAssignment(WireStruct):
-    __slots__ = (
-        "broker_ids",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("broker_ids", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -42,12 +39,7 @@ class CreatePartitionsAssignment(WireStruct):
 
 
 class CreatePartitionsTopic(WireStruct):
-    __slots__ = (
-        "name",
-        "count",
-        "assignments",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "count", "assignments", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -66,12 +58,7 @@ class CreatePartitionsTopic(WireStruct):
 
 
 class CreatePartitionsRequest(WireMessage):
-    __slots__ = (
-        "topics",
-        "timeout_ms",
-        "validate_only",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topics", "timeout_ms", "validate_only", "unknown_tagged_fields")
 
     api_key = 37
     min_version = 0
@@ -94,12 +81,7 @@ class CreatePartitionsRequest(WireMessage):
 
 
 class CreatePartitionsTopicResult(WireStruct):
-    __slots__ = (
-        "name",
-        "error_code",
-        "error_message",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "error_code", "error_message", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -116,11 +98,7 @@ class CreatePartitionsTopicResult(WireStruct):
 
 
 class CreatePartitionsResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "results",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "results", "unknown_tagged_fields")
 
     api_key = 37
     min_version = 0

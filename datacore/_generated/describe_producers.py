@@ -20,11 +20,7 @@ _unpack_q_i2_q_i_q_ub = Struct(">qiiqiqB").unpack_from
 
 
 class TopicRequest(WireStruct):
-    __slots__ = (
-        "name",
-        "partition_indexes",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "partition_indexes", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -39,10 +35,7 @@ class TopicRequest(WireStruct):
 
 
 class DescribeProducersRequest(WireMessage):
-    __slots__ = (
-        "topics",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topics", "unknown_tagged_fields")
 
     api_key = 61
     min_version = 0
@@ -119,11 +112,7 @@ class PartitionResponse(WireStruct):
 
 
 class TopicResponse(WireStruct):
-    __slots__ = (
-        "name",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -138,11 +127,7 @@ class TopicResponse(WireStruct):
 
 
 class DescribeProducersResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "topics",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "topics", "unknown_tagged_fields")
 
     api_key = 61
     min_version = 0

@@ -23,11 +23,7 @@ _unpack_u_ub = Struct(">16sB").unpack_from
 
 
 class DescribeShareGroupOffsetsRequestTopic(WireStruct):
-    __slots__ = (
-        "topic_name",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_name", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -42,11 +38,7 @@ class DescribeShareGroupOffsetsRequestTopic(WireStruct):
 
 
 class DescribeShareGroupOffsetsRequestGroup(WireStruct):
-    __slots__ = (
-        "group_id",
-        "topics",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("group_id", "topics", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -63,10 +55,7 @@ class DescribeShareGroupOffsetsRequestGroup(WireStruct):
 
 
 class DescribeShareGroupOffsetsRequest(WireMessage):
-    __slots__ = (
-        "groups",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("groups", "unknown_tagged_fields")
 
     api_key = 90
     min_version = 0
@@ -113,12 +102,7 @@ class DescribeShareGroupOffsetsResponsePartition(WireStruct):
 
 
 class DescribeShareGroupOffsetsResponseTopic(WireStruct):
-    __slots__ = (
-        "topic_name",
-        "topic_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_name", "topic_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -137,13 +121,7 @@ class DescribeShareGroupOffsetsResponseTopic(WireStruct):
 
 
 class DescribeShareGroupOffsetsResponseGroup(WireStruct):
-    __slots__ = (
-        "group_id",
-        "topics",
-        "error_code",
-        "error_message",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("group_id", "topics", "error_code", "error_message", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -164,11 +142,7 @@ class DescribeShareGroupOffsetsResponseGroup(WireStruct):
 
 
 class DescribeShareGroupOffsetsResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "groups",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "groups", "unknown_tagged_fields")
 
     api_key = 90
     min_version = 0

@@ -28,10 +28,7 @@ _unpack_u_t_ub = Struct(">16s?B").unpack_from
 
 
 class TopicRequest(WireStruct):
-    __slots__ = (
-        "name",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -44,11 +41,7 @@ class TopicRequest(WireStruct):
 
 
 class DescribeTopicPartitionsRequestCursor(WireStruct):
-    __slots__ = (
-        "topic_name",
-        "partition_index",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_name", "partition_index", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -63,12 +56,7 @@ class DescribeTopicPartitionsRequestCursor(WireStruct):
 
 
 class DescribeTopicPartitionsRequest(WireMessage):
-    __slots__ = (
-        "topics",
-        "response_partition_limit",
-        "cursor",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topics", "response_partition_limit", "cursor", "unknown_tagged_fields")
 
     api_key = 75
     min_version = 0
@@ -164,11 +152,7 @@ class DescribeTopicPartitionsResponseTopic(WireStruct):
 
 
 class DescribeTopicPartitionsResponseCursor(WireStruct):
-    __slots__ = (
-        "topic_name",
-        "partition_index",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_name", "partition_index", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -183,12 +167,7 @@ class DescribeTopicPartitionsResponseCursor(WireStruct):
 
 
 class DescribeTopicPartitionsResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "topics",
-        "next_cursor",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "topics", "next_cursor", "unknown_tagged_fields")
 
     api_key = 75
     min_version = 0

@@ -27,10 +27,7 @@ _unpack_i_ub = Struct(">iB").unpack_from
 
 
 class DescribeTransactionsRequest(WireMessage):
-    __slots__ = (
-        "transactional_ids",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("transactional_ids", "unknown_tagged_fields")
 
     api_key = 65
     min_version = 0
@@ -49,11 +46,7 @@ class DescribeTransactionsRequest(WireMessage):
 
 
 class TopicData(WireStruct):
-    __slots__ = (
-        "topic",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -105,11 +98,7 @@ class TransactionState(WireStruct):
 
 
 class DescribeTransactionsResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "transaction_states",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "transaction_states", "unknown_tagged_fields")
 
     api_key = 65
     min_version = 0

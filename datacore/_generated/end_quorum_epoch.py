@@ -35,11 +35,7 @@ _unpack_uh_ub = Struct(">HB").unpack_from
 
 
 class ReplicaInfo(WireStruct):
-    __slots__ = (
-        "candidate_id",
-        "candidate_directory_id",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("candidate_id", "candidate_directory_id", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -86,11 +82,7 @@ class EndQuorumEpochRequestPartitionData(WireStruct):
 
 
 class EndQuorumEpochRequestTopicData(WireStruct):
-    __slots__ = (
-        "topic_name",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_name", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -107,12 +99,7 @@ class EndQuorumEpochRequestTopicData(WireStruct):
 
 
 class LeaderEndpoint(WireStruct):
-    __slots__ = (
-        "name",
-        "host",
-        "port",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "host", "port", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -129,12 +116,7 @@ class LeaderEndpoint(WireStruct):
 
 
 class EndQuorumEpochRequest(WireMessage):
-    __slots__ = (
-        "cluster_id",
-        "topics",
-        "leader_endpoints",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("cluster_id", "topics", "leader_endpoints", "unknown_tagged_fields")
 
     api_key = 54
     min_version = 0
@@ -184,11 +166,7 @@ class EndQuorumEpochResponsePartitionData(WireStruct):
 
 
 class EndQuorumEpochResponseTopicData(WireStruct):
-    __slots__ = (
-        "topic_name",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_name", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -205,12 +183,7 @@ class EndQuorumEpochResponseTopicData(WireStruct):
 
 
 class NodeEndpoint(WireStruct):
-    __slots__ = (
-        "node_id",
-        "host",
-        "port",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("node_id", "host", "port", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -227,12 +200,7 @@ class NodeEndpoint(WireStruct):
 
 
 class EndQuorumEpochResponse(WireMessage):
-    __slots__ = (
-        "error_code",
-        "topics",
-        "node_endpoints",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("error_code", "topics", "node_endpoints", "unknown_tagged_fields")
 
     api_key = 54
     min_version = 0

@@ -21,10 +21,7 @@ _unpack_u_ub = Struct(">16sB").unpack_from
 
 
 class GetTelemetrySubscriptionsRequest(WireMessage):
-    __slots__ = (
-        "client_instance_id",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("client_instance_id", "unknown_tagged_fields")
 
     api_key = 71
     min_version = 0

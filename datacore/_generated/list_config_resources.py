@@ -18,10 +18,7 @@ _unpack_i_h_ub = Struct(">ihB").unpack_from
 
 
 class ListConfigResourcesRequest(WireMessage):
-    __slots__ = (
-        "resource_types",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("resource_types", "unknown_tagged_fields")
 
     api_key = 74
     min_version = 0
@@ -40,11 +37,7 @@ class ListConfigResourcesRequest(WireMessage):
 
 
 class ConfigResource(WireStruct):
-    __slots__ = (
-        "resource_name",
-        "resource_type",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("resource_name", "resource_type", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -59,12 +52,7 @@ class ConfigResource(WireStruct):
 
 
 class ListConfigResourcesResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "error_code",
-        "config_resources",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "error_code", "config_resources", "unknown_tagged_fields")
 
     api_key = 74
     min_version = 0

@@ -18,11 +18,7 @@ _unpack_i_ub = Struct(">iB").unpack_from
 
 
 class ListPartitionReassignmentsTopics(WireStruct):
-    __slots__ = (
-        "name",
-        "partition_indexes",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "partition_indexes", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -37,11 +33,7 @@ class ListPartitionReassignmentsTopics(WireStruct):
 
 
 class ListPartitionReassignmentsRequest(WireMessage):
-    __slots__ = (
-        "timeout_ms",
-        "topics",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("timeout_ms", "topics", "unknown_tagged_fields")
 
     api_key = 46
     min_version = 0
@@ -87,11 +79,7 @@ class OngoingPartitionReassignment(WireStruct):
 
 
 class OngoingTopicReassignment(WireStruct):
-    __slots__ = (
-        "name",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,

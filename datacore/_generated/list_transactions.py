@@ -57,12 +57,7 @@ class ListTransactionsRequest(WireMessage):
 
 
 class TransactionState(WireStruct):
-    __slots__ = (
-        "transactional_id",
-        "producer_id",
-        "transaction_state",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("transactional_id", "producer_id", "transaction_state", "unknown_tagged_fields")
 
     def __init__(
         self,

@@ -31,11 +31,7 @@ _unpack_u_ub = Struct(">16sB").unpack_from
 
 
 class ShareGroupDescribeRequest(WireMessage):
-    __slots__ = (
-        "group_ids",
-        "include_authorized_operations",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("group_ids", "include_authorized_operations", "unknown_tagged_fields")
 
     api_key = 77
     min_version = 0
@@ -56,12 +52,7 @@ class ShareGroupDescribeRequest(WireMessage):
 
 
 class TopicPartitions(WireStruct):
-    __slots__ = (
-        "topic_id",
-        "topic_name",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_id", "topic_name", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -78,10 +69,7 @@ class TopicPartitions(WireStruct):
 
 
 class Assignment(WireStruct):
-    __slots__ = (
-        "topic_partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -172,11 +160,7 @@ class DescribedGroup(WireStruct):
 
 
 class ShareGroupDescribeResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "groups",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "groups", "unknown_tagged_fields")
 
     api_key = 77
     min_version = 0

@@ -63,11 +63,7 @@ class ShareGroupHeartbeatRequest(WireMessage):
 
 
 class TopicPartitions(WireStruct):
-    __slots__ = (
-        "topic_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -82,10 +78,7 @@ class TopicPartitions(WireStruct):
 
 
 class Assignment(WireStruct):
-    __slots__ = (
-        "topic_partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_partitions", "unknown_tagged_fields")
 
     def __init__(
         self,

@@ -31,11 +31,7 @@ _unpack_q_ub = Struct(">qB").unpack_from
 
 
 class WritableTxnMarkerTopic(WireStruct):
-    __slots__ = (
-        "name",
-        "partition_indexes",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "partition_indexes", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -78,10 +74,7 @@ class WritableTxnMarker(WireStruct):
 
 
 class WriteTxnMarkersRequest(WireMessage):
-    __slots__ = (
-        "markers",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("markers", "unknown_tagged_fields")
 
     api_key = 27
     min_version = 0
@@ -100,11 +93,7 @@ class WriteTxnMarkersRequest(WireMessage):
 
 
 class WritableTxnMarkerPartitionResult(WireStruct):
-    __slots__ = (
-        "partition_index",
-        "error_code",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("partition_index", "error_code", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -119,11 +108,7 @@ class WritableTxnMarkerPartitionResult(WireStruct):
 
 
 class WritableTxnMarkerTopicResult(WireStruct):
-    __slots__ = (
-        "name",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -140,11 +125,7 @@ class WritableTxnMarkerTopicResult(WireStruct):
 
 
 class WritableTxnMarkerResult(WireStruct):
-    __slots__ = (
-        "producer_id",
-        "topics",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("producer_id", "topics", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -159,10 +140,7 @@ class WritableTxnMarkerResult(WireStruct):
 
 
 class WriteTxnMarkersResponse(WireMessage):
-    __slots__ = (
-        "markers",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("markers", "unknown_tagged_fields")
 
     api_key = 27
     min_version = 0

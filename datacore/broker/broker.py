@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from datacore.broker.context import Endpoint, Session
     from datacore.config import Config
+    from datacore.metadata.image import TopicImage
     from datacore.storage.engine import Engine
 
 log = logging.getLogger("datacore.broker")
@@ -174,6 +175,15 @@ class Broker:
 
         self.spawn(run())
         return pending
+
+    async def delete_topic(self, topic: TopicImage) -> None:
+        """Deletes a topic and what groups remember of it.
+
+        Raises:
+            KafkaError: It is gone already, or the engine failed.
+        """
+        await self.topics.delete(topic)
+        self.groups.forget_topic(topic)
 
     async def create_topic_if_missing(self, new: NewTopic) -> None:
         """Makes a topic unless somebody else was quicker.

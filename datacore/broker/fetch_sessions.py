@@ -90,13 +90,13 @@ class FetchSessions:
             wanted = list(_wanted(request))
             session = None
             if request.session_epoch == INITIAL_EPOCH and wanted:
-                session = self._open(by_id)
+                session = self._open(by_id=by_id)
                 if session is not None:
-                    session.partitions = {_key(p, by_id): p for p in wanted}
+                    session.partitions = {_key(p, by_id=by_id): p for p in wanted}
             return FetchScope(wanted, session)
-        return self._go_on(request, by_id)
+        return self._go_on(request, by_id=by_id)
 
-    def _go_on(self, request: FetchRequest, by_id: bool) -> FetchScope:
+    def _go_on(self, request: FetchRequest, *, by_id: bool) -> FetchScope:
         session = self._sessions.get(request.session_id)
         if session is None:
             raise KafkaError(ErrorCode.FETCH_SESSION_ID_NOT_FOUND)
@@ -111,7 +111,7 @@ class FetchSessions:
         session.last_used_ms = self._now_ms()
         partitions = session.partitions
         for wanted in _wanted(request):
-            key = _key(wanted, by_id)
+            key = _key(wanted, by_id=by_id)
             known = partitions.get(key)
             if known is not None:
                 wanted.told_high_watermark = known.told_high_watermark
@@ -122,7 +122,7 @@ class FetchSessions:
                 partitions.pop((forgotten.topic_id if by_id else forgotten.topic, index), None)
         return FetchScope(list(partitions.values()), session, is_incremental=True)
 
-    def _open(self, by_id: bool) -> FetchSession | None:
+    def _open(self, *, by_id: bool) -> FetchSession | None:
         now_ms = self._now_ms()
         if len(self._sessions) >= self._slots:
             oldest = next(iter(self._sessions.values()), None)
@@ -137,7 +137,7 @@ class FetchSessions:
         return session
 
 
-def _key(wanted: WantedPartition, by_id: bool) -> tuple[str | bytes, int]:
+def _key(wanted: WantedPartition, *, by_id: bool) -> tuple[str | bytes, int]:
     return (wanted.topic_id if by_id else wanted.topic), wanted.index
 
 

@@ -132,7 +132,9 @@ class _Fetch:
             or not self._scope.partitions
         )
 
-    def _collect(self, cold_reads: dict[int, list[Buffer] | KafkaError]) -> list[FetchedPartition] | _Cold:
+    def _collect(
+        self, cold_reads: dict[int, list[Buffer] | KafkaError]
+    ) -> list[FetchedPartition] | _Cold:
         """One result for each partition wanted; or what must be read from a device first.
 
         ``cold_reads`` holds what was read so, by position in the scope.
@@ -248,7 +250,6 @@ class _Fetch:
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(self._request.max_wait_ms / 1000, self._give_up_waiting)
         self._context.session.abandon = self._unpark
-        fetching = self._fetching
         for wanted in self._scope.partitions:
             log = self._log(wanted)
             log.watch(self._wake)
@@ -291,11 +292,7 @@ class _Fetch:
         for wanted, result in zip(scope.partitions, collected, strict=True):
             if scope.session is not None and not self._is_news(wanted, result):
                 continue
-            if (
-                topic is None
-                or topic.topic != wanted.topic
-                or topic.topic_id != wanted.topic_id
-            ):
+            if topic is None or topic.topic != wanted.topic or topic.topic_id != wanted.topic_id:
                 topic = FetchableTopicResponse(topic=wanted.topic, topic_id=wanted.topic_id)
                 topics.append(topic)
             topic.partitions.append(result)

@@ -6,6 +6,7 @@ The topic is made when the first client looks for a coordinator.
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING, TypeVar
 
 from datacore._generated.delete_groups import DeletableGroupResult, DeleteGroupsResponse
@@ -23,7 +24,7 @@ from datacore._generated.offset_fetch import OffsetFetchRequest, OffsetFetchResp
 from datacore.broker.runtime import ShardRuntime
 from datacore.broker.topics import OFFSETS_TOPIC, NewTopic
 from datacore.coordinator.group.config import GroupConfig
-from datacore.coordinator.group.shard import GroupShard
+from datacore.coordinator.group.names import TopicName as GroupTopicName
 from datacore.metadata.image import TopicName
 from datacore.protocol.errors import KafkaError
 
@@ -41,7 +42,9 @@ if TYPE_CHECKING:
     from datacore.broker.broker import Broker
     from datacore.broker.context import RequestContext
     from datacore.coordinator.context import RequestContext as CoordinatorContext
+    from datacore.coordinator.group.shard import GroupShard
     from datacore.coordinator.outcome import Outcome
+    from datacore.metadata.image import TopicImage
     from datacore.protocol.message import Message
     from datacore.storage.pending import Pending
 
@@ -123,16 +126,23 @@ class Groups:
                 self._shards[index] = shard
                 await shard.load()
 
+    def forget_topic(self, topic: TopicImage) -> None:
+        """Drops every group's offsets of a topic that is no more."""
+        partitions = [(GroupTopicName(topic.name), index) for index in topic.partitions]
+        for shard in self._shards.values():
+            shard.perform(lambda machine, now_ms: machine.partitions_deleted(partitions, now_ms))
+
     # --- one group
 
     def join(
-        self, context: RequestContext, request: JoinGroupRequest, member_id: str
+        self, context: RequestContext, request: JoinGroupRequest
     ) -> Pending[JoinGroupResponse]:
-        """Enters a member into a group's next generation; ``member_id`` is for a new one."""
+        """Enters a member into a group's next generation."""
+        fresh_id = str(uuid.uuid4())
         return self._ask(
             request.group_id,
             context,
-            lambda shard, asker: shard.join_group(request, asker, member_id),
+            lambda shard, asker: shard.join_group(request, asker, fresh_id),
         )
 
     def sync(
@@ -192,9 +202,7 @@ class Groups:
                     answered.partitions += partitions
                     break
             else:
-                response.topics.append(
-                    OffsetCommitResponseTopic(name=name, partitions=partitions)
-                )
+                response.topics.append(OffsetCommitResponseTopic(name=name, partitions=partitions))
         return response
 
     def delete_offsets(

@@ -31,10 +31,7 @@ def append_records(
     """
     batch = bytearray(
         encode_batch(
-            [
-                Record(offset, now_ms, key, value, [])
-                for offset, (key, value) in enumerate(records)
-            ]
+            [Record(offset, now_ms, key, value, []) for offset, (key, value) in enumerate(records)]
         )
     )
     return log.append_own(batch, now_ms).durable

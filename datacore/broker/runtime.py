@@ -15,7 +15,6 @@ from datacore._generated.errors import ErrorCode
 from datacore.broker.internal_log import append_records, replay
 from datacore.coordinator.context import RequestContext as CoordinatorContext
 from datacore.coordinator.group.shard import GroupShard
-from datacore.coordinator.outcome import Outcome
 from datacore.protocol.errors import KafkaError
 from datacore.storage.pending import Pending
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
     from datacore.broker.context import RequestContext
     from datacore.coordinator.group.config import GroupConfig
-    from datacore.coordinator.outcome import Reply
+    from datacore.coordinator.outcome import Outcome, Reply
     from datacore.log.partition_log import PartitionLog
     from datacore.protocol.message import Message
 
@@ -67,7 +66,7 @@ class ShardRuntime:
             if record.key is not None:
                 machine.apply(record.key, record.value)
         self.machine = machine
-        self._perform(machine.start(self._now_ms()))
+        self._perform(machine.load(self._now_ms()))
 
     def call(
         self,
@@ -95,6 +94,11 @@ class ShardRuntime:
         self._perform(outcome)
         return answer
 
+    def perform(self, act: Callable[[GroupShard, int], Outcome]) -> None:
+        """Lets the machine do what no request asks for; nothing while it is being loaded."""
+        if self.machine is not None:
+            self._perform(act(self.machine, self._now_ms()))
+
     def stop(self) -> None:
         """Answers whatever is parked: another broker, or this one later, goes on."""
         if self._timer is not None:
@@ -120,15 +124,13 @@ class ShardRuntime:
                 machine.apply(record.key, record.value)
             if flush is not None and flush is not self._flush:
                 self._flush = flush
-                self._held += outcome.replies
                 flush.then(self._flushed)
-                self._set_timer(machine)
-                return
-        if self._flush is None:
-            self._send(outcome.replies)
-        else:
-            self._held += outcome.replies
         self._set_timer(machine)
+        if self._flush is not None:
+            self._held += outcome.replies
+        else:
+            # Last: an answer lets its connection's next request in, which may call this shard.
+            self._send(outcome.replies)
 
     def _flushed(self, flush: Pending[None]) -> None:
         if flush.error is not None:

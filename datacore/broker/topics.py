@@ -183,9 +183,7 @@ class Topics:
     def _check_new(self, new: NewTopic) -> None:
         check_topic_name(new.name)
         if new.name in self.by_name:
-            raise KafkaError(
-                ErrorCode.TOPIC_ALREADY_EXISTS, f"Topic '{new.name}' already exists."
-            )
+            raise KafkaError(ErrorCode.TOPIC_ALREADY_EXISTS, f"Topic '{new.name}' already exists.")
         twin = new.name.replace(".", "_")
         if "_" in twin:
             for name in self.by_name:

@@ -63,7 +63,8 @@ async def _create(
     for config in topic.configs:
         if config.value is None:
             raise KafkaError(
-                ErrorCode.INVALID_CONFIG, f"Null value not supported for topic config: {config.name}"
+                ErrorCode.INVALID_CONFIG,
+                f"Null value not supported for topic config: {config.name}",
             )
         configs[config.name] = config.value
     new = NewTopic(
@@ -75,9 +76,7 @@ async def _create(
     result.num_partitions = len(image.partitions)
     result.replication_factor = 1
     result.configs = [
-        CreatableTopicConfigs(
-            name=config.key.name, value=config.value, config_source=config.source
-        )
+        CreatableTopicConfigs(name=config.key.name, value=config.value, config_source=config.source)
         for config in effective_topic_configs(configs, broker.config_values)
     ]
 

@@ -33,7 +33,7 @@ async def handle(
         result = DeletableTopicResult(name=name, topic_id=topic_id)
         try:
             topic = _find(broker, name, topic_id)
-            await broker.topics.delete(topic)
+            await broker.delete_topic(topic)
             result.name, result.topic_id = topic.name, topic.topic_id
         except KafkaError as error:
             result.error_code = error.code

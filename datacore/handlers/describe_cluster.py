@@ -1,4 +1,4 @@
-"""DescribeCluster (key 60, KIP-700). v1 tells brokers from controllers (KIP-919), v2 fenced ones."""
+"""DescribeCluster (key 60, KIP-700). v1 tells controllers (KIP-919), v2 fenced ones."""
 
 from __future__ import annotations
 

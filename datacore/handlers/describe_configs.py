@@ -54,8 +54,9 @@ def handle(
             result.error_code, result.error_message = error.code, error.message
         else:
             keys = resource.configuration_keys
+            is_broker = resource.resource_type == RESOURCE_BROKER
             result.configs = [
-                _result(config, context, request, is_broker=resource.resource_type != RESOURCE_TOPIC)
+                _result(config, context, request, is_broker=is_broker)
                 for config in described
                 if keys is None or config.key.name in keys
             ]

@@ -25,13 +25,15 @@ if TYPE_CHECKING:
     from datacore.storage.pending import Pending
 
 TOP_LEVEL_ERROR_SINCE = 7
+REPLICA_STATE_SINCE = 15
 
 
 def handle(
     broker: Broker, context: RequestContext, request: FetchRequest
 ) -> FetchResponse | Pending[FetchResponse]:
     """Reads now, or when there is enough to read."""
-    replica_id = request.replica_id if context.api_version < 15 else request.replica_state.replica_id
+    in_state = context.api_version >= REPLICA_STATE_SINCE
+    replica_id = request.replica_state.replica_id if in_state else request.replica_id
     if replica_id >= 0:
         raise KafkaError(
             ErrorCode.NOT_LEADER_OR_FOLLOWER, f"Broker {replica_id} is no replica of this cluster."

@@ -50,7 +50,8 @@ async def handle(
 async def _check(broker: Broker, key_type: int) -> None:
     if key_type != GROUP:
         raise KafkaError(
-            ErrorCode.INVALID_REQUEST, "This broker coordinates groups; not transactions, not shares."
+            ErrorCode.INVALID_REQUEST,
+            f"This broker coordinates groups (key type {GROUP}), not key type {key_type}.",
         )
     await broker.groups.create_topic_if_missing()
 

@@ -11,7 +11,6 @@ v9      a leader that need not assign (KIP-814)
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING
 
 from datacore._generated.join_group import JoinGroupResponse
@@ -30,9 +29,7 @@ def handle(
     broker: Broker, context: RequestContext, request: JoinGroupRequest
 ) -> Pending[JoinGroupResponse]:
     """Enters the member into the group's next generation; answers when that one is complete."""
-    # Kafka's form of a new member's id: its instance or client id and something random.
-    name = request.group_instance_id or context.client_id or ""
-    return broker.groups.join(context, request, f"{name}-{uuid.uuid4()}")
+    return broker.groups.join(context, request)
 
 
 def error_response(

@@ -85,13 +85,9 @@ async def _create_and_answer(
     return response
 
 
-def _answer(
-    broker: Broker, context: RequestContext, request: MetadataRequest
-) -> MetadataResponse:
+def _answer(broker: Broker, context: RequestContext, request: MetadataRequest) -> MetadataResponse:
     endpoint = broker.endpoint_for(context.session)
-    operations = (
-        TOPIC_OPERATIONS if request.include_topic_authorized_operations else NOT_ASKED
-    )
+    operations = TOPIC_OPERATIONS if request.include_topic_authorized_operations else NOT_ASKED
     asked = request.topics
     if asked is None or (context.api_version == 0 and not asked):
         topics = [_described(topic, operations) for topic in broker.topics.by_name.values()]
@@ -104,9 +100,7 @@ def _answer(
         ]
     return MetadataResponse(
         brokers=[
-            MetadataResponseBroker(
-                node_id=broker.broker_id, host=endpoint.host, port=endpoint.port
-            )
+            MetadataResponseBroker(node_id=broker.broker_id, host=endpoint.host, port=endpoint.port)
         ],
         cluster_id=broker.cluster_id,
         controller_id=broker.broker_id,
@@ -165,9 +159,7 @@ def error_response(
     return MetadataResponse(
         error_code=error.code,
         topics=[
-            MetadataResponseTopic(
-                error_code=error.code, name=topic.name, topic_id=topic.topic_id
-            )
+            MetadataResponseTopic(error_code=error.code, name=topic.name, topic_id=topic.topic_id)
             for topic in request.topics or ()
         ],
     )

@@ -103,7 +103,7 @@ def _append(
     records = memoryview(partition.records or b"")
     if version < _NO_VERSION_OF_MAGIC_2:
         try:
-            records = memoryview(bytearray(up_convert(records, now_ms=now_ms)))
+            records = memoryview(up_convert(records))
         except RecordError as error:
             raise KafkaError(ErrorCode.CORRUPT_MESSAGE, str(error)) from None
     appended = log.append(records, now_ms)

@@ -42,6 +42,7 @@ from datacore.handlers import (
     sync_group,
 )
 from datacore.handlers.api import Api, top_level_error
+from datacore.handlers.api_versions import api_versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,8 +70,7 @@ def _api(
     )
 
 
-# One line an API, in the order of the keys. ApiVersions is the server's own: its answer is this
-# table.
+# One line an API, in the order of the keys. ApiVersions answers with these and itself.
 # fmt: off
 _APIS: Final = (
     _api(ApiKey.PRODUCE, 13, produce.handle, produce.error_response, pipelined=True),
@@ -103,4 +103,4 @@ _APIS: Final = (
 )
 # fmt: on
 
-TABLE: Final = {api.key: api for api in _APIS}
+TABLE: Final = {api.key: api for api in (*_APIS, api_versions(_APIS))}

@@ -358,9 +358,7 @@ class PartitionLog:
             self._max_timestamp_offset,
         )
         if not self._rebuild_needed and engine_log.end_offset > 0:
-            await engine_log.save_snapshot(
-                engine_log.end_offset, msgspec.msgpack.encode(snapshot)
-            )
+            await engine_log.save_snapshot(engine_log.end_offset, msgspec.msgpack.encode(snapshot))
         await engine_log.close()
 
     async def _rebuild(self) -> None:

@@ -143,6 +143,21 @@ def parse_header(buffer: Buffer, at: int = 0) -> BatchHeader:
     return BatchHeader(*(*fields, size))
 
 
+def magic_of(record_set: Buffer) -> int:
+    """The magic of the first batch or message of a record set of any magic: 0, 1 or 2.
+
+    Raises:
+        TruncatedBatch: There is none.
+        CorruptBatch: The magic is another.
+    """
+    if len(record_set) <= MAGIC_AT:
+        raise TruncatedBatch(f"A record set of {len(record_set)} bytes holds no batch.")
+    magic = record_set[MAGIC_AT]
+    if magic > MAGIC:
+        raise CorruptBatch(f"Magic {magic} is not known.")
+    return magic
+
+
 def iterate_headers(buffer: Buffer) -> Iterator[tuple[int, BatchHeader]]:
     """Yields position and header of each whole batch; a cut last one ends the iteration.
 

@@ -3,6 +3,7 @@
 ====================  =============================================
 DecompressionError    UNKNOWN_SERVER_ERROR (-1), as Kafka answers
 CorruptBatch          CORRUPT_MESSAGE (2)
+InvalidTimestamp      INVALID_TIMESTAMP (32)
 UnsupportedCodec      UNSUPPORTED_COMPRESSION_TYPE (76)
 any other             INVALID_RECORD (87)
 ====================  =============================================
@@ -35,6 +36,10 @@ class UnsupportedMagic(RecordError):
 
 class InvalidRecord(RecordError):
     """Records that do not parse, or do not agree with their batch's header."""
+
+
+class InvalidTimestamp(RecordError):
+    """A producer claims LogAppendTime where only the broker may."""
 
 
 class RecordFault(NamedTuple):

@@ -42,7 +42,7 @@ from datacore.record.compression import (
     compress,
     decompress,
 )
-from datacore.record.errors import CorruptBatch, InvalidRecord, UnsupportedCodec
+from datacore.record.errors import CorruptBatch, InvalidRecord, InvalidTimestamp, UnsupportedCodec
 from datacore.record.records import NO_TIMESTAMP, Record, encode_batch, iterate_records
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ class MessageSet(msgspec.Struct, gc=False):
     codec: Codec
     records: list[Record]
     """Without headers, and without timestamps in magic 0."""
+    has_log_append_time: bool
+    """A message or the wrapper says that a broker has set its timestamp."""
 
 
 class _Message(msgspec.Struct, gc=False):
@@ -105,11 +107,14 @@ def parse_message_set(
         if message.attributes & CODEC_MASK:
             wrapper = message
     if wrapper is None:
-        return MessageSet(magic, Codec.NONE, [_record(message) for message in messages])
+        has_append_time = any(message.attributes & LOG_APPEND_TIME_BIT for message in messages)
+        records = [_record(message) for message in messages]
+        return MessageSet(magic, Codec.NONE, records, has_append_time)
     if len(messages) > 1:
         raise InvalidRecord("A compressed message stands beside others.")
     codec = codec_of(wrapper.attributes & CODEC_MASK)
-    return MessageSet(magic, codec, _unwrap(wrapper, codec, max_bytes))
+    has_append_time = wrapper.attributes & LOG_APPEND_TIME_BIT != 0
+    return MessageSet(magic, codec, _unwrap(wrapper, codec, max_bytes), has_append_time)
 
 
 def up_convert(
@@ -122,8 +127,9 @@ def up_convert(
 ) -> bytearray:
     """Converts a produced set to one batch of magic 2 with offsets from 0 on.
 
-    The set's own offsets do not count, and neither do its LogAppendTime bits; messages of magic 0
-    stay without a timestamp.
+    The set's own offsets do not count; messages of magic 0 stay without a timestamp. A topic of
+    CreateTime takes what a set with LogAppendTime says as its own; one of LogAppendTime refuses it,
+    as the producer would have set what only the broker may.
 
     Args:
         message_set: What the producer sent.
@@ -133,9 +139,12 @@ def up_convert(
         max_bytes: The most that a compressed set may hold.
 
     Raises:
+        InvalidTimestamp: The set has LogAppendTime, and so has the topic.
         RecordError: As for ``parse_message_set``.
     """
     parsed = parse_message_set(message_set, max_bytes=max_bytes)
+    if parsed.has_log_append_time and log_append_time_ms is not None:
+        raise InvalidTimestamp("A producer may not set LogAppendTime.")
     return encode_batch(
         parsed.records,
         codec=parsed.codec if codec is None else codec,

@@ -32,7 +32,7 @@ from datacore.record.compression import (
     decompress,
 )
 from datacore.record.errors import InvalidRecord, RecordFault, RefusedRecords, TruncatedBatch
-from datacore.record.varint import INT64_MAX, INT64_MIN, ZIGZAG, read_varint, read_varlong, zigzag
+from datacore.record.varint import INT64_MAX, INT64_MIN, read_varint, read_varlong, zigzag
 from datacore.wire.batch_header import (
     BATCH_FRAME_SIZE,
     BATCH_HEADER,
@@ -136,12 +136,13 @@ def validate_records(
 ) -> None:
     """Decodes a produced batch and refuses what Kafka refuses by its records.
 
-    The broker's append does without this unless the topic is compacted: count = last offset delta +
-    1 stands in the header, and a CRC that matches says that the records are what the producer
-    wrote. Kafka decompresses and walks each produced batch. So a topic that is not compacted
-    here takes what Kafka does not: records of a faulty producer that do not parse, whose
-    offset deltas are not 0, 1, 2 ..., or whose number is not the header's. Consumers meet
-    such a batch as their own decoding error.
+    The broker's append does without this unless the topic is compacted: that the count is the last
+    offset delta + 1 stands in the header, and a CRC that matches says that the records are what the
+    producer wrote. Kafka decompresses and walks each produced batch. So a topic that is not
+    compacted takes here, of a faulty producer, what Kafka refuses: records that do not parse, that
+    are not as many as the header says, or (compressed ones) whose offset deltas are not 0, 1, 2 ...
+    Its consumers meet them as their own decoding error. Kafka also sets a wrong maximum timestamp
+    right, which here stands as the producer wrote it and misleads lookup and retention by time.
 
     Args:
         batch: The whole batch, CRC checked.
@@ -289,13 +290,8 @@ def _body(batch: Buffer, header: BatchHeader, max_bytes: int) -> bytes:
     return decompress(view, codec_of(header.codec), max_bytes=max_bytes)
 
 
-def _records(  # noqa: PLR0912 - see below
-    data: bytes, header: BatchHeader, count: int
-) -> Iterator[Record]:
-    """Yields ``count`` records that fill ``data`` exactly.
-
-    Varints of one byte are read in line: they are nearly all, and a call costs more than the rest.
-    """
+def _records(data: bytes, header: BatchHeader, count: int) -> Iterator[Record]:
+    """Yields ``count`` records that fill ``data`` exactly."""
     base_offset = header.base_offset
     base_timestamp = header.base_timestamp
     append_time = header.max_timestamp if header.has_log_append_time else None
@@ -303,36 +299,17 @@ def _records(  # noqa: PLR0912 - see below
     at = 0
     if count < 0:
         raise InvalidRecord(f"A batch of {count} records.")
-    if not (
-        -_INT32_SPAN <= base_offset <= INT64_MAX - _INT32_SPAN
-        and INT64_MIN + len(ZIGZAG) <= base_timestamp <= INT64_MAX - len(ZIGZAG)
-    ):
-        raise InvalidRecord("Offsets or timestamps of the batch take more than 64 bits.")
+    if not -_INT32_SPAN <= base_offset <= INT64_MAX - _INT32_SPAN:
+        raise InvalidRecord("The batch's offsets take more than 64 bits.")
     try:
         for _ in range(count):
-            if (byte := data[at]) < 0x80:
-                length = ZIGZAG[byte]
-                at += 1
-            else:
-                length, at = read_varint(data, at)
-            stop = at + length
-            if length < 0 or stop > end:
-                raise InvalidRecord(f"A record of {length} bytes; {end - at} are left.")
+            size, at = read_varint(data, at)
+            stop = at + size
+            if size < 0 or stop > end:
+                raise InvalidRecord(f"A record of {size} bytes; {end - at} are left.")
             at += 1  # the record's attributes: no bit of them is in use
-            if (byte := data[at]) < 0x80:
-                timestamp = base_timestamp + ZIGZAG[byte]
-                at += 1
-            else:
-                delta, at = read_varlong(data, at)
-                timestamp = base_timestamp + delta
-                if not INT64_MIN <= timestamp <= INT64_MAX:
-                    raise InvalidRecord("A record's timestamp takes more than 64 bits.")
-            if (byte := data[at]) < 0x80:
-                offset = base_offset + ZIGZAG[byte]
-                at += 1
-            else:
-                delta, at = read_varint(data, at)
-                offset = base_offset + delta
+            timestamp_delta, at = read_varlong(data, at)
+            offset_delta, at = read_varint(data, at)
             key, at = _field(data, at)
             value, at = _field(data, at)
             headers: list[tuple[str, bytes | None]] = []
@@ -341,10 +318,13 @@ def _records(  # noqa: PLR0912 - see below
             else:
                 at = _read_headers(data, at, stop, headers)
             if at != stop:
-                raise InvalidRecord(f"A record of {length} bytes ends {at - stop} bytes off.")
-            if append_time is not None:
-                timestamp = append_time
-            yield Record(offset, timestamp, key, value, headers)
+                raise InvalidRecord(f"A record of {size} bytes ends {at - stop} bytes off.")
+            timestamp = append_time
+            if timestamp is None:
+                timestamp = base_timestamp + timestamp_delta
+                if not INT64_MIN <= timestamp <= INT64_MAX:
+                    raise InvalidRecord("A record's timestamp takes more than 64 bits.")
+            yield Record(base_offset + offset_delta, timestamp, key, value, headers)
     except IndexError:
         raise InvalidRecord("The records end before their batch's last one.") from None
     if at != end:
@@ -353,11 +333,7 @@ def _records(  # noqa: PLR0912 - see below
 
 def _field(data: bytes, at: int) -> tuple[bytes | None, int]:
     """The nullable bytes at ``at``, and where they end; behind the data's end, if they lie so."""
-    if (byte := data[at]) < 0x80:
-        length = ZIGZAG[byte]
-        at += 1
-    else:
-        length, at = read_varint(data, at)
+    length, at = read_varint(data, at)
     if length < 0:
         return None, at
     stop = at + length

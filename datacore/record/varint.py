@@ -32,6 +32,13 @@ def read_varint(data: bytes, at: int) -> tuple[int, int]:
         InvalidRecord: It takes more than 32 bits.
         IndexError: The data ends before it does.
     """
+    low = data[at]
+    if low < 0x80:
+        return ZIGZAG[low], at + 1
+    high = data[at + 1]
+    if high < 0x80:
+        value = low & 0x7F | high << 7
+        return value >> 1 ^ -(value & 1), at + 2
     return _read(data, at, 32)
 
 
@@ -42,6 +49,13 @@ def read_varlong(data: bytes, at: int) -> tuple[int, int]:
         InvalidRecord: It takes more than 64 bits.
         IndexError: The data ends before it does.
     """
+    low = data[at]
+    if low < 0x80:
+        return ZIGZAG[low], at + 1
+    high = data[at + 1]
+    if high < 0x80:
+        value = low & 0x7F | high << 7
+        return value >> 1 ^ -(value & 1), at + 2
     return _read(data, at, 64)
 
 

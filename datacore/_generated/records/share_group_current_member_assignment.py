@@ -20,10 +20,7 @@ _unpack_u_ub = Struct(">16sB").unpack_from
 
 
 class ShareGroupCurrentMemberAssignmentKey(WireMessage):
-    __slots__ = (
-        "group_id",
-        "member_id",
-    )
+    __slots__ = ("group_id", "member_id")
 
     record_type = 14
     min_version = 0
@@ -42,11 +39,7 @@ class ShareGroupCurrentMemberAssignmentKey(WireMessage):
 
 
 class TopicPartitions(WireStruct):
-    __slots__ = (
-        "topic_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,

@@ -17,10 +17,7 @@ _unpack_u_ub = Struct(">16sB").unpack_from
 
 
 class ShareGroupTargetAssignmentMemberKey(WireMessage):
-    __slots__ = (
-        "group_id",
-        "member_id",
-    )
+    __slots__ = ("group_id", "member_id")
 
     record_type = 13
     min_version = 0
@@ -39,11 +36,7 @@ class ShareGroupTargetAssignmentMemberKey(WireMessage):
 
 
 class TopicPartition(WireStruct):
-    __slots__ = (
-        "topic_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -58,10 +51,7 @@ class TopicPartition(WireStruct):
 
 
 class ShareGroupTargetAssignmentMemberValue(WireMessage):
-    __slots__ = (
-        "topic_partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_partitions", "unknown_tagged_fields")
 
     record_type = 13
     min_version = 0

@@ -42,11 +42,7 @@ class TransactionLogKey(WireMessage):
 
 
 class PartitionsSchema(WireStruct):
-    __slots__ = (
-        "topic",
-        "partition_ids",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic", "partition_ids", "unknown_tagged_fields")
 
     def __init__(
         self,
