@@ -1,0 +1,12 @@
+"""Names of groups, members and topics, kept apart by the type checker."""
+
+from __future__ import annotations
+
+from typing import NewType
+
+GroupId = NewType("GroupId", str)
+MemberId = NewType("MemberId", str)
+TopicName = NewType("TopicName", str)
+
+NO_MEMBER_ID = MemberId("")
+"""What a member that has no id yet sends as its id."""
