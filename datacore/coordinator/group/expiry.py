@@ -8,8 +8,6 @@ ends with the next look.
 Kafka's counterparts are ``cleanupExpiredOffsets`` and ``cleanupGroupMetadata``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection
 
 from datacore.coordinator.group.classic import CONSUMER_PROTOCOL_TYPE, ClassicGroup, GroupState

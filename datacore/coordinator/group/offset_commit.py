@@ -8,8 +8,6 @@ Whether a topic exists and may be read is asked before; a request comes here wit
 out. Offsets are kept as given, beyond the log's end too.
 """
 
-from __future__ import annotations
-
 from datacore._generated.errors import ErrorCode
 from datacore._generated.offset_commit import (
     OffsetCommitRequest,
@@ -57,9 +55,7 @@ def offset_commit(turn: Turn, request: OffsetCommitRequest, context: RequestCont
             )
             if error_code is ErrorCode.NONE:
                 committed = _committed(turn, partition, expire_timestamp_ms)
-                record = offset_commit_record(
-                    group_id, name, partition.partition_index, committed
-                )
+                record = offset_commit_record(group_id, name, partition.partition_index, committed)
                 turn.outcome.append(record)
     turn.outcome.reply(context.token, response)
 

@@ -9,8 +9,6 @@ an error to a reader: ``decode`` gives back None.
 Kafka's counterparts are ``GroupCoordinatorRecordHelpers`` and ``GroupCoordinatorRecordSerde``.
 """
 
-from __future__ import annotations
-
 import struct
 from dataclasses import dataclass
 
