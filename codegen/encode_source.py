@@ -171,19 +171,36 @@ class _EncodeSource(FunctionSource):
             self.run.append(("i", f"len({value})"))
             self.flush()
         element = each.type.element
-        if each.struct is not None:
-            item = self.variable(each.struct.name)
-            with self.block(f"for {item} in {value}:"):
-                before = len(self.lines)
-                self.struct(each.struct, item)
-                if len(self.lines) == before and not self.run:
-                    self.line("pass")
+        if each.struct is not None and self.is_shared(each.struct):
+            cuts = ", cuts" if has_records(each.struct) else ""
+            self.line(f"{self._elements_function(each.struct)}({value}, {self.out}{cuts})")
+        elif each.struct is not None:
+            self._loop(each.struct, value)
         elif element in FIXED_FORMATS:
             writer = f"write_{ARRAY_WORDS[element]}"
             self.module.use(f"{_WIRE}.arrays", writer)
             self.piece(f"{writer}({value})")
         else:
             self._variable_elements(struct, each, value)
+
+    def _loop(self, struct: Struct, items: str) -> None:
+        item = self.variable(struct.name)
+        with self.block(f"for {item} in {items}:"):
+            before = len(self.lines)
+            self.struct(struct, item)
+            if len(self.lines) == before and not self.run:
+                self.line("pass")
+
+    def _elements_function(self, struct: Struct) -> str:
+        """Add the function that writes all elements."""
+        source = _EncodeSource(self.module, self.message, self.version)
+        source._loop(struct, "items")
+        class_name = self.module.class_name(self.message, struct)
+        parameters = f"items: list[{class_name}], out: list[Buffer]"
+        if has_records(struct):
+            parameters += ", cuts: list[int]"
+        name = f"_encode_each_{snake_case(class_name)}_{self.version}"
+        return self.module.function(name, parameters, "None", source.lines)
 
     def _variable_elements(self, struct: Struct, each: Field, value: str) -> None:
         is_string = each.type.element == "string"

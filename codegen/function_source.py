@@ -7,9 +7,27 @@ from codegen.field_type import FIXED_SIZES
 from codegen.module_source import ModuleSource
 from codegen.names import snake_case
 from codegen.resolved import Field, Message, Struct
+from codegen.shapes import shape
 
 _TAKEN = frozenset(
-    {"at", "count", "cuts", "data", "end", "fields", "m", "n", "new", "out", "s", "size", "tag"}
+    {
+        "at",
+        "count",
+        "cuts",
+        "data",
+        "end",
+        "fields",
+        "items",
+        "m",
+        "n",
+        "new",
+        "out",
+        "s",
+        "size",
+        "tag",
+        "unknown",
+        "view",
+    }
 )
 _SIZES = {"?": 1, "b": 1, "B": 1, "h": 2, "H": 2, "i": 4, "I": 4, "q": 8, "d": 8, "16s": 16}
 ARRAY_WORDS = {
@@ -70,6 +88,11 @@ class FunctionSource:
             base += "_"
         count = self._variables[base] = self._variables.get(base, 0) + 1
         return base if count == 1 else f"{base}_{count}"
+
+    def is_shared(self, element: Struct) -> bool:
+        """Whether arrays of this struct have a function of their own in this version."""
+        shared = self.module.shared_shapes[self.message.name]
+        return shape(self.message, element, self.version) in shared
 
     def is_compact(self, each: Field) -> bool:
         """Whether lengths of this field have the compact form in this version."""

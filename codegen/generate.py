@@ -150,6 +150,9 @@ def _class(module: ModuleSource, message: Message, struct: Struct) -> dict[str, 
         "name": name,
         "base": base,
         "fields": fields,
+        "slots": "".join(f'"{each["name"]}",' for each in fields).removesuffix(
+            "," * (len(fields) > 1)
+        ),
         "constants": constants,
         "shared_default": shared,
     }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from codegen.field_type import FIXED_SIZES
 from codegen.names import RESERVED_CLASS_NAMES, snake_case
 from codegen.resolved import Field, Message, Struct
+from codegen.shapes import Shape, shared_element_shapes
 from codegen.spec_error import SpecError
 
 _FORMAT_NAMES = {"?": "t", "B": "ub", "H": "uh", "I": "ui", "16s": "u", "x": "z"}
@@ -22,10 +23,13 @@ class ModuleSource:
     layouts: dict[str, str] = field(default_factory=dict)
     functions: dict[str, str] = field(default_factory=dict)
     """Source of each function by its body, so that equal wire shapes share one."""
+    shared_shapes: dict[str, set[Shape]] = field(init=False)
+    """By message, the shapes of array elements that have functions of their own."""
     _names: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.class_names = _class_names(self.messages)
+        self.shared_shapes = {each.name: shared_element_shapes(each) for each in self.messages}
 
     def use(self, module: str, *names: str) -> None:
         """Import `names` from `module`."""

@@ -53,11 +53,7 @@ class AddOffsetsToTxnRequest(WireMessage):
 
 
 class AddOffsetsToTxnResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "error_code",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "error_code", "unknown_tagged_fields")
 
     api_key = 25
     min_version = 0

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -33,11 +33,7 @@ _unpack_q_h_ub = Struct(">qhB").unpack_from
 
 
 class AddPartitionsToTxnTopic(WireStruct):
-    __slots__ = (
-        "name",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -118,11 +114,7 @@ class AddPartitionsToTxnRequest(WireMessage):
 
 
 class AddPartitionsToTxnPartitionResult(WireStruct):
-    __slots__ = (
-        "partition_index",
-        "partition_error_code",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("partition_index", "partition_error_code", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -137,11 +129,7 @@ class AddPartitionsToTxnPartitionResult(WireStruct):
 
 
 class AddPartitionsToTxnTopicResult(WireStruct):
-    __slots__ = (
-        "name",
-        "results_by_partition",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "results_by_partition", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -158,11 +146,7 @@ class AddPartitionsToTxnTopicResult(WireStruct):
 
 
 class AddPartitionsToTxnResult(WireStruct):
-    __slots__ = (
-        "transactional_id",
-        "topic_results",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("transactional_id", "topic_results", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -244,13 +228,51 @@ def _decode_add_partitions_to_txn_request_0(
         at = end
         (n,) = _unpack_i(data, at)
         at += 4
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("AddPartitionsToTxnTopic.partitions", n, size - at)
-        add_partitions_to_txn_topic.partitions = read_int32s(data, at, n)
-        at += n * 4
+        if 0 <= n < 32:
+            add_partitions_to_txn_topic.partitions = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            add_partitions_to_txn_topic.partitions, at = read_int32s(
+                data, at, n, "AddPartitionsToTxnTopic.partitions"
+            )
         add_partitions_to_txn_topic.unknown_tagged_fields = ()
     m.unknown_tagged_fields = ()
     return m, at
+
+
+def _decode_each_add_partitions_to_txn_topic_3(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[AddPartitionsToTxnTopic], int]:
+    items: list[AddPartitionsToTxnTopic] = []
+    for _ in range(n):
+        add_partitions_to_txn_topic = new(AddPartitionsToTxnTopic)
+        items.append(add_partitions_to_txn_topic)
+        n = data[at]
+        at += 1
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "AddPartitionsToTxnTopic.name")
+        end = at + n - 1
+        add_partitions_to_txn_topic.name = data[at:end].decode()
+        at = end
+        n = data[at]
+        at += 1
+        if 0 < n <= 32:
+            add_partitions_to_txn_topic.partitions = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
+            n, at = read_uvarint(data, at - 1)
+            add_partitions_to_txn_topic.partitions, at = read_int32s(
+                data, at, n - 1, "AddPartitionsToTxnTopic.partitions"
+            )
+        n = data[at]
+        at += 1
+        if n:
+            add_partitions_to_txn_topic.unknown_tagged_fields, at = read_unknown_tags(
+                data, at - 1, size
+            )
+        else:
+            add_partitions_to_txn_topic.unknown_tagged_fields = ()
+    return items, at
 
 
 def _decode_add_partitions_to_txn_request_3(
@@ -275,35 +297,7 @@ def _decode_add_partitions_to_txn_request_3(
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_count("AddPartitionsToTxnRequest.v3_and_below_topics", n, size - at)
-    v3_and_below_topics: list[AddPartitionsToTxnTopic] = []
-    m.v3_and_below_topics = v3_and_below_topics
-    for _ in range(n):
-        add_partitions_to_txn_topic = new(AddPartitionsToTxnTopic)
-        v3_and_below_topics.append(add_partitions_to_txn_topic)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "AddPartitionsToTxnTopic.name")
-        end = at + n - 1
-        add_partitions_to_txn_topic.name = data[at:end].decode()
-        at = end
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("AddPartitionsToTxnTopic.partitions", n, size - at)
-        add_partitions_to_txn_topic.partitions = read_int32s(data, at, n)
-        at += n * 4
-        n = data[at]
-        at += 1
-        if n:
-            add_partitions_to_txn_topic.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
-        else:
-            add_partitions_to_txn_topic.unknown_tagged_fields = ()
+    m.v3_and_below_topics, at = _decode_each_add_partitions_to_txn_topic_3(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -352,35 +346,9 @@ def _decode_add_partitions_to_txn_request_4(
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_count("AddPartitionsToTxnTransaction.topics", n, size - at)
-        topics: list[AddPartitionsToTxnTopic] = []
-        add_partitions_to_txn_transaction.topics = topics
-        for _ in range(n):
-            add_partitions_to_txn_topic = new(AddPartitionsToTxnTopic)
-            topics.append(add_partitions_to_txn_topic)
-            n = data[at]
-            at += 1
-            if not 0 < n < 128:
-                n, at = string_length(data, at - 1, "AddPartitionsToTxnTopic.name")
-            end = at + n - 1
-            add_partitions_to_txn_topic.name = data[at:end].decode()
-            at = end
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("AddPartitionsToTxnTopic.partitions", n, size - at)
-            add_partitions_to_txn_topic.partitions = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n:
-                add_partitions_to_txn_topic.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
-            else:
-                add_partitions_to_txn_topic.unknown_tagged_fields = ()
+        add_partitions_to_txn_transaction.topics, at = _decode_each_add_partitions_to_txn_topic_3(
+            data, at, size, n
+        )
         n = data[at]
         at += 1
         if n:
@@ -425,6 +393,24 @@ def _encode_add_partitions_to_txn_request_0(
         raise absent_field("AddPartitionsToTxnRequest.unknown_tagged_fields")
 
 
+def _encode_each_add_partitions_to_txn_topic_3(
+    items: list[AddPartitionsToTxnTopic], out: list[Buffer]
+) -> None:
+    for add_partitions_to_txn_topic in items:
+        s = add_partitions_to_txn_topic.name.encode()
+        n = len(s) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "AddPartitionsToTxnTopic.name"))
+        out.append(s)
+        partitions = add_partitions_to_txn_topic.partitions
+        n = len(partitions) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
+        out.append(write_int32s(partitions))
+        if add_partitions_to_txn_topic.unknown_tagged_fields:
+            write_tags(out, add_partitions_to_txn_topic.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
+
+
 def _encode_add_partitions_to_txn_request_3(
     m: AddPartitionsToTxnRequest, out: list[Buffer]
 ) -> None:
@@ -445,19 +431,7 @@ def _encode_add_partitions_to_txn_request_3(
     else:
         out.append(_pack_q_h(m.v3_and_below_producer_id, m.v3_and_below_producer_epoch))
         out.append(uvarint(n))
-    for add_partitions_to_txn_topic in v3_and_below_topics:
-        s = add_partitions_to_txn_topic.name.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "AddPartitionsToTxnTopic.name"))
-        out.append(s)
-        partitions = add_partitions_to_txn_topic.partitions
-        n = len(partitions) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        out.append(write_int32s(partitions))
-        if add_partitions_to_txn_topic.unknown_tagged_fields:
-            write_tags(out, add_partitions_to_txn_topic.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_add_partitions_to_txn_topic_3(v3_and_below_topics, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:
@@ -507,21 +481,7 @@ def _encode_add_partitions_to_txn_request_4(
                 )
             )
             out.append(uvarint(n))
-        for add_partitions_to_txn_topic in topics:
-            s = add_partitions_to_txn_topic.name.encode()
-            n = len(s) + 1
-            out.append(
-                SINGLE_BYTE[n] if n < 128 else string_prefix(n, "AddPartitionsToTxnTopic.name")
-            )
-            out.append(s)
-            partitions = add_partitions_to_txn_topic.partitions
-            n = len(partitions) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(partitions))
-            if add_partitions_to_txn_topic.unknown_tagged_fields:
-                write_tags(out, add_partitions_to_txn_topic.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_add_partitions_to_txn_topic_3(topics, out)
         if add_partitions_to_txn_transaction.unknown_tagged_fields:
             write_tags(out, add_partitions_to_txn_transaction.unknown_tagged_fields)
         else:
@@ -575,25 +535,13 @@ def _decode_add_partitions_to_txn_response_0(
     return m, at
 
 
-def _decode_add_partitions_to_txn_response_3(
-    data: bytes, at: int
-) -> tuple[AddPartitionsToTxnResponse, int]:
-    size = len(data)
-    m = new(AddPartitionsToTxnResponse)
-    m.results_by_transaction = []
-    m.error_code = 0
-    m.throttle_time_ms, n = _unpack_i_ub(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_count("AddPartitionsToTxnResponse.results_by_topic_v3_and_below", n, size - at)
-    results_by_topic_v3_and_below: list[AddPartitionsToTxnTopicResult] = []
-    m.results_by_topic_v3_and_below = results_by_topic_v3_and_below
+def _decode_each_add_partitions_to_txn_topic_result_3(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[AddPartitionsToTxnTopicResult], int]:
+    items: list[AddPartitionsToTxnTopicResult] = []
     for _ in range(n):
         add_partitions_to_txn_topic_result = new(AddPartitionsToTxnTopicResult)
-        results_by_topic_v3_and_below.append(add_partitions_to_txn_topic_result)
+        items.append(add_partitions_to_txn_topic_result)
         n = data[at]
         at += 1
         if not 0 < n < 128:
@@ -633,6 +581,26 @@ def _decode_add_partitions_to_txn_response_3(
             )
         else:
             add_partitions_to_txn_topic_result.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_add_partitions_to_txn_response_3(
+    data: bytes, at: int
+) -> tuple[AddPartitionsToTxnResponse, int]:
+    size = len(data)
+    m = new(AddPartitionsToTxnResponse)
+    m.results_by_transaction = []
+    m.error_code = 0
+    m.throttle_time_ms, n = _unpack_i_ub(data, at)
+    at += 5
+    if n > 127:
+        n, at = read_uvarint(data, at - 1)
+    n -= 1
+    if not 0 <= n * 3 <= size - at:
+        raise bad_count("AddPartitionsToTxnResponse.results_by_topic_v3_and_below", n, size - at)
+    m.results_by_topic_v3_and_below, at = _decode_each_add_partitions_to_txn_topic_result_3(
+        data, at, size, n
+    )
     n = data[at]
     at += 1
     if n:
@@ -674,50 +642,9 @@ def _decode_add_partitions_to_txn_response_4(
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_count("AddPartitionsToTxnResult.topic_results", n, size - at)
-        topic_results: list[AddPartitionsToTxnTopicResult] = []
-        add_partitions_to_txn_result.topic_results = topic_results
-        for _ in range(n):
-            add_partitions_to_txn_topic_result = new(AddPartitionsToTxnTopicResult)
-            topic_results.append(add_partitions_to_txn_topic_result)
-            n = data[at]
-            at += 1
-            if not 0 < n < 128:
-                n, at = string_length(data, at - 1, "AddPartitionsToTxnTopicResult.name")
-            end = at + n - 1
-            add_partitions_to_txn_topic_result.name = data[at:end].decode()
-            at = end
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 7 <= size - at:
-                raise bad_count("AddPartitionsToTxnTopicResult.results_by_partition", n, size - at)
-            results_by_partition: list[AddPartitionsToTxnPartitionResult] = []
-            add_partitions_to_txn_topic_result.results_by_partition = results_by_partition
-            for _ in range(n):
-                add_partitions_to_txn_partition_result = new(AddPartitionsToTxnPartitionResult)
-                results_by_partition.append(add_partitions_to_txn_partition_result)
-                (
-                    add_partitions_to_txn_partition_result.partition_index,
-                    add_partitions_to_txn_partition_result.partition_error_code,
-                    n,
-                ) = _unpack_i_h_ub(data, at)
-                at += 7
-                if n:
-                    add_partitions_to_txn_partition_result.unknown_tagged_fields, at = (
-                        read_unknown_tags(data, at - 1, size)
-                    )
-                else:
-                    add_partitions_to_txn_partition_result.unknown_tagged_fields = ()
-            n = data[at]
-            at += 1
-            if n:
-                add_partitions_to_txn_topic_result.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
-            else:
-                add_partitions_to_txn_topic_result.unknown_tagged_fields = ()
+        add_partitions_to_txn_result.topic_results, at = (
+            _decode_each_add_partitions_to_txn_topic_result_3(data, at, size, n)
+        )
         n = data[at]
         at += 1
         if n:
@@ -763,19 +690,10 @@ def _encode_add_partitions_to_txn_response_0(
         raise absent_field("AddPartitionsToTxnResponse.unknown_tagged_fields")
 
 
-def _encode_add_partitions_to_txn_response_3(
-    m: AddPartitionsToTxnResponse, out: list[Buffer]
+def _encode_each_add_partitions_to_txn_topic_result_3(
+    items: list[AddPartitionsToTxnTopicResult], out: list[Buffer]
 ) -> None:
-    if m.results_by_transaction:
-        raise absent_field("AddPartitionsToTxnResponse.results_by_transaction")
-    results_by_topic_v3_and_below = m.results_by_topic_v3_and_below
-    n = len(results_by_topic_v3_and_below) + 1
-    if n < 128:
-        out.append(_pack_i_ub(m.throttle_time_ms, n))
-    else:
-        out.append(_pack_i(m.throttle_time_ms))
-        out.append(uvarint(n))
-    for add_partitions_to_txn_topic_result in results_by_topic_v3_and_below:
+    for add_partitions_to_txn_topic_result in items:
         s = add_partitions_to_txn_topic_result.name.encode()
         n = len(s) + 1
         out.append(
@@ -800,6 +718,21 @@ def _encode_add_partitions_to_txn_response_3(
             write_tags(out, add_partitions_to_txn_topic_result.unknown_tagged_fields)
         else:
             out.append(b"\0")
+
+
+def _encode_add_partitions_to_txn_response_3(
+    m: AddPartitionsToTxnResponse, out: list[Buffer]
+) -> None:
+    if m.results_by_transaction:
+        raise absent_field("AddPartitionsToTxnResponse.results_by_transaction")
+    results_by_topic_v3_and_below = m.results_by_topic_v3_and_below
+    n = len(results_by_topic_v3_and_below) + 1
+    if n < 128:
+        out.append(_pack_i_ub(m.throttle_time_ms, n))
+    else:
+        out.append(_pack_i(m.throttle_time_ms))
+        out.append(uvarint(n))
+    _encode_each_add_partitions_to_txn_topic_result_3(results_by_topic_v3_and_below, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:
@@ -830,33 +763,7 @@ def _encode_add_partitions_to_txn_response_4(
         topic_results = add_partitions_to_txn_result.topic_results
         n = len(topic_results) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for add_partitions_to_txn_topic_result in topic_results:
-            s = add_partitions_to_txn_topic_result.name.encode()
-            n = len(s) + 1
-            out.append(
-                SINGLE_BYTE[n]
-                if n < 128
-                else string_prefix(n, "AddPartitionsToTxnTopicResult.name")
-            )
-            out.append(s)
-            results_by_partition = add_partitions_to_txn_topic_result.results_by_partition
-            n = len(results_by_partition) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            for add_partitions_to_txn_partition_result in results_by_partition:
-                out.append(
-                    _pack_i_h(
-                        add_partitions_to_txn_partition_result.partition_index,
-                        add_partitions_to_txn_partition_result.partition_error_code,
-                    )
-                )
-                if add_partitions_to_txn_partition_result.unknown_tagged_fields:
-                    write_tags(out, add_partitions_to_txn_partition_result.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
-            if add_partitions_to_txn_topic_result.unknown_tagged_fields:
-                write_tags(out, add_partitions_to_txn_topic_result.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_add_partitions_to_txn_topic_result_3(topic_results, out)
         if add_partitions_to_txn_result.unknown_tagged_fields:
             write_tags(out, add_partitions_to_txn_result.unknown_tagged_fields)
         else:

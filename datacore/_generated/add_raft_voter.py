@@ -19,12 +19,7 @@ _unpack_uh_ub = Struct(">HB").unpack_from
 
 
 class Listener(WireStruct):
-    __slots__ = (
-        "name",
-        "host",
-        "port",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "host", "port", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -75,12 +70,7 @@ class AddRaftVoterRequest(WireMessage):
 
 
 class AddRaftVoterResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "error_code",
-        "error_message",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "error_code", "error_message", "unknown_tagged_fields")
 
     api_key = 80
     min_version = 0

@@ -13,11 +13,7 @@ _unpack_i_q_ub = Struct(">iqB").unpack_from
 
 
 class AllocateProducerIdsRequest(WireMessage):
-    __slots__ = (
-        "broker_id",
-        "broker_epoch",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("broker_id", "broker_epoch", "unknown_tagged_fields")
 
     api_key = 67
     min_version = 0

@@ -28,11 +28,7 @@ _unpack_t_ub = Struct(">?B").unpack_from
 
 
 class AlterClientQuotasRequestEntityData(WireStruct):
-    __slots__ = (
-        "entity_type",
-        "entity_name",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("entity_type", "entity_name", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -47,12 +43,7 @@ class AlterClientQuotasRequestEntityData(WireStruct):
 
 
 class OpData(WireStruct):
-    __slots__ = (
-        "key",
-        "value",
-        "remove",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("key", "value", "remove", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -69,11 +60,7 @@ class OpData(WireStruct):
 
 
 class AlterClientQuotasRequestEntryData(WireStruct):
-    __slots__ = (
-        "entity",
-        "ops",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("entity", "ops", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -88,11 +75,7 @@ class AlterClientQuotasRequestEntryData(WireStruct):
 
 
 class AlterClientQuotasRequest(WireMessage):
-    __slots__ = (
-        "entries",
-        "validate_only",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("entries", "validate_only", "unknown_tagged_fields")
 
     api_key = 49
     min_version = 0
@@ -113,11 +96,7 @@ class AlterClientQuotasRequest(WireMessage):
 
 
 class AlterClientQuotasResponseEntityData(WireStruct):
-    __slots__ = (
-        "entity_type",
-        "entity_name",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("entity_type", "entity_name", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -132,12 +111,7 @@ class AlterClientQuotasResponseEntityData(WireStruct):
 
 
 class AlterClientQuotasResponseEntryData(WireStruct):
-    __slots__ = (
-        "error_code",
-        "error_message",
-        "entity",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("error_code", "error_message", "entity", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -154,11 +128,7 @@ class AlterClientQuotasResponseEntryData(WireStruct):
 
 
 class AlterClientQuotasResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "entries",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "entries", "unknown_tagged_fields")
 
     api_key = 49
     min_version = 0

@@ -30,11 +30,7 @@ _unpack_t_ub = Struct(">?B").unpack_from
 
 
 class AlterableConfig(WireStruct):
-    __slots__ = (
-        "name",
-        "value",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "value", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -49,12 +45,7 @@ class AlterableConfig(WireStruct):
 
 
 class AlterConfigsResource(WireStruct):
-    __slots__ = (
-        "resource_type",
-        "resource_name",
-        "configs",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("resource_type", "resource_name", "configs", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -71,11 +62,7 @@ class AlterConfigsResource(WireStruct):
 
 
 class AlterConfigsRequest(WireMessage):
-    __slots__ = (
-        "resources",
-        "validate_only",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("resources", "validate_only", "unknown_tagged_fields")
 
     api_key = 33
     min_version = 0
@@ -121,11 +108,7 @@ class AlterConfigsResourceResponse(WireStruct):
 
 
 class AlterConfigsResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "responses",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "responses", "unknown_tagged_fields")
 
     api_key = 33
     min_version = 0

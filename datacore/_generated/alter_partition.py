@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -32,11 +32,7 @@ _unpack_u_ub = Struct(">16sB").unpack_from
 
 
 class BrokerState(WireStruct):
-    __slots__ = (
-        "broker_id",
-        "broker_epoch",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("broker_id", "broker_epoch", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -84,12 +80,7 @@ class AlterPartitionRequestPartitionData(WireStruct):
 
 
 class AlterPartitionRequestTopicData(WireStruct):
-    __slots__ = (
-        "topic_name",
-        "topic_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_name", "topic_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -108,12 +99,7 @@ class AlterPartitionRequestTopicData(WireStruct):
 
 
 class AlterPartitionRequest(WireMessage):
-    __slots__ = (
-        "broker_id",
-        "broker_epoch",
-        "topics",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("broker_id", "broker_epoch", "topics", "unknown_tagged_fields")
 
     api_key = 56
     min_version = 0
@@ -170,12 +156,7 @@ class AlterPartitionResponsePartitionData(WireStruct):
 
 
 class AlterPartitionResponseTopicData(WireStruct):
-    __slots__ = (
-        "topic_name",
-        "topic_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_name", "topic_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -194,12 +175,7 @@ class AlterPartitionResponseTopicData(WireStruct):
 
 
 class AlterPartitionResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "error_code",
-        "topics",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "error_code", "topics", "unknown_tagged_fields")
 
     api_key = 56
     min_version = 0
@@ -260,13 +236,12 @@ def _decode_alter_partition_request_0(data: bytes, at: int) -> tuple[AlterPartit
             partition_data.leader_recovery_state = 0
             partition_data.partition_index, partition_data.leader_epoch, n = _unpack_i2_ub(data, at)
             at += 9
-            if n > 127:
+            if 0 < n <= 32:
+                partition_data.new_isr = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("PartitionData.new_isr", n, size - at)
-            partition_data.new_isr = read_int32s(data, at, n)
-            at += n * 4
+                partition_data.new_isr, at = read_int32s(data, at, n - 1, "PartitionData.new_isr")
             partition_data.partition_epoch, n = _unpack_i_ub(data, at)
             at += 5
             if n:
@@ -286,6 +261,33 @@ def _decode_alter_partition_request_0(data: bytes, at: int) -> tuple[AlterPartit
     else:
         m.unknown_tagged_fields = ()
     return m, at
+
+
+def _decode_each_alter_partition_request_partition_data_1(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[AlterPartitionRequestPartitionData], int]:
+    items: list[AlterPartitionRequestPartitionData] = []
+    for _ in range(n):
+        partition_data = new(AlterPartitionRequestPartitionData)
+        items.append(partition_data)
+        partition_data.new_isr_with_epochs = []
+        partition_data.partition_index, partition_data.leader_epoch, n = _unpack_i2_ub(data, at)
+        at += 9
+        if 0 < n <= 32:
+            partition_data.new_isr = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
+            n, at = read_uvarint(data, at - 1)
+            partition_data.new_isr, at = read_int32s(data, at, n - 1, "PartitionData.new_isr")
+        partition_data.leader_recovery_state, partition_data.partition_epoch, n = _unpack_b_i_ub(
+            data, at
+        )
+        at += 6
+        if n:
+            partition_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        else:
+            partition_data.unknown_tagged_fields = ()
+    return items, at
 
 
 def _decode_alter_partition_request_1(data: bytes, at: int) -> tuple[AlterPartitionRequest, int]:
@@ -318,29 +320,9 @@ def _decode_alter_partition_request_1(data: bytes, at: int) -> tuple[AlterPartit
         n -= 1
         if not 0 <= n * 15 <= size - at:
             raise bad_count("TopicData.partitions", n, size - at)
-        partitions: list[AlterPartitionRequestPartitionData] = []
-        topic_data.partitions = partitions
-        for _ in range(n):
-            partition_data = new(AlterPartitionRequestPartitionData)
-            partitions.append(partition_data)
-            partition_data.new_isr_with_epochs = []
-            partition_data.partition_index, partition_data.leader_epoch, n = _unpack_i2_ub(data, at)
-            at += 9
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("PartitionData.new_isr", n, size - at)
-            partition_data.new_isr = read_int32s(data, at, n)
-            at += n * 4
-            partition_data.leader_recovery_state, partition_data.partition_epoch, n = (
-                _unpack_b_i_ub(data, at)
-            )
-            at += 6
-            if n:
-                partition_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-            else:
-                partition_data.unknown_tagged_fields = ()
+        topic_data.partitions, at = _decode_each_alter_partition_request_partition_data_1(
+            data, at, size, n
+        )
         n = data[at]
         at += 1
         if n:
@@ -379,29 +361,9 @@ def _decode_alter_partition_request_2(data: bytes, at: int) -> tuple[AlterPartit
         n -= 1
         if not 0 <= n * 15 <= size - at:
             raise bad_count("TopicData.partitions", n, size - at)
-        partitions: list[AlterPartitionRequestPartitionData] = []
-        topic_data.partitions = partitions
-        for _ in range(n):
-            partition_data = new(AlterPartitionRequestPartitionData)
-            partitions.append(partition_data)
-            partition_data.new_isr_with_epochs = []
-            partition_data.partition_index, partition_data.leader_epoch, n = _unpack_i2_ub(data, at)
-            at += 9
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("PartitionData.new_isr", n, size - at)
-            partition_data.new_isr = read_int32s(data, at, n)
-            at += n * 4
-            partition_data.leader_recovery_state, partition_data.partition_epoch, n = (
-                _unpack_b_i_ub(data, at)
-            )
-            at += 6
-            if n:
-                partition_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-            else:
-                partition_data.unknown_tagged_fields = ()
+        topic_data.partitions, at = _decode_each_alter_partition_request_partition_data_1(
+            data, at, size, n
+        )
         n = data[at]
         at += 1
         if n:
@@ -533,6 +495,27 @@ def _encode_alter_partition_request_0(m: AlterPartitionRequest, out: list[Buffer
         out.append(b"\0")
 
 
+def _encode_each_alter_partition_request_partition_data_1(
+    items: list[AlterPartitionRequestPartitionData], out: list[Buffer]
+) -> None:
+    for partition_data in items:
+        if partition_data.new_isr_with_epochs:
+            raise absent_field("PartitionData.new_isr_with_epochs")
+        new_isr = partition_data.new_isr
+        n = len(new_isr) + 1
+        if n < 128:
+            out.append(_pack_i2_ub(partition_data.partition_index, partition_data.leader_epoch, n))
+        else:
+            out.append(_pack_i2(partition_data.partition_index, partition_data.leader_epoch))
+            out.append(uvarint(n))
+        out.append(write_int32s(new_isr))
+        out.append(_pack_b_i(partition_data.leader_recovery_state, partition_data.partition_epoch))
+        if partition_data.unknown_tagged_fields:
+            write_tags(out, partition_data.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
+
+
 def _encode_alter_partition_request_1(m: AlterPartitionRequest, out: list[Buffer]) -> None:
     topics = m.topics
     n = len(topics) + 1
@@ -549,26 +532,7 @@ def _encode_alter_partition_request_1(m: AlterPartitionRequest, out: list[Buffer
         partitions = topic_data.partitions
         n = len(partitions) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for partition_data in partitions:
-            if partition_data.new_isr_with_epochs:
-                raise absent_field("PartitionData.new_isr_with_epochs")
-            new_isr = partition_data.new_isr
-            n = len(new_isr) + 1
-            if n < 128:
-                out.append(
-                    _pack_i2_ub(partition_data.partition_index, partition_data.leader_epoch, n)
-                )
-            else:
-                out.append(_pack_i2(partition_data.partition_index, partition_data.leader_epoch))
-                out.append(uvarint(n))
-            out.append(write_int32s(new_isr))
-            out.append(
-                _pack_b_i(partition_data.leader_recovery_state, partition_data.partition_epoch)
-            )
-            if partition_data.unknown_tagged_fields:
-                write_tags(out, partition_data.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_alter_partition_request_partition_data_1(partitions, out)
         if topic_data.unknown_tagged_fields:
             write_tags(out, topic_data.unknown_tagged_fields)
         else:
@@ -595,26 +559,7 @@ def _encode_alter_partition_request_2(m: AlterPartitionRequest, out: list[Buffer
         else:
             out.append(_pack_u(topic_data.topic_id))
             out.append(uvarint(n))
-        for partition_data in partitions:
-            if partition_data.new_isr_with_epochs:
-                raise absent_field("PartitionData.new_isr_with_epochs")
-            new_isr = partition_data.new_isr
-            n = len(new_isr) + 1
-            if n < 128:
-                out.append(
-                    _pack_i2_ub(partition_data.partition_index, partition_data.leader_epoch, n)
-                )
-            else:
-                out.append(_pack_i2(partition_data.partition_index, partition_data.leader_epoch))
-                out.append(uvarint(n))
-            out.append(write_int32s(new_isr))
-            out.append(
-                _pack_b_i(partition_data.leader_recovery_state, partition_data.partition_epoch)
-            )
-            if partition_data.unknown_tagged_fields:
-                write_tags(out, partition_data.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_alter_partition_request_partition_data_1(partitions, out)
         if topic_data.unknown_tagged_fields:
             write_tags(out, topic_data.unknown_tagged_fields)
         else:
@@ -720,13 +665,12 @@ def _decode_alter_partition_response_0(data: bytes, at: int) -> tuple[AlterParti
                 n,
             ) = _unpack_i_h_i2_ub(data, at)
             at += 15
-            if n > 127:
+            if 0 < n <= 32:
+                partition_data.isr = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("PartitionData.isr", n, size - at)
-            partition_data.isr = read_int32s(data, at, n)
-            at += n * 4
+                partition_data.isr, at = read_int32s(data, at, n - 1, "PartitionData.isr")
             partition_data.partition_epoch, n = _unpack_i_ub(data, at)
             at += 5
             if n:
@@ -746,6 +690,38 @@ def _decode_alter_partition_response_0(data: bytes, at: int) -> tuple[AlterParti
     else:
         m.unknown_tagged_fields = ()
     return m, at
+
+
+def _decode_each_alter_partition_response_partition_data_1(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[AlterPartitionResponsePartitionData], int]:
+    items: list[AlterPartitionResponsePartitionData] = []
+    for _ in range(n):
+        partition_data = new(AlterPartitionResponsePartitionData)
+        items.append(partition_data)
+        (
+            partition_data.partition_index,
+            partition_data.error_code,
+            partition_data.leader_id,
+            partition_data.leader_epoch,
+            n,
+        ) = _unpack_i_h_i2_ub(data, at)
+        at += 15
+        if 0 < n <= 32:
+            partition_data.isr = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
+            n, at = read_uvarint(data, at - 1)
+            partition_data.isr, at = read_int32s(data, at, n - 1, "PartitionData.isr")
+        partition_data.leader_recovery_state, partition_data.partition_epoch, n = _unpack_b_i_ub(
+            data, at
+        )
+        at += 6
+        if n:
+            partition_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        else:
+            partition_data.unknown_tagged_fields = ()
+    return items, at
 
 
 def _decode_alter_partition_response_1(data: bytes, at: int) -> tuple[AlterPartitionResponse, int]:
@@ -778,34 +754,9 @@ def _decode_alter_partition_response_1(data: bytes, at: int) -> tuple[AlterParti
         n -= 1
         if not 0 <= n * 21 <= size - at:
             raise bad_count("TopicData.partitions", n, size - at)
-        partitions: list[AlterPartitionResponsePartitionData] = []
-        topic_data.partitions = partitions
-        for _ in range(n):
-            partition_data = new(AlterPartitionResponsePartitionData)
-            partitions.append(partition_data)
-            (
-                partition_data.partition_index,
-                partition_data.error_code,
-                partition_data.leader_id,
-                partition_data.leader_epoch,
-                n,
-            ) = _unpack_i_h_i2_ub(data, at)
-            at += 15
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("PartitionData.isr", n, size - at)
-            partition_data.isr = read_int32s(data, at, n)
-            at += n * 4
-            partition_data.leader_recovery_state, partition_data.partition_epoch, n = (
-                _unpack_b_i_ub(data, at)
-            )
-            at += 6
-            if n:
-                partition_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-            else:
-                partition_data.unknown_tagged_fields = ()
+        topic_data.partitions, at = _decode_each_alter_partition_response_partition_data_1(
+            data, at, size, n
+        )
         n = data[at]
         at += 1
         if n:
@@ -844,34 +795,9 @@ def _decode_alter_partition_response_2(data: bytes, at: int) -> tuple[AlterParti
         n -= 1
         if not 0 <= n * 21 <= size - at:
             raise bad_count("TopicData.partitions", n, size - at)
-        partitions: list[AlterPartitionResponsePartitionData] = []
-        topic_data.partitions = partitions
-        for _ in range(n):
-            partition_data = new(AlterPartitionResponsePartitionData)
-            partitions.append(partition_data)
-            (
-                partition_data.partition_index,
-                partition_data.error_code,
-                partition_data.leader_id,
-                partition_data.leader_epoch,
-                n,
-            ) = _unpack_i_h_i2_ub(data, at)
-            at += 15
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("PartitionData.isr", n, size - at)
-            partition_data.isr = read_int32s(data, at, n)
-            at += n * 4
-            partition_data.leader_recovery_state, partition_data.partition_epoch, n = (
-                _unpack_b_i_ub(data, at)
-            )
-            at += 6
-            if n:
-                partition_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-            else:
-                partition_data.unknown_tagged_fields = ()
+        topic_data.partitions, at = _decode_each_alter_partition_response_partition_data_1(
+            data, at, size, n
+        )
         n = data[at]
         at += 1
         if n:
@@ -942,6 +868,40 @@ def _encode_alter_partition_response_0(m: AlterPartitionResponse, out: list[Buff
         out.append(b"\0")
 
 
+def _encode_each_alter_partition_response_partition_data_1(
+    items: list[AlterPartitionResponsePartitionData], out: list[Buffer]
+) -> None:
+    for partition_data in items:
+        isr = partition_data.isr
+        n = len(isr) + 1
+        if n < 128:
+            out.append(
+                _pack_i_h_i2_ub(
+                    partition_data.partition_index,
+                    partition_data.error_code,
+                    partition_data.leader_id,
+                    partition_data.leader_epoch,
+                    n,
+                )
+            )
+        else:
+            out.append(
+                _pack_i_h_i2(
+                    partition_data.partition_index,
+                    partition_data.error_code,
+                    partition_data.leader_id,
+                    partition_data.leader_epoch,
+                )
+            )
+            out.append(uvarint(n))
+        out.append(write_int32s(isr))
+        out.append(_pack_b_i(partition_data.leader_recovery_state, partition_data.partition_epoch))
+        if partition_data.unknown_tagged_fields:
+            write_tags(out, partition_data.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
+
+
 def _encode_alter_partition_response_1(m: AlterPartitionResponse, out: list[Buffer]) -> None:
     topics = m.topics
     n = len(topics) + 1
@@ -958,37 +918,7 @@ def _encode_alter_partition_response_1(m: AlterPartitionResponse, out: list[Buff
         partitions = topic_data.partitions
         n = len(partitions) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for partition_data in partitions:
-            isr = partition_data.isr
-            n = len(isr) + 1
-            if n < 128:
-                out.append(
-                    _pack_i_h_i2_ub(
-                        partition_data.partition_index,
-                        partition_data.error_code,
-                        partition_data.leader_id,
-                        partition_data.leader_epoch,
-                        n,
-                    )
-                )
-            else:
-                out.append(
-                    _pack_i_h_i2(
-                        partition_data.partition_index,
-                        partition_data.error_code,
-                        partition_data.leader_id,
-                        partition_data.leader_epoch,
-                    )
-                )
-                out.append(uvarint(n))
-            out.append(write_int32s(isr))
-            out.append(
-                _pack_b_i(partition_data.leader_recovery_state, partition_data.partition_epoch)
-            )
-            if partition_data.unknown_tagged_fields:
-                write_tags(out, partition_data.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_alter_partition_response_partition_data_1(partitions, out)
         if topic_data.unknown_tagged_fields:
             write_tags(out, topic_data.unknown_tagged_fields)
         else:
@@ -1015,37 +945,7 @@ def _encode_alter_partition_response_2(m: AlterPartitionResponse, out: list[Buff
         else:
             out.append(_pack_u(topic_data.topic_id))
             out.append(uvarint(n))
-        for partition_data in partitions:
-            isr = partition_data.isr
-            n = len(isr) + 1
-            if n < 128:
-                out.append(
-                    _pack_i_h_i2_ub(
-                        partition_data.partition_index,
-                        partition_data.error_code,
-                        partition_data.leader_id,
-                        partition_data.leader_epoch,
-                        n,
-                    )
-                )
-            else:
-                out.append(
-                    _pack_i_h_i2(
-                        partition_data.partition_index,
-                        partition_data.error_code,
-                        partition_data.leader_id,
-                        partition_data.leader_epoch,
-                    )
-                )
-                out.append(uvarint(n))
-            out.append(write_int32s(isr))
-            out.append(
-                _pack_b_i(partition_data.leader_recovery_state, partition_data.partition_epoch)
-            )
-            if partition_data.unknown_tagged_fields:
-                write_tags(out, partition_data.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_alter_partition_response_partition_data_1(partitions, out)
         if topic_data.unknown_tagged_fields:
             write_tags(out, topic_data.unknown_tagged_fields)
         else:

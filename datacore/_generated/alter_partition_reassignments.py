@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -23,11 +23,7 @@ _unpack_i_ub = Struct(">iB").unpack_from
 
 
 class ReassignablePartition(WireStruct):
-    __slots__ = (
-        "partition_index",
-        "replicas",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("partition_index", "replicas", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -42,11 +38,7 @@ class ReassignablePartition(WireStruct):
 
 
 class ReassignableTopic(WireStruct):
-    __slots__ = (
-        "name",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -61,12 +53,7 @@ class ReassignableTopic(WireStruct):
 
 
 class AlterPartitionReassignmentsRequest(WireMessage):
-    __slots__ = (
-        "timeout_ms",
-        "allow_replication_factor_change",
-        "topics",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("timeout_ms", "allow_replication_factor_change", "topics", "unknown_tagged_fields")
 
     api_key = 45
     min_version = 0
@@ -89,12 +76,7 @@ class AlterPartitionReassignmentsRequest(WireMessage):
 
 
 class ReassignablePartitionResponse(WireStruct):
-    __slots__ = (
-        "partition_index",
-        "error_code",
-        "error_message",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("partition_index", "error_code", "error_message", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -111,11 +93,7 @@ class ReassignablePartitionResponse(WireStruct):
 
 
 class ReassignableTopicResponse(WireStruct):
-    __slots__ = (
-        "name",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -165,24 +143,13 @@ class AlterPartitionReassignmentsResponse(WireMessage):
         self.unknown_tagged_fields = unknown_tagged_fields
 
 
-def _decode_alter_partition_reassignments_request_0(
-    data: bytes, at: int
-) -> tuple[AlterPartitionReassignmentsRequest, int]:
-    size = len(data)
-    m = new(AlterPartitionReassignmentsRequest)
-    m.allow_replication_factor_change = True
-    m.timeout_ms, n = _unpack_i_ub(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_count("AlterPartitionReassignmentsRequest.topics", n, size - at)
-    topics: list[ReassignableTopic] = []
-    m.topics = topics
+def _decode_each_reassignable_topic_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[ReassignableTopic], int]:
+    items: list[ReassignableTopic] = []
     for _ in range(n):
         reassignable_topic = new(ReassignableTopic)
-        topics.append(reassignable_topic)
+        items.append(reassignable_topic)
         n = data[at]
         at += 1
         if not 0 < n < 128:
@@ -204,16 +171,16 @@ def _decode_alter_partition_reassignments_request_0(
             partitions.append(reassignable_partition)
             reassignable_partition.partition_index, n = _unpack_i_ub(data, at)
             at += 5
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if n < 0:
+            if n == 0:
                 reassignable_partition.replicas = None
+            elif 0 < n <= 32:
+                reassignable_partition.replicas = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
             else:
-                if n * 4 > size - at:
-                    raise bad_count("ReassignablePartition.replicas", n, size - at)
-                reassignable_partition.replicas = read_int32s(data, at, n)
-                at += n * 4
+                n, at = read_uvarint(data, at - 1)
+                reassignable_partition.replicas, at = read_int32s(
+                    data, at, n - 1, "ReassignablePartition.replicas"
+                )
             n = data[at]
             at += 1
             if n:
@@ -228,6 +195,23 @@ def _decode_alter_partition_reassignments_request_0(
             reassignable_topic.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
         else:
             reassignable_topic.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_alter_partition_reassignments_request_0(
+    data: bytes, at: int
+) -> tuple[AlterPartitionReassignmentsRequest, int]:
+    size = len(data)
+    m = new(AlterPartitionReassignmentsRequest)
+    m.allow_replication_factor_change = True
+    m.timeout_ms, n = _unpack_i_ub(data, at)
+    at += 5
+    if n > 127:
+        n, at = read_uvarint(data, at - 1)
+    n -= 1
+    if not 0 <= n * 3 <= size - at:
+        raise bad_count("AlterPartitionReassignmentsRequest.topics", n, size - at)
+    m.topics, at = _decode_each_reassignable_topic_0(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -249,56 +233,7 @@ def _decode_alter_partition_reassignments_request_1(
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_count("AlterPartitionReassignmentsRequest.topics", n, size - at)
-    topics: list[ReassignableTopic] = []
-    m.topics = topics
-    for _ in range(n):
-        reassignable_topic = new(ReassignableTopic)
-        topics.append(reassignable_topic)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "ReassignableTopic.name")
-        end = at + n - 1
-        reassignable_topic.name = data[at:end].decode()
-        at = end
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 6 <= size - at:
-            raise bad_count("ReassignableTopic.partitions", n, size - at)
-        partitions: list[ReassignablePartition] = []
-        reassignable_topic.partitions = partitions
-        for _ in range(n):
-            reassignable_partition = new(ReassignablePartition)
-            partitions.append(reassignable_partition)
-            reassignable_partition.partition_index, n = _unpack_i_ub(data, at)
-            at += 5
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if n < 0:
-                reassignable_partition.replicas = None
-            else:
-                if n * 4 > size - at:
-                    raise bad_count("ReassignablePartition.replicas", n, size - at)
-                reassignable_partition.replicas = read_int32s(data, at, n)
-                at += n * 4
-            n = data[at]
-            at += 1
-            if n:
-                reassignable_partition.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
-            else:
-                reassignable_partition.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            reassignable_topic.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            reassignable_topic.unknown_tagged_fields = ()
+    m.topics, at = _decode_each_reassignable_topic_0(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -308,19 +243,8 @@ def _decode_alter_partition_reassignments_request_1(
     return m, at
 
 
-def _encode_alter_partition_reassignments_request_0(
-    m: AlterPartitionReassignmentsRequest, out: list[Buffer]
-) -> None:
-    if not m.allow_replication_factor_change:
-        raise absent_field("AlterPartitionReassignmentsRequest.allow_replication_factor_change")
-    topics = m.topics
-    n = len(topics) + 1
-    if n < 128:
-        out.append(_pack_i_ub(m.timeout_ms, n))
-    else:
-        out.append(_pack_i(m.timeout_ms))
-        out.append(uvarint(n))
-    for reassignable_topic in topics:
+def _encode_each_reassignable_topic_0(items: list[ReassignableTopic], out: list[Buffer]) -> None:
+    for reassignable_topic in items:
         s = reassignable_topic.name.encode()
         n = len(s) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "ReassignableTopic.name"))
@@ -345,6 +269,21 @@ def _encode_alter_partition_reassignments_request_0(
             write_tags(out, reassignable_topic.unknown_tagged_fields)
         else:
             out.append(b"\0")
+
+
+def _encode_alter_partition_reassignments_request_0(
+    m: AlterPartitionReassignmentsRequest, out: list[Buffer]
+) -> None:
+    if not m.allow_replication_factor_change:
+        raise absent_field("AlterPartitionReassignmentsRequest.allow_replication_factor_change")
+    topics = m.topics
+    n = len(topics) + 1
+    if n < 128:
+        out.append(_pack_i_ub(m.timeout_ms, n))
+    else:
+        out.append(_pack_i(m.timeout_ms))
+        out.append(uvarint(n))
+    _encode_each_reassignable_topic_0(topics, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:
@@ -361,65 +300,20 @@ def _encode_alter_partition_reassignments_request_1(
     else:
         out.append(_pack_i_t(m.timeout_ms, m.allow_replication_factor_change))
         out.append(uvarint(n))
-    for reassignable_topic in topics:
-        s = reassignable_topic.name.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "ReassignableTopic.name"))
-        out.append(s)
-        partitions = reassignable_topic.partitions
-        n = len(partitions) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for reassignable_partition in partitions:
-            replicas = reassignable_partition.replicas
-            out.append(_pack_i(reassignable_partition.partition_index))
-            if replicas is None:
-                out.append(b"\0")
-            else:
-                n = len(replicas) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-                out.append(write_int32s(replicas))
-            if reassignable_partition.unknown_tagged_fields:
-                write_tags(out, reassignable_partition.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
-        if reassignable_topic.unknown_tagged_fields:
-            write_tags(out, reassignable_topic.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_reassignable_topic_0(topics, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:
         out.append(b"\0")
 
 
-def _decode_alter_partition_reassignments_response_0(
-    data: bytes, at: int
-) -> tuple[AlterPartitionReassignmentsResponse, int]:
-    size = len(data)
-    m = new(AlterPartitionReassignmentsResponse)
-    m.allow_replication_factor_change = True
-    m.throttle_time_ms, m.error_code, n = _unpack_i_h_ub(data, at)
-    at += 7
-    if n > 127:
-        n, at = string_length(data, at - 1, "AlterPartitionReassignmentsResponse.error_message")
-    if n == 0:
-        m.error_message = None
-    else:
-        end = at + n - 1
-        m.error_message = data[at:end].decode()
-        at = end
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_count("AlterPartitionReassignmentsResponse.responses", n, size - at)
-    responses: list[ReassignableTopicResponse] = []
-    m.responses = responses
+def _decode_each_reassignable_topic_response_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[ReassignableTopicResponse], int]:
+    items: list[ReassignableTopicResponse] = []
     for _ in range(n):
         reassignable_topic_response = new(ReassignableTopicResponse)
-        responses.append(reassignable_topic_response)
+        items.append(reassignable_topic_response)
         n = data[at]
         at += 1
         if not 0 < n < 128:
@@ -469,6 +363,33 @@ def _decode_alter_partition_reassignments_response_0(
             )
         else:
             reassignable_topic_response.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_alter_partition_reassignments_response_0(
+    data: bytes, at: int
+) -> tuple[AlterPartitionReassignmentsResponse, int]:
+    size = len(data)
+    m = new(AlterPartitionReassignmentsResponse)
+    m.allow_replication_factor_change = True
+    m.throttle_time_ms, m.error_code, n = _unpack_i_h_ub(data, at)
+    at += 7
+    if n > 127:
+        n, at = string_length(data, at - 1, "AlterPartitionReassignmentsResponse.error_message")
+    if n == 0:
+        m.error_message = None
+    else:
+        end = at + n - 1
+        m.error_message = data[at:end].decode()
+        at = end
+    n = data[at]
+    at += 1
+    if n > 127:
+        n, at = read_uvarint(data, at - 1)
+    n -= 1
+    if not 0 <= n * 3 <= size - at:
+        raise bad_count("AlterPartitionReassignmentsResponse.responses", n, size - at)
+    m.responses, at = _decode_each_reassignable_topic_response_0(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -502,60 +423,7 @@ def _decode_alter_partition_reassignments_response_1(
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_count("AlterPartitionReassignmentsResponse.responses", n, size - at)
-    responses: list[ReassignableTopicResponse] = []
-    m.responses = responses
-    for _ in range(n):
-        reassignable_topic_response = new(ReassignableTopicResponse)
-        responses.append(reassignable_topic_response)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "ReassignableTopicResponse.name")
-        end = at + n - 1
-        reassignable_topic_response.name = data[at:end].decode()
-        at = end
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 8 <= size - at:
-            raise bad_count("ReassignableTopicResponse.partitions", n, size - at)
-        partitions: list[ReassignablePartitionResponse] = []
-        reassignable_topic_response.partitions = partitions
-        for _ in range(n):
-            reassignable_partition_response = new(ReassignablePartitionResponse)
-            partitions.append(reassignable_partition_response)
-            (
-                reassignable_partition_response.partition_index,
-                reassignable_partition_response.error_code,
-                n,
-            ) = _unpack_i_h_ub(data, at)
-            at += 7
-            if n > 127:
-                n, at = string_length(data, at - 1, "ReassignablePartitionResponse.error_message")
-            if n == 0:
-                reassignable_partition_response.error_message = None
-            else:
-                end = at + n - 1
-                reassignable_partition_response.error_message = data[at:end].decode()
-                at = end
-            n = data[at]
-            at += 1
-            if n:
-                reassignable_partition_response.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
-            else:
-                reassignable_partition_response.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            reassignable_topic_response.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
-        else:
-            reassignable_topic_response.unknown_tagged_fields = ()
+    m.responses, at = _decode_each_reassignable_topic_response_0(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -563,6 +431,48 @@ def _decode_alter_partition_reassignments_response_1(
     else:
         m.unknown_tagged_fields = ()
     return m, at
+
+
+def _encode_each_reassignable_topic_response_0(
+    items: list[ReassignableTopicResponse], out: list[Buffer]
+) -> None:
+    for reassignable_topic_response in items:
+        s = reassignable_topic_response.name.encode()
+        n = len(s) + 1
+        out.append(
+            SINGLE_BYTE[n] if n < 128 else string_prefix(n, "ReassignableTopicResponse.name")
+        )
+        out.append(s)
+        partitions = reassignable_topic_response.partitions
+        n = len(partitions) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
+        for reassignable_partition_response in partitions:
+            error_message = reassignable_partition_response.error_message
+            out.append(
+                _pack_i_h(
+                    reassignable_partition_response.partition_index,
+                    reassignable_partition_response.error_code,
+                )
+            )
+            if error_message is None:
+                out.append(b"\0")
+            else:
+                s = error_message.encode()
+                n = len(s) + 1
+                out.append(
+                    SINGLE_BYTE[n]
+                    if n < 128
+                    else string_prefix(n, "ReassignablePartitionResponse.error_message")
+                )
+                out.append(s)
+            if reassignable_partition_response.unknown_tagged_fields:
+                write_tags(out, reassignable_partition_response.unknown_tagged_fields)
+            else:
+                out.append(b"\0")
+        if reassignable_topic_response.unknown_tagged_fields:
+            write_tags(out, reassignable_topic_response.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
 
 
 def _encode_alter_partition_reassignments_response_0(
@@ -584,43 +494,7 @@ def _encode_alter_partition_reassignments_response_0(
     responses = m.responses
     n = len(responses) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for reassignable_topic_response in responses:
-        s = reassignable_topic_response.name.encode()
-        n = len(s) + 1
-        out.append(
-            SINGLE_BYTE[n] if n < 128 else string_prefix(n, "ReassignableTopicResponse.name")
-        )
-        out.append(s)
-        partitions = reassignable_topic_response.partitions
-        n = len(partitions) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for reassignable_partition_response in partitions:
-            error_message_2 = reassignable_partition_response.error_message
-            out.append(
-                _pack_i_h(
-                    reassignable_partition_response.partition_index,
-                    reassignable_partition_response.error_code,
-                )
-            )
-            if error_message_2 is None:
-                out.append(b"\0")
-            else:
-                s = error_message_2.encode()
-                n = len(s) + 1
-                out.append(
-                    SINGLE_BYTE[n]
-                    if n < 128
-                    else string_prefix(n, "ReassignablePartitionResponse.error_message")
-                )
-                out.append(s)
-            if reassignable_partition_response.unknown_tagged_fields:
-                write_tags(out, reassignable_partition_response.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
-        if reassignable_topic_response.unknown_tagged_fields:
-            write_tags(out, reassignable_topic_response.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_reassignable_topic_response_0(responses, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:
@@ -646,43 +520,7 @@ def _encode_alter_partition_reassignments_response_1(
     responses = m.responses
     n = len(responses) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for reassignable_topic_response in responses:
-        s = reassignable_topic_response.name.encode()
-        n = len(s) + 1
-        out.append(
-            SINGLE_BYTE[n] if n < 128 else string_prefix(n, "ReassignableTopicResponse.name")
-        )
-        out.append(s)
-        partitions = reassignable_topic_response.partitions
-        n = len(partitions) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for reassignable_partition_response in partitions:
-            error_message_2 = reassignable_partition_response.error_message
-            out.append(
-                _pack_i_h(
-                    reassignable_partition_response.partition_index,
-                    reassignable_partition_response.error_code,
-                )
-            )
-            if error_message_2 is None:
-                out.append(b"\0")
-            else:
-                s = error_message_2.encode()
-                n = len(s) + 1
-                out.append(
-                    SINGLE_BYTE[n]
-                    if n < 128
-                    else string_prefix(n, "ReassignablePartitionResponse.error_message")
-                )
-                out.append(s)
-            if reassignable_partition_response.unknown_tagged_fields:
-                write_tags(out, reassignable_partition_response.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
-        if reassignable_topic_response.unknown_tagged_fields:
-            write_tags(out, reassignable_topic_response.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_reassignable_topic_response_0(responses, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:

@@ -19,11 +19,7 @@ _unpack_u_ub = Struct(">16sB").unpack_from
 
 
 class AlterShareGroupOffsetsRequestPartition(WireStruct):
-    __slots__ = (
-        "partition_index",
-        "start_offset",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("partition_index", "start_offset", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -38,11 +34,7 @@ class AlterShareGroupOffsetsRequestPartition(WireStruct):
 
 
 class AlterShareGroupOffsetsRequestTopic(WireStruct):
-    __slots__ = (
-        "topic_name",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_name", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -59,11 +51,7 @@ class AlterShareGroupOffsetsRequestTopic(WireStruct):
 
 
 class AlterShareGroupOffsetsRequest(WireMessage):
-    __slots__ = (
-        "group_id",
-        "topics",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("group_id", "topics", "unknown_tagged_fields")
 
     api_key = 91
     min_version = 0
@@ -84,12 +72,7 @@ class AlterShareGroupOffsetsRequest(WireMessage):
 
 
 class AlterShareGroupOffsetsResponsePartition(WireStruct):
-    __slots__ = (
-        "partition_index",
-        "error_code",
-        "error_message",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("partition_index", "error_code", "error_message", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -106,12 +89,7 @@ class AlterShareGroupOffsetsResponsePartition(WireStruct):
 
 
 class AlterShareGroupOffsetsResponseTopic(WireStruct):
-    __slots__ = (
-        "topic_name",
-        "topic_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_name", "topic_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,

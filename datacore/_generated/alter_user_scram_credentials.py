@@ -22,11 +22,7 @@ _unpack_i_ub = Struct(">iB").unpack_from
 
 
 class ScramCredentialDeletion(WireStruct):
-    __slots__ = (
-        "name",
-        "mechanism",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "mechanism", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -69,11 +65,7 @@ class ScramCredentialUpsertion(WireStruct):
 
 
 class AlterUserScramCredentialsRequest(WireMessage):
-    __slots__ = (
-        "deletions",
-        "upsertions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("deletions", "upsertions", "unknown_tagged_fields")
 
     api_key = 51
     min_version = 0
@@ -94,12 +86,7 @@ class AlterUserScramCredentialsRequest(WireMessage):
 
 
 class AlterUserScramCredentialsResult(WireStruct):
-    __slots__ = (
-        "user",
-        "error_code",
-        "error_message",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("user", "error_code", "error_message", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -116,11 +103,7 @@ class AlterUserScramCredentialsResult(WireStruct):
 
 
 class AlterUserScramCredentialsResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "results",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "results", "unknown_tagged_fields")
 
     api_key = 51
     min_version = 0

@@ -29,11 +29,7 @@ _unpack_t = Struct(">?").unpack_from
 
 
 class ApiVersionsRequest(WireMessage):
-    __slots__ = (
-        "client_software_name",
-        "client_software_version",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("client_software_name", "client_software_version", "unknown_tagged_fields")
 
     api_key = 18
     min_version = 0
@@ -54,12 +50,7 @@ class ApiVersionsRequest(WireMessage):
 
 
 class ApiVersion(WireStruct):
-    __slots__ = (
-        "api_key",
-        "min_version",
-        "max_version",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("api_key", "min_version", "max_version", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -76,12 +67,7 @@ class ApiVersion(WireStruct):
 
 
 class SupportedFeatureKey(WireStruct):
-    __slots__ = (
-        "name",
-        "min_version",
-        "max_version",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "min_version", "max_version", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -98,12 +84,7 @@ class SupportedFeatureKey(WireStruct):
 
 
 class FinalizedFeatureKey(WireStruct):
-    __slots__ = (
-        "name",
-        "max_version_level",
-        "min_version_level",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "max_version_level", "min_version_level", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -222,6 +203,19 @@ def _encode_api_versions_request_3(m: ApiVersionsRequest, out: list[Buffer]) -> 
         out.append(b"\0")
 
 
+def _decode_each_api_version_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[ApiVersion], int]:
+    items: list[ApiVersion] = []
+    for _ in range(n):
+        api_version = new(ApiVersion)
+        items.append(api_version)
+        api_version.unknown_tagged_fields = ()
+        api_version.api_key, api_version.min_version, api_version.max_version = _unpack_h3(data, at)
+        at += 6
+    return items, at
+
+
 def _decode_api_versions_response_0(data: bytes, at: int) -> tuple[ApiVersionsResponse, int]:
     size = len(data)
     m = new(ApiVersionsResponse)
@@ -234,14 +228,7 @@ def _decode_api_versions_response_0(data: bytes, at: int) -> tuple[ApiVersionsRe
     at += 6
     if not 0 <= n * 6 <= size - at:
         raise bad_count("ApiVersionsResponse.api_keys", n, size - at)
-    api_keys: list[ApiVersion] = []
-    m.api_keys = api_keys
-    for _ in range(n):
-        api_version = new(ApiVersion)
-        api_keys.append(api_version)
-        api_version.unknown_tagged_fields = ()
-        api_version.api_key, api_version.min_version, api_version.max_version = _unpack_h3(data, at)
-        at += 6
+    m.api_keys, at = _decode_each_api_version_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -257,14 +244,7 @@ def _decode_api_versions_response_1(data: bytes, at: int) -> tuple[ApiVersionsRe
     at += 6
     if not 0 <= n * 6 <= size - at:
         raise bad_count("ApiVersionsResponse.api_keys", n, size - at)
-    api_keys: list[ApiVersion] = []
-    m.api_keys = api_keys
-    for _ in range(n):
-        api_version = new(ApiVersion)
-        api_keys.append(api_version)
-        api_version.unknown_tagged_fields = ()
-        api_version.api_key, api_version.min_version, api_version.max_version = _unpack_h3(data, at)
-        at += 6
+    m.api_keys, at = _decode_each_api_version_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     (m.throttle_time_ms,) = _unpack_i(data, at)
     at += 4
@@ -399,13 +379,17 @@ def _decode_api_versions_response_3(data: bytes, at: int) -> tuple[ApiVersionsRe
     return m, at
 
 
-def _encode_api_versions_response_0(m: ApiVersionsResponse, out: list[Buffer]) -> None:
-    api_keys = m.api_keys
-    out.append(_pack_h_i(m.error_code, len(api_keys)))
-    for api_version in api_keys:
+def _encode_each_api_version_0(items: list[ApiVersion], out: list[Buffer]) -> None:
+    for api_version in items:
         if api_version.unknown_tagged_fields:
             raise absent_field("ApiVersion.unknown_tagged_fields")
         out.append(_pack_h3(api_version.api_key, api_version.min_version, api_version.max_version))
+
+
+def _encode_api_versions_response_0(m: ApiVersionsResponse, out: list[Buffer]) -> None:
+    api_keys = m.api_keys
+    out.append(_pack_h_i(m.error_code, len(api_keys)))
+    _encode_each_api_version_0(api_keys, out)
     if m.unknown_tagged_fields:
         raise absent_field("ApiVersionsResponse.unknown_tagged_fields")
 
@@ -413,10 +397,7 @@ def _encode_api_versions_response_0(m: ApiVersionsResponse, out: list[Buffer]) -
 def _encode_api_versions_response_1(m: ApiVersionsResponse, out: list[Buffer]) -> None:
     api_keys = m.api_keys
     out.append(_pack_h_i(m.error_code, len(api_keys)))
-    for api_version in api_keys:
-        if api_version.unknown_tagged_fields:
-            raise absent_field("ApiVersion.unknown_tagged_fields")
-        out.append(_pack_h3(api_version.api_key, api_version.min_version, api_version.max_version))
+    _encode_each_api_version_0(api_keys, out)
     if m.unknown_tagged_fields:
         raise absent_field("ApiVersionsResponse.unknown_tagged_fields")
     out.append(_pack_i(m.throttle_time_ms))

@@ -22,10 +22,7 @@ _unpack_u_ub = Struct(">16sB").unpack_from
 
 
 class AssignReplicasToDirsRequestPartitionData(WireStruct):
-    __slots__ = (
-        "partition_index",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("partition_index", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -38,11 +35,7 @@ class AssignReplicasToDirsRequestPartitionData(WireStruct):
 
 
 class AssignReplicasToDirsRequestTopicData(WireStruct):
-    __slots__ = (
-        "topic_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -59,11 +52,7 @@ class AssignReplicasToDirsRequestTopicData(WireStruct):
 
 
 class AssignReplicasToDirsRequestDirectoryData(WireStruct):
-    __slots__ = (
-        "id",
-        "topics",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("id", "topics", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -78,12 +67,7 @@ class AssignReplicasToDirsRequestDirectoryData(WireStruct):
 
 
 class AssignReplicasToDirsRequest(WireMessage):
-    __slots__ = (
-        "broker_id",
-        "broker_epoch",
-        "directories",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("broker_id", "broker_epoch", "directories", "unknown_tagged_fields")
 
     api_key = 73
     min_version = 0
@@ -108,11 +92,7 @@ class AssignReplicasToDirsRequest(WireMessage):
 
 
 class AssignReplicasToDirsResponsePartitionData(WireStruct):
-    __slots__ = (
-        "partition_index",
-        "error_code",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("partition_index", "error_code", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -127,11 +107,7 @@ class AssignReplicasToDirsResponsePartitionData(WireStruct):
 
 
 class AssignReplicasToDirsResponseTopicData(WireStruct):
-    __slots__ = (
-        "topic_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -148,11 +124,7 @@ class AssignReplicasToDirsResponseTopicData(WireStruct):
 
 
 class AssignReplicasToDirsResponseDirectoryData(WireStruct):
-    __slots__ = (
-        "id",
-        "topics",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("id", "topics", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -167,12 +139,7 @@ class AssignReplicasToDirsResponseDirectoryData(WireStruct):
 
 
 class AssignReplicasToDirsResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "error_code",
-        "directories",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "error_code", "directories", "unknown_tagged_fields")
 
     api_key = 73
     min_version = 0

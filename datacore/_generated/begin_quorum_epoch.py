@@ -56,11 +56,7 @@ class BeginQuorumEpochRequestPartitionData(WireStruct):
 
 
 class BeginQuorumEpochRequestTopicData(WireStruct):
-    __slots__ = (
-        "topic_name",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_name", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -77,12 +73,7 @@ class BeginQuorumEpochRequestTopicData(WireStruct):
 
 
 class LeaderEndpoint(WireStruct):
-    __slots__ = (
-        "name",
-        "host",
-        "port",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "host", "port", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -99,13 +90,7 @@ class LeaderEndpoint(WireStruct):
 
 
 class BeginQuorumEpochRequest(WireMessage):
-    __slots__ = (
-        "cluster_id",
-        "voter_id",
-        "topics",
-        "leader_endpoints",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("cluster_id", "voter_id", "topics", "leader_endpoints", "unknown_tagged_fields")
 
     api_key = 53
     min_version = 0
@@ -157,11 +142,7 @@ class BeginQuorumEpochResponsePartitionData(WireStruct):
 
 
 class BeginQuorumEpochResponseTopicData(WireStruct):
-    __slots__ = (
-        "topic_name",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_name", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -178,12 +159,7 @@ class BeginQuorumEpochResponseTopicData(WireStruct):
 
 
 class NodeEndpoint(WireStruct):
-    __slots__ = (
-        "node_id",
-        "host",
-        "port",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("node_id", "host", "port", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -200,12 +176,7 @@ class NodeEndpoint(WireStruct):
 
 
 class BeginQuorumEpochResponse(WireMessage):
-    __slots__ = (
-        "error_code",
-        "topics",
-        "node_endpoints",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("error_code", "topics", "node_endpoints", "unknown_tagged_fields")
 
     api_key = 53
     min_version = 0

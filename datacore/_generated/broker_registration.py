@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_uuids, write_uuids
+from datacore.wire.arrays import UUIDS, read_uuids, write_uuids
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -30,13 +30,7 @@ _unpack_uh_h_ub = Struct(">HhB").unpack_from
 
 
 class Listener(WireStruct):
-    __slots__ = (
-        "name",
-        "host",
-        "port",
-        "security_protocol",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "host", "port", "security_protocol", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -55,12 +49,7 @@ class Listener(WireStruct):
 
 
 class Feature(WireStruct):
-    __slots__ = (
-        "name",
-        "min_supported_version",
-        "max_supported_version",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "min_supported_version", "max_supported_version", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -123,12 +112,7 @@ class BrokerRegistrationRequest(WireMessage):
 
 
 class BrokerRegistrationResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "error_code",
-        "broker_epoch",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "error_code", "broker_epoch", "unknown_tagged_fields")
 
     api_key = 62
     min_version = 0
@@ -148,6 +132,55 @@ class BrokerRegistrationResponse(WireMessage):
         self.error_code = error_code
         self.broker_epoch = broker_epoch
         self.unknown_tagged_fields = unknown_tagged_fields
+
+
+def _decode_each_listener_0(data: bytes, at: int, size: int, n: int) -> tuple[list[Listener], int]:
+    items: list[Listener] = []
+    for _ in range(n):
+        listener = new(Listener)
+        items.append(listener)
+        n = data[at]
+        at += 1
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "Listener.name")
+        end = at + n - 1
+        listener.name = data[at:end].decode()
+        at = end
+        n = data[at]
+        at += 1
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "Listener.host")
+        end = at + n - 1
+        listener.host = data[at:end].decode()
+        at = end
+        listener.port, listener.security_protocol, n = _unpack_uh_h_ub(data, at)
+        at += 5
+        if n:
+            listener.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        else:
+            listener.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_each_feature_0(data: bytes, at: int, size: int, n: int) -> tuple[list[Feature], int]:
+    items: list[Feature] = []
+    for _ in range(n):
+        feature = new(Feature)
+        items.append(feature)
+        n = data[at]
+        at += 1
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "Feature.name")
+        end = at + n - 1
+        feature.name = data[at:end].decode()
+        at = end
+        feature.min_supported_version, feature.max_supported_version, n = _unpack_h2_ub(data, at)
+        at += 5
+        if n:
+            feature.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        else:
+            feature.unknown_tagged_fields = ()
+    return items, at
 
 
 def _decode_broker_registration_request_0(
@@ -172,31 +205,7 @@ def _decode_broker_registration_request_0(
     n -= 1
     if not 0 <= n * 7 <= size - at:
         raise bad_count("BrokerRegistrationRequest.listeners", n, size - at)
-    listeners: list[Listener] = []
-    m.listeners = listeners
-    for _ in range(n):
-        listener = new(Listener)
-        listeners.append(listener)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "Listener.name")
-        end = at + n - 1
-        listener.name = data[at:end].decode()
-        at = end
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "Listener.host")
-        end = at + n - 1
-        listener.host = data[at:end].decode()
-        at = end
-        listener.port, listener.security_protocol, n = _unpack_uh_h_ub(data, at)
-        at += 5
-        if n:
-            listener.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            listener.unknown_tagged_fields = ()
+    m.listeners, at = _decode_each_listener_0(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -204,24 +213,7 @@ def _decode_broker_registration_request_0(
     n -= 1
     if not 0 <= n * 6 <= size - at:
         raise bad_count("BrokerRegistrationRequest.features", n, size - at)
-    features: list[Feature] = []
-    m.features = features
-    for _ in range(n):
-        feature = new(Feature)
-        features.append(feature)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "Feature.name")
-        end = at + n - 1
-        feature.name = data[at:end].decode()
-        at = end
-        feature.min_supported_version, feature.max_supported_version, n = _unpack_h2_ub(data, at)
-        at += 5
-        if n:
-            feature.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            feature.unknown_tagged_fields = ()
+    m.features, at = _decode_each_feature_0(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -262,31 +254,7 @@ def _decode_broker_registration_request_1(
     n -= 1
     if not 0 <= n * 7 <= size - at:
         raise bad_count("BrokerRegistrationRequest.listeners", n, size - at)
-    listeners: list[Listener] = []
-    m.listeners = listeners
-    for _ in range(n):
-        listener = new(Listener)
-        listeners.append(listener)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "Listener.name")
-        end = at + n - 1
-        listener.name = data[at:end].decode()
-        at = end
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "Listener.host")
-        end = at + n - 1
-        listener.host = data[at:end].decode()
-        at = end
-        listener.port, listener.security_protocol, n = _unpack_uh_h_ub(data, at)
-        at += 5
-        if n:
-            listener.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            listener.unknown_tagged_fields = ()
+    m.listeners, at = _decode_each_listener_0(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -294,24 +262,7 @@ def _decode_broker_registration_request_1(
     n -= 1
     if not 0 <= n * 6 <= size - at:
         raise bad_count("BrokerRegistrationRequest.features", n, size - at)
-    features: list[Feature] = []
-    m.features = features
-    for _ in range(n):
-        feature = new(Feature)
-        features.append(feature)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "Feature.name")
-        end = at + n - 1
-        feature.name = data[at:end].decode()
-        at = end
-        feature.min_supported_version, feature.max_supported_version, n = _unpack_h2_ub(data, at)
-        at += 5
-        if n:
-            feature.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            feature.unknown_tagged_fields = ()
+    m.features, at = _decode_each_feature_0(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -351,31 +302,7 @@ def _decode_broker_registration_request_2(
     n -= 1
     if not 0 <= n * 7 <= size - at:
         raise bad_count("BrokerRegistrationRequest.listeners", n, size - at)
-    listeners: list[Listener] = []
-    m.listeners = listeners
-    for _ in range(n):
-        listener = new(Listener)
-        listeners.append(listener)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "Listener.name")
-        end = at + n - 1
-        listener.name = data[at:end].decode()
-        at = end
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "Listener.host")
-        end = at + n - 1
-        listener.host = data[at:end].decode()
-        at = end
-        listener.port, listener.security_protocol, n = _unpack_uh_h_ub(data, at)
-        at += 5
-        if n:
-            listener.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            listener.unknown_tagged_fields = ()
+    m.listeners, at = _decode_each_listener_0(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -383,24 +310,7 @@ def _decode_broker_registration_request_2(
     n -= 1
     if not 0 <= n * 6 <= size - at:
         raise bad_count("BrokerRegistrationRequest.features", n, size - at)
-    features: list[Feature] = []
-    m.features = features
-    for _ in range(n):
-        feature = new(Feature)
-        features.append(feature)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "Feature.name")
-        end = at + n - 1
-        feature.name = data[at:end].decode()
-        at = end
-        feature.min_supported_version, feature.max_supported_version, n = _unpack_h2_ub(data, at)
-        at += 5
-        if n:
-            feature.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            feature.unknown_tagged_fields = ()
+    m.features, at = _decode_each_feature_0(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -413,13 +323,12 @@ def _decode_broker_registration_request_2(
         at = end
     m.is_migrating_zk_broker, n = _unpack_t_ub(data, at)
     at += 2
-    if n > 127:
+    if 0 < n <= 32:
+        m.log_dirs = [*UUIDS[n - 1](data, at)]
+        at += n * 16 - 16
+    else:
         n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n * 16 <= size - at:
-        raise bad_count("BrokerRegistrationRequest.log_dirs", n, size - at)
-    m.log_dirs = read_uuids(data, at, n)
-    at += n * 16
+        m.log_dirs, at = read_uuids(data, at, n - 1, "BrokerRegistrationRequest.log_dirs")
     n = data[at]
     at += 1
     if n:
@@ -448,31 +357,7 @@ def _decode_broker_registration_request_3(
     n -= 1
     if not 0 <= n * 7 <= size - at:
         raise bad_count("BrokerRegistrationRequest.listeners", n, size - at)
-    listeners: list[Listener] = []
-    m.listeners = listeners
-    for _ in range(n):
-        listener = new(Listener)
-        listeners.append(listener)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "Listener.name")
-        end = at + n - 1
-        listener.name = data[at:end].decode()
-        at = end
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "Listener.host")
-        end = at + n - 1
-        listener.host = data[at:end].decode()
-        at = end
-        listener.port, listener.security_protocol, n = _unpack_uh_h_ub(data, at)
-        at += 5
-        if n:
-            listener.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            listener.unknown_tagged_fields = ()
+    m.listeners, at = _decode_each_listener_0(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -480,24 +365,7 @@ def _decode_broker_registration_request_3(
     n -= 1
     if not 0 <= n * 6 <= size - at:
         raise bad_count("BrokerRegistrationRequest.features", n, size - at)
-    features: list[Feature] = []
-    m.features = features
-    for _ in range(n):
-        feature = new(Feature)
-        features.append(feature)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "Feature.name")
-        end = at + n - 1
-        feature.name = data[at:end].decode()
-        at = end
-        feature.min_supported_version, feature.max_supported_version, n = _unpack_h2_ub(data, at)
-        at += 5
-        if n:
-            feature.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            feature.unknown_tagged_fields = ()
+    m.features, at = _decode_each_feature_0(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -510,13 +378,12 @@ def _decode_broker_registration_request_3(
         at = end
     m.is_migrating_zk_broker, n = _unpack_t_ub(data, at)
     at += 2
-    if n > 127:
+    if 0 < n <= 32:
+        m.log_dirs = [*UUIDS[n - 1](data, at)]
+        at += n * 16 - 16
+    else:
         n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n * 16 <= size - at:
-        raise bad_count("BrokerRegistrationRequest.log_dirs", n, size - at)
-    m.log_dirs = read_uuids(data, at, n)
-    at += n * 16
+        m.log_dirs, at = read_uuids(data, at, n - 1, "BrokerRegistrationRequest.log_dirs")
     m.previous_broker_epoch, n = _unpack_q_ub(data, at)
     at += 9
     if n:
@@ -524,6 +391,36 @@ def _decode_broker_registration_request_3(
     else:
         m.unknown_tagged_fields = ()
     return m, at
+
+
+def _encode_each_listener_0(items: list[Listener], out: list[Buffer]) -> None:
+    for listener in items:
+        s = listener.name.encode()
+        n = len(s) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "Listener.name"))
+        out.append(s)
+        s = listener.host.encode()
+        n = len(s) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "Listener.host"))
+        out.append(s)
+        out.append(_pack_uh_h(listener.port, listener.security_protocol))
+        if listener.unknown_tagged_fields:
+            write_tags(out, listener.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
+
+
+def _encode_each_feature_0(items: list[Feature], out: list[Buffer]) -> None:
+    for feature in items:
+        s = feature.name.encode()
+        n = len(s) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "Feature.name"))
+        out.append(s)
+        out.append(_pack_h2(feature.min_supported_version, feature.max_supported_version))
+        if feature.unknown_tagged_fields:
+            write_tags(out, feature.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
 
 
 def _encode_broker_registration_request_0(m: BrokerRegistrationRequest, out: list[Buffer]) -> None:
@@ -544,33 +441,11 @@ def _encode_broker_registration_request_0(m: BrokerRegistrationRequest, out: lis
     else:
         out.append(_pack_u(m.incarnation_id))
         out.append(uvarint(n))
-    for listener in listeners:
-        s = listener.name.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "Listener.name"))
-        out.append(s)
-        s = listener.host.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "Listener.host"))
-        out.append(s)
-        out.append(_pack_uh_h(listener.port, listener.security_protocol))
-        if listener.unknown_tagged_fields:
-            write_tags(out, listener.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_listener_0(listeners, out)
     features = m.features
     n = len(features) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for feature in features:
-        s = feature.name.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "Feature.name"))
-        out.append(s)
-        out.append(_pack_h2(feature.min_supported_version, feature.max_supported_version))
-        if feature.unknown_tagged_fields:
-            write_tags(out, feature.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_feature_0(features, out)
     rack = m.rack
     if rack is None:
         out.append(b"\0")
@@ -603,33 +478,11 @@ def _encode_broker_registration_request_1(m: BrokerRegistrationRequest, out: lis
     else:
         out.append(_pack_u(m.incarnation_id))
         out.append(uvarint(n))
-    for listener in listeners:
-        s = listener.name.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "Listener.name"))
-        out.append(s)
-        s = listener.host.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "Listener.host"))
-        out.append(s)
-        out.append(_pack_uh_h(listener.port, listener.security_protocol))
-        if listener.unknown_tagged_fields:
-            write_tags(out, listener.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_listener_0(listeners, out)
     features = m.features
     n = len(features) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for feature in features:
-        s = feature.name.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "Feature.name"))
-        out.append(s)
-        out.append(_pack_h2(feature.min_supported_version, feature.max_supported_version))
-        if feature.unknown_tagged_fields:
-            write_tags(out, feature.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_feature_0(features, out)
     rack = m.rack
     if rack is None:
         out.append(b"\0")
@@ -663,33 +516,11 @@ def _encode_broker_registration_request_2(m: BrokerRegistrationRequest, out: lis
     else:
         out.append(_pack_u(m.incarnation_id))
         out.append(uvarint(n))
-    for listener in listeners:
-        s = listener.name.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "Listener.name"))
-        out.append(s)
-        s = listener.host.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "Listener.host"))
-        out.append(s)
-        out.append(_pack_uh_h(listener.port, listener.security_protocol))
-        if listener.unknown_tagged_fields:
-            write_tags(out, listener.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_listener_0(listeners, out)
     features = m.features
     n = len(features) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for feature in features:
-        s = feature.name.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "Feature.name"))
-        out.append(s)
-        out.append(_pack_h2(feature.min_supported_version, feature.max_supported_version))
-        if feature.unknown_tagged_fields:
-            write_tags(out, feature.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_feature_0(features, out)
     rack = m.rack
     if rack is None:
         out.append(b"\0")
@@ -730,33 +561,11 @@ def _encode_broker_registration_request_3(m: BrokerRegistrationRequest, out: lis
     else:
         out.append(_pack_u(m.incarnation_id))
         out.append(uvarint(n))
-    for listener in listeners:
-        s = listener.name.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "Listener.name"))
-        out.append(s)
-        s = listener.host.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "Listener.host"))
-        out.append(s)
-        out.append(_pack_uh_h(listener.port, listener.security_protocol))
-        if listener.unknown_tagged_fields:
-            write_tags(out, listener.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_listener_0(listeners, out)
     features = m.features
     n = len(features) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for feature in features:
-        s = feature.name.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "Feature.name"))
-        out.append(s)
-        out.append(_pack_h2(feature.min_supported_version, feature.max_supported_version))
-        if feature.unknown_tagged_fields:
-            write_tags(out, feature.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_feature_0(features, out)
     rack = m.rack
     if rack is None:
         out.append(b"\0")

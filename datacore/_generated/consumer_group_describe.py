@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -33,11 +33,7 @@ _unpack_u_ub = Struct(">16sB").unpack_from
 
 
 class ConsumerGroupDescribeRequest(WireMessage):
-    __slots__ = (
-        "group_ids",
-        "include_authorized_operations",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("group_ids", "include_authorized_operations", "unknown_tagged_fields")
 
     api_key = 69
     min_version = 0
@@ -58,12 +54,7 @@ class ConsumerGroupDescribeRequest(WireMessage):
 
 
 class TopicPartitions(WireStruct):
-    __slots__ = (
-        "topic_id",
-        "topic_name",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_id", "topic_name", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -80,10 +71,7 @@ class TopicPartitions(WireStruct):
 
 
 class Assignment(WireStruct):
-    __slots__ = (
-        "topic_partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -188,11 +176,7 @@ class DescribedGroup(WireStruct):
 
 
 class ConsumerGroupDescribeResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "groups",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "groups", "unknown_tagged_fields")
 
     api_key = 69
     min_version = 0
@@ -393,13 +377,14 @@ def _decode_consumer_group_describe_response_0(
                 at = end
                 n = data[at]
                 at += 1
-                if n > 127:
+                if 0 < n <= 32:
+                    topic_partitions_2.partitions = [*INT32S[n - 1](data, at)]
+                    at += n * 4 - 4
+                else:
                     n, at = read_uvarint(data, at - 1)
-                n -= 1
-                if not 0 <= n * 4 <= size - at:
-                    raise bad_count("TopicPartitions.partitions", n, size - at)
-                topic_partitions_2.partitions = read_int32s(data, at, n)
-                at += n * 4
+                    topic_partitions_2.partitions, at = read_int32s(
+                        data, at, n - 1, "TopicPartitions.partitions"
+                    )
                 n = data[at]
                 at += 1
                 if n:
@@ -437,13 +422,14 @@ def _decode_consumer_group_describe_response_0(
                 at = end
                 n = data[at]
                 at += 1
-                if n > 127:
+                if 0 < n <= 32:
+                    topic_partitions_4.partitions = [*INT32S[n - 1](data, at)]
+                    at += n * 4 - 4
+                else:
                     n, at = read_uvarint(data, at - 1)
-                n -= 1
-                if not 0 <= n * 4 <= size - at:
-                    raise bad_count("TopicPartitions.partitions", n, size - at)
-                topic_partitions_4.partitions = read_int32s(data, at, n)
-                at += n * 4
+                    topic_partitions_4.partitions, at = read_int32s(
+                        data, at, n - 1, "TopicPartitions.partitions"
+                    )
                 n = data[at]
                 at += 1
                 if n:
@@ -623,13 +609,14 @@ def _decode_consumer_group_describe_response_1(
                 at = end
                 n = data[at]
                 at += 1
-                if n > 127:
+                if 0 < n <= 32:
+                    topic_partitions_2.partitions = [*INT32S[n - 1](data, at)]
+                    at += n * 4 - 4
+                else:
                     n, at = read_uvarint(data, at - 1)
-                n -= 1
-                if not 0 <= n * 4 <= size - at:
-                    raise bad_count("TopicPartitions.partitions", n, size - at)
-                topic_partitions_2.partitions = read_int32s(data, at, n)
-                at += n * 4
+                    topic_partitions_2.partitions, at = read_int32s(
+                        data, at, n - 1, "TopicPartitions.partitions"
+                    )
                 n = data[at]
                 at += 1
                 if n:
@@ -667,13 +654,14 @@ def _decode_consumer_group_describe_response_1(
                 at = end
                 n = data[at]
                 at += 1
-                if n > 127:
+                if 0 < n <= 32:
+                    topic_partitions_4.partitions = [*INT32S[n - 1](data, at)]
+                    at += n * 4 - 4
+                else:
                     n, at = read_uvarint(data, at - 1)
-                n -= 1
-                if not 0 <= n * 4 <= size - at:
-                    raise bad_count("TopicPartitions.partitions", n, size - at)
-                topic_partitions_4.partitions = read_int32s(data, at, n)
-                at += n * 4
+                    topic_partitions_4.partitions, at = read_int32s(
+                        data, at, n - 1, "TopicPartitions.partitions"
+                    )
                 n = data[at]
                 at += 1
                 if n:

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -29,11 +29,7 @@ _unpack_u_ub = Struct(">16sB").unpack_from
 
 
 class ConsumerGroupHeartbeatRequestTopicPartitions(WireStruct):
-    __slots__ = (
-        "topic_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -97,11 +93,7 @@ class ConsumerGroupHeartbeatRequest(WireMessage):
 
 
 class ConsumerGroupHeartbeatResponseTopicPartitions(WireStruct):
-    __slots__ = (
-        "topic_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -116,10 +108,7 @@ class ConsumerGroupHeartbeatResponseTopicPartitions(WireStruct):
 
 
 class Assignment(WireStruct):
-    __slots__ = (
-        "topic_partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -171,6 +160,32 @@ class ConsumerGroupHeartbeatResponse(WireMessage):
         self.heartbeat_interval_ms = heartbeat_interval_ms
         self.assignment = assignment
         self.unknown_tagged_fields = unknown_tagged_fields
+
+
+def _decode_each_consumer_group_heartbeat_request_topic_partitions_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[ConsumerGroupHeartbeatRequestTopicPartitions], int]:
+    items: list[ConsumerGroupHeartbeatRequestTopicPartitions] = []
+    for _ in range(n):
+        topic_partitions = new(ConsumerGroupHeartbeatRequestTopicPartitions)
+        items.append(topic_partitions)
+        topic_partitions.topic_id, n = _unpack_u_ub(data, at)
+        at += 17
+        if 0 < n <= 32:
+            topic_partitions.partitions = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
+            n, at = read_uvarint(data, at - 1)
+            topic_partitions.partitions, at = read_int32s(
+                data, at, n - 1, "TopicPartitions.partitions"
+            )
+        n = data[at]
+        at += 1
+        if n:
+            topic_partitions.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        else:
+            topic_partitions.unknown_tagged_fields = ()
+    return items, at
 
 
 def _decode_consumer_group_heartbeat_request_0(
@@ -246,26 +261,9 @@ def _decode_consumer_group_heartbeat_request_0(
     else:
         if n * 18 > size - at:
             raise bad_count("ConsumerGroupHeartbeatRequest.topic_partitions", n, size - at)
-        topic_partitions: list[ConsumerGroupHeartbeatRequestTopicPartitions] = []
-        m.topic_partitions = topic_partitions
-        for _ in range(n):
-            topic_partitions_2 = new(ConsumerGroupHeartbeatRequestTopicPartitions)
-            topic_partitions.append(topic_partitions_2)
-            topic_partitions_2.topic_id, n = _unpack_u_ub(data, at)
-            at += 17
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("TopicPartitions.partitions", n, size - at)
-            topic_partitions_2.partitions = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n:
-                topic_partitions_2.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-            else:
-                topic_partitions_2.unknown_tagged_fields = ()
+        m.topic_partitions, at = _decode_each_consumer_group_heartbeat_request_topic_partitions_0(
+            data, at, size, n
+        )
     n = data[at]
     at += 1
     if n:
@@ -357,26 +355,9 @@ def _decode_consumer_group_heartbeat_request_1(
     else:
         if n * 18 > size - at:
             raise bad_count("ConsumerGroupHeartbeatRequest.topic_partitions", n, size - at)
-        topic_partitions: list[ConsumerGroupHeartbeatRequestTopicPartitions] = []
-        m.topic_partitions = topic_partitions
-        for _ in range(n):
-            topic_partitions_2 = new(ConsumerGroupHeartbeatRequestTopicPartitions)
-            topic_partitions.append(topic_partitions_2)
-            topic_partitions_2.topic_id, n = _unpack_u_ub(data, at)
-            at += 17
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("TopicPartitions.partitions", n, size - at)
-            topic_partitions_2.partitions = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n:
-                topic_partitions_2.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-            else:
-                topic_partitions_2.unknown_tagged_fields = ()
+        m.topic_partitions, at = _decode_each_consumer_group_heartbeat_request_topic_partitions_0(
+            data, at, size, n
+        )
     n = data[at]
     at += 1
     if n:
@@ -384,6 +365,24 @@ def _decode_consumer_group_heartbeat_request_1(
     else:
         m.unknown_tagged_fields = ()
     return m, at
+
+
+def _encode_each_consumer_group_heartbeat_request_topic_partitions_0(
+    items: list[ConsumerGroupHeartbeatRequestTopicPartitions], out: list[Buffer]
+) -> None:
+    for topic_partitions in items:
+        partitions = topic_partitions.partitions
+        n = len(partitions) + 1
+        if n < 128:
+            out.append(_pack_u_ub(topic_partitions.topic_id, n))
+        else:
+            out.append(_pack_u(topic_partitions.topic_id))
+            out.append(uvarint(n))
+        out.append(write_int32s(partitions))
+        if topic_partitions.unknown_tagged_fields:
+            write_tags(out, topic_partitions.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
 
 
 def _encode_consumer_group_heartbeat_request_0(
@@ -454,19 +453,7 @@ def _encode_consumer_group_heartbeat_request_0(
     else:
         n = len(topic_partitions) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for topic_partitions_2 in topic_partitions:
-            partitions = topic_partitions_2.partitions
-            n = len(partitions) + 1
-            if n < 128:
-                out.append(_pack_u_ub(topic_partitions_2.topic_id, n))
-            else:
-                out.append(_pack_u(topic_partitions_2.topic_id))
-                out.append(uvarint(n))
-            out.append(write_int32s(partitions))
-            if topic_partitions_2.unknown_tagged_fields:
-                write_tags(out, topic_partitions_2.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_consumer_group_heartbeat_request_topic_partitions_0(topic_partitions, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:
@@ -551,19 +538,7 @@ def _encode_consumer_group_heartbeat_request_1(
     else:
         n = len(topic_partitions) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for topic_partitions_2 in topic_partitions:
-            partitions = topic_partitions_2.partitions
-            n = len(partitions) + 1
-            if n < 128:
-                out.append(_pack_u_ub(topic_partitions_2.topic_id, n))
-            else:
-                out.append(_pack_u(topic_partitions_2.topic_id))
-                out.append(uvarint(n))
-            out.append(write_int32s(partitions))
-            if topic_partitions_2.unknown_tagged_fields:
-                write_tags(out, topic_partitions_2.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_consumer_group_heartbeat_request_topic_partitions_0(topic_partitions, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:
@@ -616,13 +591,14 @@ def _decode_consumer_group_heartbeat_response_0(
             topic_partitions.append(topic_partitions_2)
             topic_partitions_2.topic_id, n = _unpack_u_ub(data, at)
             at += 17
-            if n > 127:
+            if 0 < n <= 32:
+                topic_partitions_2.partitions = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("TopicPartitions.partitions", n, size - at)
-            topic_partitions_2.partitions = read_int32s(data, at, n)
-            at += n * 4
+                topic_partitions_2.partitions, at = read_int32s(
+                    data, at, n - 1, "TopicPartitions.partitions"
+                )
             n = data[at]
             at += 1
             if n:

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count, null_field
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -16,10 +16,7 @@ _unpack_i_h = Struct(">ih").unpack_from
 
 
 class TopicPartition(WireStruct):
-    __slots__ = (
-        "topic",
-        "partitions",
-    )
+    __slots__ = ("topic", "partitions")
 
     def __init__(
         self,
@@ -32,13 +29,7 @@ class TopicPartition(WireStruct):
 
 
 class ConsumerProtocolSubscription(WireMessage):
-    __slots__ = (
-        "topics",
-        "user_data",
-        "owned_partitions",
-        "generation_id",
-        "rack_id",
-    )
+    __slots__ = ("topics", "user_data", "owned_partitions", "generation_id", "rack_id")
 
     min_version = 0
     max_version = 3
@@ -87,6 +78,30 @@ def _decode_consumer_protocol_subscription_0(
     return m, at
 
 
+def _decode_each_topic_partition_1(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[TopicPartition], int]:
+    items: list[TopicPartition] = []
+    for _ in range(n):
+        topic_partition = new(TopicPartition)
+        items.append(topic_partition)
+        (n,) = _unpack_h(data, at)
+        at += 2
+        if n < 0:
+            raise null_field("TopicPartition.topic")
+        end = at + n
+        topic_partition.topic = data[at:end].decode()
+        at = end
+        (n,) = _unpack_i(data, at)
+        at += 4
+        if 0 <= n < 32:
+            topic_partition.partitions = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            topic_partition.partitions, at = read_int32s(data, at, n, "TopicPartition.partitions")
+    return items, at
+
+
 def _decode_consumer_protocol_subscription_1(
     data: bytes, at: int
 ) -> tuple[ConsumerProtocolSubscription, int]:
@@ -111,24 +126,7 @@ def _decode_consumer_protocol_subscription_1(
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_count("ConsumerProtocolSubscription.owned_partitions", n, size - at)
-    owned_partitions: list[TopicPartition] = []
-    m.owned_partitions = owned_partitions
-    for _ in range(n):
-        topic_partition = new(TopicPartition)
-        owned_partitions.append(topic_partition)
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("TopicPartition.topic")
-        end = at + n
-        topic_partition.topic = data[at:end].decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("TopicPartition.partitions", n, size - at)
-        topic_partition.partitions = read_int32s(data, at, n)
-        at += n * 4
+    m.owned_partitions, at = _decode_each_topic_partition_1(data, at, size, n)
     return m, at
 
 
@@ -155,24 +153,7 @@ def _decode_consumer_protocol_subscription_2(
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_count("ConsumerProtocolSubscription.owned_partitions", n, size - at)
-    owned_partitions: list[TopicPartition] = []
-    m.owned_partitions = owned_partitions
-    for _ in range(n):
-        topic_partition = new(TopicPartition)
-        owned_partitions.append(topic_partition)
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("TopicPartition.topic")
-        end = at + n
-        topic_partition.topic = data[at:end].decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("TopicPartition.partitions", n, size - at)
-        topic_partition.partitions = read_int32s(data, at, n)
-        at += n * 4
+    m.owned_partitions, at = _decode_each_topic_partition_1(data, at, size, n)
     (m.generation_id,) = _unpack_i(data, at)
     at += 4
     return m, at
@@ -200,24 +181,7 @@ def _decode_consumer_protocol_subscription_3(
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_count("ConsumerProtocolSubscription.owned_partitions", n, size - at)
-    owned_partitions: list[TopicPartition] = []
-    m.owned_partitions = owned_partitions
-    for _ in range(n):
-        topic_partition = new(TopicPartition)
-        owned_partitions.append(topic_partition)
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("TopicPartition.topic")
-        end = at + n
-        topic_partition.topic = data[at:end].decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("TopicPartition.partitions", n, size - at)
-        topic_partition.partitions = read_int32s(data, at, n)
-        at += n * 4
+    m.owned_partitions, at = _decode_each_topic_partition_1(data, at, size, n)
     m.generation_id, n = _unpack_i_h(data, at)
     at += 6
     if n < 0:
@@ -243,6 +207,16 @@ def _encode_consumer_protocol_subscription_0(
         out.append(user_data)
 
 
+def _encode_each_topic_partition_1(items: list[TopicPartition], out: list[Buffer]) -> None:
+    for topic_partition in items:
+        s = topic_partition.topic.encode()
+        out.append(_pack_h(len(s)))
+        out.append(s)
+        partitions = topic_partition.partitions
+        out.append(_pack_i(len(partitions)))
+        out.append(write_int32s(partitions))
+
+
 def _encode_consumer_protocol_subscription_1(
     m: ConsumerProtocolSubscription, out: list[Buffer]
 ) -> None:
@@ -257,13 +231,7 @@ def _encode_consumer_protocol_subscription_1(
         out.append(user_data)
     owned_partitions = m.owned_partitions
     out.append(_pack_i(len(owned_partitions)))
-    for topic_partition in owned_partitions:
-        s = topic_partition.topic.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        partitions = topic_partition.partitions
-        out.append(_pack_i(len(partitions)))
-        out.append(write_int32s(partitions))
+    _encode_each_topic_partition_1(owned_partitions, out)
 
 
 def _encode_consumer_protocol_subscription_2(
@@ -280,13 +248,7 @@ def _encode_consumer_protocol_subscription_2(
         out.append(user_data)
     owned_partitions = m.owned_partitions
     out.append(_pack_i(len(owned_partitions)))
-    for topic_partition in owned_partitions:
-        s = topic_partition.topic.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        partitions = topic_partition.partitions
-        out.append(_pack_i(len(partitions)))
-        out.append(write_int32s(partitions))
+    _encode_each_topic_partition_1(owned_partitions, out)
     out.append(_pack_i(m.generation_id))
 
 
@@ -304,13 +266,7 @@ def _encode_consumer_protocol_subscription_3(
         out.append(user_data)
     owned_partitions = m.owned_partitions
     out.append(_pack_i(len(owned_partitions)))
-    for topic_partition in owned_partitions:
-        s = topic_partition.topic.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        partitions = topic_partition.partitions
-        out.append(_pack_i(len(partitions)))
-        out.append(write_int32s(partitions))
+    _encode_each_topic_partition_1(owned_partitions, out)
     rack_id = m.rack_id
     out.append(_pack_i(m.generation_id))
     if rack_id is None:

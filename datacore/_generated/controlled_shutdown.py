@@ -24,11 +24,7 @@ _unpack_i_ub = Struct(">iB").unpack_from
 
 
 class ControlledShutdownRequest(WireMessage):
-    __slots__ = (
-        "broker_id",
-        "broker_epoch",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("broker_id", "broker_epoch", "unknown_tagged_fields")
 
     api_key = 7
     min_version = 0
@@ -49,11 +45,7 @@ class ControlledShutdownRequest(WireMessage):
 
 
 class RemainingPartition(WireStruct):
-    __slots__ = (
-        "topic_name",
-        "partition_index",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_name", "partition_index", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -68,11 +60,7 @@ class RemainingPartition(WireStruct):
 
 
 class ControlledShutdownResponse(WireMessage):
-    __slots__ = (
-        "error_code",
-        "remaining_partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("error_code", "remaining_partitions", "unknown_tagged_fields")
 
     api_key = 7
     min_version = 0

@@ -21,13 +21,7 @@ _unpack_uh_h_ub = Struct(">HhB").unpack_from
 
 
 class Listener(WireStruct):
-    __slots__ = (
-        "name",
-        "host",
-        "port",
-        "security_protocol",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "host", "port", "security_protocol", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -46,12 +40,7 @@ class Listener(WireStruct):
 
 
 class Feature(WireStruct):
-    __slots__ = (
-        "name",
-        "min_supported_version",
-        "max_supported_version",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "min_supported_version", "max_supported_version", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -102,12 +91,7 @@ class ControllerRegistrationRequest(WireMessage):
 
 
 class ControllerRegistrationResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "error_code",
-        "error_message",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "error_code", "error_message", "unknown_tagged_fields")
 
     api_key = 70
     min_version = 0

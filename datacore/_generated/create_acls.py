@@ -64,10 +64,7 @@ class AclCreation(WireStruct):
 
 
 class CreateAclsRequest(WireMessage):
-    __slots__ = (
-        "creations",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("creations", "unknown_tagged_fields")
 
     api_key = 30
     min_version = 0
@@ -86,11 +83,7 @@ class CreateAclsRequest(WireMessage):
 
 
 class AclCreationResult(WireStruct):
-    __slots__ = (
-        "error_code",
-        "error_message",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("error_code", "error_message", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -105,11 +98,7 @@ class AclCreationResult(WireStruct):
 
 
 class CreateAclsResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "results",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "results", "unknown_tagged_fields")
 
     api_key = 30
     min_version = 0

@@ -29,11 +29,7 @@ _unpack_q_ub = Struct(">qB").unpack_from
 
 
 class CreatableRenewers(WireStruct):
-    __slots__ = (
-        "principal_type",
-        "principal_name",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("principal_type", "principal_name", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -166,24 +162,13 @@ def _decode_create_delegation_token_request_0(
     return m, at
 
 
-def _decode_create_delegation_token_request_2(
-    data: bytes, at: int
-) -> tuple[CreateDelegationTokenRequest, int]:
-    size = len(data)
-    m = new(CreateDelegationTokenRequest)
-    m.owner_principal_type = m.owner_principal_name = ""
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_count("CreateDelegationTokenRequest.renewers", n, size - at)
-    renewers: list[CreatableRenewers] = []
-    m.renewers = renewers
+def _decode_each_creatable_renewers_2(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[CreatableRenewers], int]:
+    items: list[CreatableRenewers] = []
     for _ in range(n):
         creatable_renewers = new(CreatableRenewers)
-        renewers.append(creatable_renewers)
+        items.append(creatable_renewers)
         n = data[at]
         at += 1
         if not 0 < n < 128:
@@ -204,6 +189,23 @@ def _decode_create_delegation_token_request_2(
             creatable_renewers.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
         else:
             creatable_renewers.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_create_delegation_token_request_2(
+    data: bytes, at: int
+) -> tuple[CreateDelegationTokenRequest, int]:
+    size = len(data)
+    m = new(CreateDelegationTokenRequest)
+    m.owner_principal_type = m.owner_principal_name = ""
+    n = data[at]
+    at += 1
+    if n > 127:
+        n, at = read_uvarint(data, at - 1)
+    n -= 1
+    if not 0 <= n * 3 <= size - at:
+        raise bad_count("CreateDelegationTokenRequest.renewers", n, size - at)
+    m.renewers, at = _decode_each_creatable_renewers_2(data, at, size, n)
     m.max_lifetime_ms, n = _unpack_q_ub(data, at)
     at += 9
     if n:
@@ -245,31 +247,7 @@ def _decode_create_delegation_token_request_3(
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_count("CreateDelegationTokenRequest.renewers", n, size - at)
-    renewers: list[CreatableRenewers] = []
-    m.renewers = renewers
-    for _ in range(n):
-        creatable_renewers = new(CreatableRenewers)
-        renewers.append(creatable_renewers)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "CreatableRenewers.principal_type")
-        end = at + n - 1
-        creatable_renewers.principal_type = data[at:end].decode()
-        at = end
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "CreatableRenewers.principal_name")
-        end = at + n - 1
-        creatable_renewers.principal_name = data[at:end].decode()
-        at = end
-        n = data[at]
-        at += 1
-        if n:
-            creatable_renewers.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            creatable_renewers.unknown_tagged_fields = ()
+    m.renewers, at = _decode_each_creatable_renewers_2(data, at, size, n)
     m.max_lifetime_ms, n = _unpack_q_ub(data, at)
     at += 9
     if n:
@@ -302,17 +280,8 @@ def _encode_create_delegation_token_request_0(
     out.append(_pack_q(m.max_lifetime_ms))
 
 
-def _encode_create_delegation_token_request_2(
-    m: CreateDelegationTokenRequest, out: list[Buffer]
-) -> None:
-    if m.owner_principal_type is None or m.owner_principal_type:
-        raise absent_field("CreateDelegationTokenRequest.owner_principal_type")
-    if m.owner_principal_name is None or m.owner_principal_name:
-        raise absent_field("CreateDelegationTokenRequest.owner_principal_name")
-    renewers = m.renewers
-    n = len(renewers) + 1
-    out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for creatable_renewers in renewers:
+def _encode_each_creatable_renewers_2(items: list[CreatableRenewers], out: list[Buffer]) -> None:
+    for creatable_renewers in items:
         s = creatable_renewers.principal_type.encode()
         n = len(s) + 1
         out.append(
@@ -329,6 +298,19 @@ def _encode_create_delegation_token_request_2(
             write_tags(out, creatable_renewers.unknown_tagged_fields)
         else:
             out.append(b"\0")
+
+
+def _encode_create_delegation_token_request_2(
+    m: CreateDelegationTokenRequest, out: list[Buffer]
+) -> None:
+    if m.owner_principal_type is None or m.owner_principal_type:
+        raise absent_field("CreateDelegationTokenRequest.owner_principal_type")
+    if m.owner_principal_name is None or m.owner_principal_name:
+        raise absent_field("CreateDelegationTokenRequest.owner_principal_name")
+    renewers = m.renewers
+    n = len(renewers) + 1
+    out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
+    _encode_each_creatable_renewers_2(renewers, out)
     out.append(_pack_q(m.max_lifetime_ms))
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
@@ -366,23 +348,7 @@ def _encode_create_delegation_token_request_3(
     renewers = m.renewers
     n = len(renewers) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for creatable_renewers in renewers:
-        s = creatable_renewers.principal_type.encode()
-        n = len(s) + 1
-        out.append(
-            SINGLE_BYTE[n] if n < 128 else string_prefix(n, "CreatableRenewers.principal_type")
-        )
-        out.append(s)
-        s = creatable_renewers.principal_name.encode()
-        n = len(s) + 1
-        out.append(
-            SINGLE_BYTE[n] if n < 128 else string_prefix(n, "CreatableRenewers.principal_name")
-        )
-        out.append(s)
-        if creatable_renewers.unknown_tagged_fields:
-            write_tags(out, creatable_renewers.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_creatable_renewers_2(renewers, out)
     out.append(_pack_q(m.max_lifetime_ms))
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)

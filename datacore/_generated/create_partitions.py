@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -26,10 +26,7 @@ _unpack_i_ub = Struct(">iB").unpack_from
 
 
 class CreatePartitionsAssignment(WireStruct):
-    __slots__ = (
-        "broker_ids",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("broker_ids", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -42,12 +39,7 @@ class CreatePartitionsAssignment(WireStruct):
 
 
 class CreatePartitionsTopic(WireStruct):
-    __slots__ = (
-        "name",
-        "count",
-        "assignments",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "count", "assignments", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -66,12 +58,7 @@ class CreatePartitionsTopic(WireStruct):
 
 
 class CreatePartitionsRequest(WireMessage):
-    __slots__ = (
-        "topics",
-        "timeout_ms",
-        "validate_only",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topics", "timeout_ms", "validate_only", "unknown_tagged_fields")
 
     api_key = 37
     min_version = 0
@@ -94,12 +81,7 @@ class CreatePartitionsRequest(WireMessage):
 
 
 class CreatePartitionsTopicResult(WireStruct):
-    __slots__ = (
-        "name",
-        "error_code",
-        "error_message",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "error_code", "error_message", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -116,11 +98,7 @@ class CreatePartitionsTopicResult(WireStruct):
 
 
 class CreatePartitionsResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "results",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "results", "unknown_tagged_fields")
 
     api_key = 37
     min_version = 0
@@ -175,10 +153,13 @@ def _decode_create_partitions_request_0(
                 assignments.append(create_partitions_assignment)
                 (n,) = _unpack_i(data, at)
                 at += 4
-                if not 0 <= n * 4 <= size - at:
-                    raise bad_count("CreatePartitionsAssignment.broker_ids", n, size - at)
-                create_partitions_assignment.broker_ids = read_int32s(data, at, n)
-                at += n * 4
+                if 0 <= n < 32:
+                    create_partitions_assignment.broker_ids = [*INT32S[n](data, at)]
+                    at += n * 4
+                else:
+                    create_partitions_assignment.broker_ids, at = read_int32s(
+                        data, at, n, "CreatePartitionsAssignment.broker_ids"
+                    )
                 create_partitions_assignment.unknown_tagged_fields = ()
         create_partitions_topic.unknown_tagged_fields = ()
     m.unknown_tagged_fields = ()
@@ -228,13 +209,14 @@ def _decode_create_partitions_request_2(
                 assignments.append(create_partitions_assignment)
                 n = data[at]
                 at += 1
-                if n > 127:
+                if 0 < n <= 32:
+                    create_partitions_assignment.broker_ids = [*INT32S[n - 1](data, at)]
+                    at += n * 4 - 4
+                else:
                     n, at = read_uvarint(data, at - 1)
-                n -= 1
-                if not 0 <= n * 4 <= size - at:
-                    raise bad_count("CreatePartitionsAssignment.broker_ids", n, size - at)
-                create_partitions_assignment.broker_ids = read_int32s(data, at, n)
-                at += n * 4
+                    create_partitions_assignment.broker_ids, at = read_int32s(
+                        data, at, n - 1, "CreatePartitionsAssignment.broker_ids"
+                    )
                 n = data[at]
                 at += 1
                 if n:

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field, tag_overrun
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -35,11 +35,7 @@ _unpack_u_h_ub = Struct(">16shB").unpack_from
 
 
 class CreatableReplicaAssignment(WireStruct):
-    __slots__ = (
-        "partition_index",
-        "broker_ids",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("partition_index", "broker_ids", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -54,11 +50,7 @@ class CreatableReplicaAssignment(WireStruct):
 
 
 class CreatableTopicConfig(WireStruct):
-    __slots__ = (
-        "name",
-        "value",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "value", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -103,12 +95,7 @@ class CreatableTopic(WireStruct):
 
 
 class CreateTopicsRequest(WireMessage):
-    __slots__ = (
-        "topics",
-        "timeout_ms",
-        "validate_only",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topics", "timeout_ms", "validate_only", "unknown_tagged_fields")
 
     api_key = 19
     min_version = 0
@@ -196,11 +183,7 @@ class CreatableTopicResult(WireStruct):
 
 
 class CreateTopicsResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "topics",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "topics", "unknown_tagged_fields")
 
     api_key = 19
     min_version = 0
@@ -220,19 +203,13 @@ class CreateTopicsResponse(WireMessage):
         self.unknown_tagged_fields = unknown_tagged_fields
 
 
-def _decode_create_topics_request_0(data: bytes, at: int) -> tuple[CreateTopicsRequest, int]:
-    size = len(data)
-    m = new(CreateTopicsRequest)
-    m.validate_only = False
-    (n,) = _unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 16 <= size - at:
-        raise bad_count("CreateTopicsRequest.topics", n, size - at)
-    topics: list[CreatableTopic] = []
-    m.topics = topics
+def _decode_each_creatable_topic_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[CreatableTopic], int]:
+    items: list[CreatableTopic] = []
     for _ in range(n):
         creatable_topic = new(CreatableTopic)
-        topics.append(creatable_topic)
+        items.append(creatable_topic)
         (n,) = _unpack_h(data, at)
         at += 2
         if n < 0:
@@ -253,10 +230,13 @@ def _decode_create_topics_request_0(data: bytes, at: int) -> tuple[CreateTopicsR
             assignments.append(creatable_replica_assignment)
             creatable_replica_assignment.partition_index, n = _unpack_i2(data, at)
             at += 8
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("CreatableReplicaAssignment.broker_ids", n, size - at)
-            creatable_replica_assignment.broker_ids = read_int32s(data, at, n)
-            at += n * 4
+            if 0 <= n < 32:
+                creatable_replica_assignment.broker_ids = [*INT32S[n](data, at)]
+                at += n * 4
+            else:
+                creatable_replica_assignment.broker_ids, at = read_int32s(
+                    data, at, n, "CreatableReplicaAssignment.broker_ids"
+                )
             creatable_replica_assignment.unknown_tagged_fields = ()
         (n,) = _unpack_i(data, at)
         at += 4
@@ -284,6 +264,18 @@ def _decode_create_topics_request_0(data: bytes, at: int) -> tuple[CreateTopicsR
                 at = end
             creatable_topic_config.unknown_tagged_fields = ()
         creatable_topic.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_create_topics_request_0(data: bytes, at: int) -> tuple[CreateTopicsRequest, int]:
+    size = len(data)
+    m = new(CreateTopicsRequest)
+    m.validate_only = False
+    (n,) = _unpack_i(data, at)
+    at += 4
+    if not 0 <= n * 16 <= size - at:
+        raise bad_count("CreateTopicsRequest.topics", n, size - at)
+    m.topics, at = _decode_each_creatable_topic_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     (m.timeout_ms,) = _unpack_i(data, at)
     at += 4
@@ -297,62 +289,7 @@ def _decode_create_topics_request_1(data: bytes, at: int) -> tuple[CreateTopicsR
     at += 4
     if not 0 <= n * 16 <= size - at:
         raise bad_count("CreateTopicsRequest.topics", n, size - at)
-    topics: list[CreatableTopic] = []
-    m.topics = topics
-    for _ in range(n):
-        creatable_topic = new(CreatableTopic)
-        topics.append(creatable_topic)
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("CreatableTopic.name")
-        end = at + n
-        creatable_topic.name = data[at:end].decode()
-        at = end
-        creatable_topic.num_partitions, creatable_topic.replication_factor, n = _unpack_i_h_i(
-            data, at
-        )
-        at += 10
-        if not 0 <= n * 8 <= size - at:
-            raise bad_count("CreatableTopic.assignments", n, size - at)
-        assignments: list[CreatableReplicaAssignment] = []
-        creatable_topic.assignments = assignments
-        for _ in range(n):
-            creatable_replica_assignment = new(CreatableReplicaAssignment)
-            assignments.append(creatable_replica_assignment)
-            creatable_replica_assignment.partition_index, n = _unpack_i2(data, at)
-            at += 8
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("CreatableReplicaAssignment.broker_ids", n, size - at)
-            creatable_replica_assignment.broker_ids = read_int32s(data, at, n)
-            at += n * 4
-            creatable_replica_assignment.unknown_tagged_fields = ()
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("CreatableTopic.configs", n, size - at)
-        configs: list[CreatableTopicConfig] = []
-        creatable_topic.configs = configs
-        for _ in range(n):
-            creatable_topic_config = new(CreatableTopicConfig)
-            configs.append(creatable_topic_config)
-            (n,) = _unpack_h(data, at)
-            at += 2
-            if n < 0:
-                raise null_field("CreatableTopicConfig.name")
-            end = at + n
-            creatable_topic_config.name = data[at:end].decode()
-            at = end
-            (n,) = _unpack_h(data, at)
-            at += 2
-            if n < 0:
-                creatable_topic_config.value = None
-            else:
-                end = at + n
-                creatable_topic_config.value = data[at:end].decode()
-                at = end
-            creatable_topic_config.unknown_tagged_fields = ()
-        creatable_topic.unknown_tagged_fields = ()
+    m.topics, at = _decode_each_creatable_topic_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     m.timeout_ms, m.validate_only = _unpack_i_t(data, at)
     at += 5
@@ -397,13 +334,14 @@ def _decode_create_topics_request_5(data: bytes, at: int) -> tuple[CreateTopicsR
             assignments.append(creatable_replica_assignment)
             creatable_replica_assignment.partition_index, n = _unpack_i_ub(data, at)
             at += 5
-            if n > 127:
+            if 0 < n <= 32:
+                creatable_replica_assignment.broker_ids = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("CreatableReplicaAssignment.broker_ids", n, size - at)
-            creatable_replica_assignment.broker_ids = read_int32s(data, at, n)
-            at += n * 4
+                creatable_replica_assignment.broker_ids, at = read_int32s(
+                    data, at, n - 1, "CreatableReplicaAssignment.broker_ids"
+                )
             n = data[at]
             at += 1
             if n:
@@ -464,12 +402,8 @@ def _decode_create_topics_request_5(data: bytes, at: int) -> tuple[CreateTopicsR
     return m, at
 
 
-def _encode_create_topics_request_0(m: CreateTopicsRequest, out: list[Buffer]) -> None:
-    if m.validate_only:
-        raise absent_field("CreateTopicsRequest.validate_only")
-    topics = m.topics
-    out.append(_pack_i(len(topics)))
-    for creatable_topic in topics:
+def _encode_each_creatable_topic_0(items: list[CreatableTopic], out: list[Buffer]) -> None:
+    for creatable_topic in items:
         s = creatable_topic.name.encode()
         out.append(_pack_h(len(s)))
         out.append(s)
@@ -502,6 +436,14 @@ def _encode_create_topics_request_0(m: CreateTopicsRequest, out: list[Buffer]) -
                 raise absent_field("CreatableTopicConfig.unknown_tagged_fields")
         if creatable_topic.unknown_tagged_fields:
             raise absent_field("CreatableTopic.unknown_tagged_fields")
+
+
+def _encode_create_topics_request_0(m: CreateTopicsRequest, out: list[Buffer]) -> None:
+    if m.validate_only:
+        raise absent_field("CreateTopicsRequest.validate_only")
+    topics = m.topics
+    out.append(_pack_i(len(topics)))
+    _encode_each_creatable_topic_0(topics, out)
     if m.unknown_tagged_fields:
         raise absent_field("CreateTopicsRequest.unknown_tagged_fields")
     out.append(_pack_i(m.timeout_ms))
@@ -510,39 +452,7 @@ def _encode_create_topics_request_0(m: CreateTopicsRequest, out: list[Buffer]) -
 def _encode_create_topics_request_1(m: CreateTopicsRequest, out: list[Buffer]) -> None:
     topics = m.topics
     out.append(_pack_i(len(topics)))
-    for creatable_topic in topics:
-        s = creatable_topic.name.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        assignments = creatable_topic.assignments
-        out.append(
-            _pack_i_h_i(
-                creatable_topic.num_partitions, creatable_topic.replication_factor, len(assignments)
-            )
-        )
-        for creatable_replica_assignment in assignments:
-            broker_ids = creatable_replica_assignment.broker_ids
-            out.append(_pack_i2(creatable_replica_assignment.partition_index, len(broker_ids)))
-            out.append(write_int32s(broker_ids))
-            if creatable_replica_assignment.unknown_tagged_fields:
-                raise absent_field("CreatableReplicaAssignment.unknown_tagged_fields")
-        configs = creatable_topic.configs
-        out.append(_pack_i(len(configs)))
-        for creatable_topic_config in configs:
-            s = creatable_topic_config.name.encode()
-            out.append(_pack_h(len(s)))
-            out.append(s)
-            value = creatable_topic_config.value
-            if value is None:
-                out.append(b"\xff\xff")
-            else:
-                s = value.encode()
-                out.append(_pack_h(len(s)))
-                out.append(s)
-            if creatable_topic_config.unknown_tagged_fields:
-                raise absent_field("CreatableTopicConfig.unknown_tagged_fields")
-        if creatable_topic.unknown_tagged_fields:
-            raise absent_field("CreatableTopic.unknown_tagged_fields")
+    _encode_each_creatable_topic_0(topics, out)
     if m.unknown_tagged_fields:
         raise absent_field("CreateTopicsRequest.unknown_tagged_fields")
     out.append(_pack_i_t(m.timeout_ms, m.validate_only))
@@ -646,19 +556,13 @@ def _decode_create_topics_response_0(data: bytes, at: int) -> tuple[CreateTopics
     return m, at
 
 
-def _decode_create_topics_response_1(data: bytes, at: int) -> tuple[CreateTopicsResponse, int]:
-    size = len(data)
-    m = new(CreateTopicsResponse)
-    m.throttle_time_ms = 0
-    (n,) = _unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 6 <= size - at:
-        raise bad_count("CreateTopicsResponse.topics", n, size - at)
-    topics: list[CreatableTopicResult] = []
-    m.topics = topics
+def _decode_each_creatable_topic_result_1(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[CreatableTopicResult], int]:
+    items: list[CreatableTopicResult] = []
     for _ in range(n):
         creatable_topic_result = new(CreatableTopicResult)
-        topics.append(creatable_topic_result)
+        items.append(creatable_topic_result)
         creatable_topic_result.configs = []
         creatable_topic_result.topic_id = ZERO_UUID
         creatable_topic_result.topic_config_error_code = 0
@@ -679,6 +583,18 @@ def _decode_create_topics_response_1(data: bytes, at: int) -> tuple[CreateTopics
             creatable_topic_result.error_message = data[at:end].decode()
             at = end
         creatable_topic_result.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_create_topics_response_1(data: bytes, at: int) -> tuple[CreateTopicsResponse, int]:
+    size = len(data)
+    m = new(CreateTopicsResponse)
+    m.throttle_time_ms = 0
+    (n,) = _unpack_i(data, at)
+    at += 4
+    if not 0 <= n * 6 <= size - at:
+        raise bad_count("CreateTopicsResponse.topics", n, size - at)
+    m.topics, at = _decode_each_creatable_topic_result_1(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -690,33 +606,49 @@ def _decode_create_topics_response_2(data: bytes, at: int) -> tuple[CreateTopics
     at += 8
     if not 0 <= n * 6 <= size - at:
         raise bad_count("CreateTopicsResponse.topics", n, size - at)
-    topics: list[CreatableTopicResult] = []
-    m.topics = topics
-    for _ in range(n):
-        creatable_topic_result = new(CreatableTopicResult)
-        topics.append(creatable_topic_result)
-        creatable_topic_result.configs = []
-        creatable_topic_result.topic_id = ZERO_UUID
-        creatable_topic_result.topic_config_error_code = 0
-        creatable_topic_result.num_partitions = creatable_topic_result.replication_factor = -1
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("CreatableTopicResult.name")
-        end = at + n
-        creatable_topic_result.name = data[at:end].decode()
-        at = end
-        creatable_topic_result.error_code, n = _unpack_h2(data, at)
-        at += 4
-        if n < 0:
-            creatable_topic_result.error_message = None
-        else:
-            end = at + n
-            creatable_topic_result.error_message = data[at:end].decode()
-            at = end
-        creatable_topic_result.unknown_tagged_fields = ()
+    m.topics, at = _decode_each_creatable_topic_result_1(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
+
+
+def _decode_each_creatable_topic_configs_5(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[CreatableTopicConfigs], int]:
+    items: list[CreatableTopicConfigs] = []
+    for _ in range(n):
+        creatable_topic_configs = new(CreatableTopicConfigs)
+        items.append(creatable_topic_configs)
+        n = data[at]
+        at += 1
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "CreatableTopicConfigs.name")
+        end = at + n - 1
+        creatable_topic_configs.name = data[at:end].decode()
+        at = end
+        n = data[at]
+        at += 1
+        if n > 127:
+            n, at = string_length(data, at - 1, "CreatableTopicConfigs.value")
+        if n == 0:
+            creatable_topic_configs.value = None
+        else:
+            end = at + n - 1
+            creatable_topic_configs.value = data[at:end].decode()
+            at = end
+        (
+            creatable_topic_configs.read_only,
+            creatable_topic_configs.config_source,
+            creatable_topic_configs.is_sensitive,
+            n,
+        ) = _unpack_t_b_t_ub(data, at)
+        at += 4
+        if n:
+            creatable_topic_configs.unknown_tagged_fields, at = read_unknown_tags(
+                data, at - 1, size
+            )
+        else:
+            creatable_topic_configs.unknown_tagged_fields = ()
+    return items, at
 
 
 def _decode_creatable_topic_result_tags_5(
@@ -786,41 +718,9 @@ def _decode_create_topics_response_5(data: bytes, at: int) -> tuple[CreateTopics
         else:
             if n * 6 > size - at:
                 raise bad_count("CreatableTopicResult.configs", n, size - at)
-            configs: list[CreatableTopicConfigs] = []
-            creatable_topic_result.configs = configs
-            for _ in range(n):
-                creatable_topic_configs = new(CreatableTopicConfigs)
-                configs.append(creatable_topic_configs)
-                n = data[at]
-                at += 1
-                if not 0 < n < 128:
-                    n, at = string_length(data, at - 1, "CreatableTopicConfigs.name")
-                end = at + n - 1
-                creatable_topic_configs.name = data[at:end].decode()
-                at = end
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = string_length(data, at - 1, "CreatableTopicConfigs.value")
-                if n == 0:
-                    creatable_topic_configs.value = None
-                else:
-                    end = at + n - 1
-                    creatable_topic_configs.value = data[at:end].decode()
-                    at = end
-                (
-                    creatable_topic_configs.read_only,
-                    creatable_topic_configs.config_source,
-                    creatable_topic_configs.is_sensitive,
-                    n,
-                ) = _unpack_t_b_t_ub(data, at)
-                at += 4
-                if n:
-                    creatable_topic_configs.unknown_tagged_fields, at = read_unknown_tags(
-                        data, at - 1, size
-                    )
-                else:
-                    creatable_topic_configs.unknown_tagged_fields = ()
+            creatable_topic_result.configs, at = _decode_each_creatable_topic_configs_5(
+                data, at, size, n
+            )
         n = data[at]
         at += 1
         if n:
@@ -883,41 +783,9 @@ def _decode_create_topics_response_7(data: bytes, at: int) -> tuple[CreateTopics
         else:
             if n * 6 > size - at:
                 raise bad_count("CreatableTopicResult.configs", n, size - at)
-            configs: list[CreatableTopicConfigs] = []
-            creatable_topic_result.configs = configs
-            for _ in range(n):
-                creatable_topic_configs = new(CreatableTopicConfigs)
-                configs.append(creatable_topic_configs)
-                n = data[at]
-                at += 1
-                if not 0 < n < 128:
-                    n, at = string_length(data, at - 1, "CreatableTopicConfigs.name")
-                end = at + n - 1
-                creatable_topic_configs.name = data[at:end].decode()
-                at = end
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = string_length(data, at - 1, "CreatableTopicConfigs.value")
-                if n == 0:
-                    creatable_topic_configs.value = None
-                else:
-                    end = at + n - 1
-                    creatable_topic_configs.value = data[at:end].decode()
-                    at = end
-                (
-                    creatable_topic_configs.read_only,
-                    creatable_topic_configs.config_source,
-                    creatable_topic_configs.is_sensitive,
-                    n,
-                ) = _unpack_t_b_t_ub(data, at)
-                at += 4
-                if n:
-                    creatable_topic_configs.unknown_tagged_fields, at = read_unknown_tags(
-                        data, at - 1, size
-                    )
-                else:
-                    creatable_topic_configs.unknown_tagged_fields = ()
+            creatable_topic_result.configs, at = _decode_each_creatable_topic_configs_5(
+                data, at, size, n
+            )
         n = data[at]
         at += 1
         if n:
@@ -947,10 +815,10 @@ def _encode_create_topics_response_0(m: CreateTopicsResponse, out: list[Buffer])
         raise absent_field("CreateTopicsResponse.unknown_tagged_fields")
 
 
-def _encode_create_topics_response_1(m: CreateTopicsResponse, out: list[Buffer]) -> None:
-    topics = m.topics
-    out.append(_pack_i(len(topics)))
-    for creatable_topic_result in topics:
+def _encode_each_creatable_topic_result_1(
+    items: list[CreatableTopicResult], out: list[Buffer]
+) -> None:
+    for creatable_topic_result in items:
         s = creatable_topic_result.name.encode()
         out.append(_pack_h(len(s)))
         out.append(s)
@@ -964,6 +832,12 @@ def _encode_create_topics_response_1(m: CreateTopicsResponse, out: list[Buffer])
             out.append(s)
         if creatable_topic_result.unknown_tagged_fields:
             raise absent_field("CreatableTopicResult.unknown_tagged_fields")
+
+
+def _encode_create_topics_response_1(m: CreateTopicsResponse, out: list[Buffer]) -> None:
+    topics = m.topics
+    out.append(_pack_i(len(topics)))
+    _encode_each_creatable_topic_result_1(topics, out)
     if m.unknown_tagged_fields:
         raise absent_field("CreateTopicsResponse.unknown_tagged_fields")
 
@@ -971,22 +845,40 @@ def _encode_create_topics_response_1(m: CreateTopicsResponse, out: list[Buffer])
 def _encode_create_topics_response_2(m: CreateTopicsResponse, out: list[Buffer]) -> None:
     topics = m.topics
     out.append(_pack_i2(m.throttle_time_ms, len(topics)))
-    for creatable_topic_result in topics:
-        s = creatable_topic_result.name.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        error_message = creatable_topic_result.error_message
-        out.append(_pack_h(creatable_topic_result.error_code))
-        if error_message is None:
-            out.append(b"\xff\xff")
-        else:
-            s = error_message.encode()
-            out.append(_pack_h(len(s)))
-            out.append(s)
-        if creatable_topic_result.unknown_tagged_fields:
-            raise absent_field("CreatableTopicResult.unknown_tagged_fields")
+    _encode_each_creatable_topic_result_1(topics, out)
     if m.unknown_tagged_fields:
         raise absent_field("CreateTopicsResponse.unknown_tagged_fields")
+
+
+def _encode_each_creatable_topic_configs_5(
+    items: list[CreatableTopicConfigs], out: list[Buffer]
+) -> None:
+    for creatable_topic_configs in items:
+        s = creatable_topic_configs.name.encode()
+        n = len(s) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "CreatableTopicConfigs.name"))
+        out.append(s)
+        value = creatable_topic_configs.value
+        if value is None:
+            out.append(b"\0")
+        else:
+            s = value.encode()
+            n = len(s) + 1
+            out.append(
+                SINGLE_BYTE[n] if n < 128 else string_prefix(n, "CreatableTopicConfigs.value")
+            )
+            out.append(s)
+        out.append(
+            _pack_t_b_t(
+                creatable_topic_configs.read_only,
+                creatable_topic_configs.config_source,
+                creatable_topic_configs.is_sensitive,
+            )
+        )
+        if creatable_topic_configs.unknown_tagged_fields:
+            write_tags(out, creatable_topic_configs.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
 
 
 def _encode_creatable_topic_result_tags_5(m: CreatableTopicResult, out: list[Buffer]) -> None:
@@ -1035,36 +927,7 @@ def _encode_create_topics_response_5(m: CreateTopicsResponse, out: list[Buffer])
         else:
             n = len(configs) + 1
             out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            for creatable_topic_configs in configs:
-                s = creatable_topic_configs.name.encode()
-                n = len(s) + 1
-                out.append(
-                    SINGLE_BYTE[n] if n < 128 else string_prefix(n, "CreatableTopicConfigs.name")
-                )
-                out.append(s)
-                value = creatable_topic_configs.value
-                if value is None:
-                    out.append(b"\0")
-                else:
-                    s = value.encode()
-                    n = len(s) + 1
-                    out.append(
-                        SINGLE_BYTE[n]
-                        if n < 128
-                        else string_prefix(n, "CreatableTopicConfigs.value")
-                    )
-                    out.append(s)
-                out.append(
-                    _pack_t_b_t(
-                        creatable_topic_configs.read_only,
-                        creatable_topic_configs.config_source,
-                        creatable_topic_configs.is_sensitive,
-                    )
-                )
-                if creatable_topic_configs.unknown_tagged_fields:
-                    write_tags(out, creatable_topic_configs.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
+            _encode_each_creatable_topic_configs_5(configs, out)
         if (
             creatable_topic_result.topic_config_error_code != 0
             or creatable_topic_result.unknown_tagged_fields
@@ -1115,36 +978,7 @@ def _encode_create_topics_response_7(m: CreateTopicsResponse, out: list[Buffer])
         else:
             n = len(configs) + 1
             out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            for creatable_topic_configs in configs:
-                s = creatable_topic_configs.name.encode()
-                n = len(s) + 1
-                out.append(
-                    SINGLE_BYTE[n] if n < 128 else string_prefix(n, "CreatableTopicConfigs.name")
-                )
-                out.append(s)
-                value = creatable_topic_configs.value
-                if value is None:
-                    out.append(b"\0")
-                else:
-                    s = value.encode()
-                    n = len(s) + 1
-                    out.append(
-                        SINGLE_BYTE[n]
-                        if n < 128
-                        else string_prefix(n, "CreatableTopicConfigs.value")
-                    )
-                    out.append(s)
-                out.append(
-                    _pack_t_b_t(
-                        creatable_topic_configs.read_only,
-                        creatable_topic_configs.config_source,
-                        creatable_topic_configs.is_sensitive,
-                    )
-                )
-                if creatable_topic_configs.unknown_tagged_fields:
-                    write_tags(out, creatable_topic_configs.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
+            _encode_each_creatable_topic_configs_5(configs, out)
         if (
             creatable_topic_result.topic_config_error_code != 0
             or creatable_topic_result.unknown_tagged_fields

@@ -13,12 +13,7 @@ _unpack_t_ub = Struct(">?B").unpack_from
 
 
 class DefaultPrincipalData(WireMessage):
-    __slots__ = (
-        "type",
-        "name",
-        "token_authenticated",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("type", "name", "token_authenticated", "unknown_tagged_fields")
 
     min_version = 0
     max_version = 0

@@ -64,10 +64,7 @@ class DeleteAclsFilter(WireStruct):
 
 
 class DeleteAclsRequest(WireMessage):
-    __slots__ = (
-        "filters",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("filters", "unknown_tagged_fields")
 
     api_key = 31
     min_version = 0
@@ -126,12 +123,7 @@ class DeleteAclsMatchingAcl(WireStruct):
 
 
 class DeleteAclsFilterResult(WireStruct):
-    __slots__ = (
-        "error_code",
-        "error_message",
-        "matching_acls",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("error_code", "error_message", "matching_acls", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -150,11 +142,7 @@ class DeleteAclsFilterResult(WireStruct):
 
 
 class DeleteAclsResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "filter_results",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "filter_results", "unknown_tagged_fields")
 
     api_key = 31
     min_version = 0

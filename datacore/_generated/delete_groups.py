@@ -28,10 +28,7 @@ _unpack_i_ub = Struct(">iB").unpack_from
 
 
 class DeleteGroupsRequest(WireMessage):
-    __slots__ = (
-        "groups_names",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("groups_names", "unknown_tagged_fields")
 
     api_key = 42
     min_version = 0
@@ -50,11 +47,7 @@ class DeleteGroupsRequest(WireMessage):
 
 
 class DeletableGroupResult(WireStruct):
-    __slots__ = (
-        "group_id",
-        "error_code",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("group_id", "error_code", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -69,11 +62,7 @@ class DeletableGroupResult(WireStruct):
 
 
 class DeleteGroupsResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "results",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "results", "unknown_tagged_fields")
 
     api_key = 42
     min_version = 0

@@ -26,11 +26,7 @@ _unpack_i_ub = Struct(">iB").unpack_from
 
 
 class DeleteRecordsPartition(WireStruct):
-    __slots__ = (
-        "partition_index",
-        "offset",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("partition_index", "offset", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -45,11 +41,7 @@ class DeleteRecordsPartition(WireStruct):
 
 
 class DeleteRecordsTopic(WireStruct):
-    __slots__ = (
-        "name",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -64,11 +56,7 @@ class DeleteRecordsTopic(WireStruct):
 
 
 class DeleteRecordsRequest(WireMessage):
-    __slots__ = (
-        "topics",
-        "timeout_ms",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topics", "timeout_ms", "unknown_tagged_fields")
 
     api_key = 21
     min_version = 0
@@ -89,12 +77,7 @@ class DeleteRecordsRequest(WireMessage):
 
 
 class DeleteRecordsPartitionResult(WireStruct):
-    __slots__ = (
-        "partition_index",
-        "low_watermark",
-        "error_code",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("partition_index", "low_watermark", "error_code", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -111,11 +94,7 @@ class DeleteRecordsPartitionResult(WireStruct):
 
 
 class DeleteRecordsTopicResult(WireStruct):
-    __slots__ = (
-        "name",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -132,11 +111,7 @@ class DeleteRecordsTopicResult(WireStruct):
 
 
 class DeleteRecordsResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "topics",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "topics", "unknown_tagged_fields")
 
     api_key = 21
     min_version = 0

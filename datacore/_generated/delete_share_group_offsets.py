@@ -16,10 +16,7 @@ _unpack_u_h_ub = Struct(">16shB").unpack_from
 
 
 class DeleteShareGroupOffsetsRequestTopic(WireStruct):
-    __slots__ = (
-        "topic_name",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_name", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -32,11 +29,7 @@ class DeleteShareGroupOffsetsRequestTopic(WireStruct):
 
 
 class DeleteShareGroupOffsetsRequest(WireMessage):
-    __slots__ = (
-        "group_id",
-        "topics",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("group_id", "topics", "unknown_tagged_fields")
 
     api_key = 92
     min_version = 0
@@ -57,13 +50,7 @@ class DeleteShareGroupOffsetsRequest(WireMessage):
 
 
 class DeleteShareGroupOffsetsResponseTopic(WireStruct):
-    __slots__ = (
-        "topic_name",
-        "topic_id",
-        "error_code",
-        "error_message",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_name", "topic_id", "error_code", "error_message", "unknown_tagged_fields")
 
     def __init__(
         self,

@@ -19,10 +19,7 @@ _unpack_u_ub = Struct(">16sB").unpack_from
 
 
 class PartitionData(WireStruct):
-    __slots__ = (
-        "partition",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("partition", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -35,11 +32,7 @@ class PartitionData(WireStruct):
 
 
 class DeleteStateData(WireStruct):
-    __slots__ = (
-        "topic_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -54,11 +47,7 @@ class DeleteStateData(WireStruct):
 
 
 class DeleteShareGroupStateRequest(WireMessage):
-    __slots__ = (
-        "group_id",
-        "topics",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("group_id", "topics", "unknown_tagged_fields")
 
     api_key = 86
     min_version = 0
@@ -79,12 +68,7 @@ class DeleteShareGroupStateRequest(WireMessage):
 
 
 class PartitionResult(WireStruct):
-    __slots__ = (
-        "partition",
-        "error_code",
-        "error_message",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("partition", "error_code", "error_message", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -101,11 +85,7 @@ class PartitionResult(WireStruct):
 
 
 class DeleteStateResult(WireStruct):
-    __slots__ = (
-        "topic_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -120,10 +100,7 @@ class DeleteStateResult(WireStruct):
 
 
 class DeleteShareGroupStateResponse(WireMessage):
-    __slots__ = (
-        "results",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("results", "unknown_tagged_fields")
 
     api_key = 86
     min_version = 0

@@ -32,11 +32,7 @@ _unpack_u_ub = Struct(">16sB").unpack_from
 
 
 class DeleteTopicState(WireStruct):
-    __slots__ = (
-        "name",
-        "topic_id",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "topic_id", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -51,12 +47,7 @@ class DeleteTopicState(WireStruct):
 
 
 class DeleteTopicsRequest(WireMessage):
-    __slots__ = (
-        "topics",
-        "topic_names",
-        "timeout_ms",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topics", "topic_names", "timeout_ms", "unknown_tagged_fields")
 
     api_key = 20
     min_version = 0
@@ -79,13 +70,7 @@ class DeleteTopicsRequest(WireMessage):
 
 
 class DeletableTopicResult(WireStruct):
-    __slots__ = (
-        "name",
-        "topic_id",
-        "error_code",
-        "error_message",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "topic_id", "error_code", "error_message", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -104,11 +89,7 @@ class DeletableTopicResult(WireStruct):
 
 
 class DeleteTopicsResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "responses",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "responses", "unknown_tagged_fields")
 
     api_key = 20
     min_version = 0
@@ -255,19 +236,13 @@ def _encode_delete_topics_request_6(m: DeleteTopicsRequest, out: list[Buffer]) -
         out.append(b"\0")
 
 
-def _decode_delete_topics_response_0(data: bytes, at: int) -> tuple[DeleteTopicsResponse, int]:
-    size = len(data)
-    m = new(DeleteTopicsResponse)
-    m.throttle_time_ms = 0
-    (n,) = _unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 4 <= size - at:
-        raise bad_count("DeleteTopicsResponse.responses", n, size - at)
-    responses: list[DeletableTopicResult] = []
-    m.responses = responses
+def _decode_each_deletable_topic_result_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[DeletableTopicResult], int]:
+    items: list[DeletableTopicResult] = []
     for _ in range(n):
         deletable_topic_result = new(DeletableTopicResult)
-        responses.append(deletable_topic_result)
+        items.append(deletable_topic_result)
         deletable_topic_result.topic_id = ZERO_UUID
         deletable_topic_result.error_message = None
         (n,) = _unpack_h(data, at)
@@ -280,6 +255,18 @@ def _decode_delete_topics_response_0(data: bytes, at: int) -> tuple[DeleteTopics
         deletable_topic_result.unknown_tagged_fields = ()
         (deletable_topic_result.error_code,) = _unpack_h(data, at)
         at += 2
+    return items, at
+
+
+def _decode_delete_topics_response_0(data: bytes, at: int) -> tuple[DeleteTopicsResponse, int]:
+    size = len(data)
+    m = new(DeleteTopicsResponse)
+    m.throttle_time_ms = 0
+    (n,) = _unpack_i(data, at)
+    at += 4
+    if not 0 <= n * 4 <= size - at:
+        raise bad_count("DeleteTopicsResponse.responses", n, size - at)
+    m.responses, at = _decode_each_deletable_topic_result_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -291,23 +278,7 @@ def _decode_delete_topics_response_1(data: bytes, at: int) -> tuple[DeleteTopics
     at += 8
     if not 0 <= n * 4 <= size - at:
         raise bad_count("DeleteTopicsResponse.responses", n, size - at)
-    responses: list[DeletableTopicResult] = []
-    m.responses = responses
-    for _ in range(n):
-        deletable_topic_result = new(DeletableTopicResult)
-        responses.append(deletable_topic_result)
-        deletable_topic_result.topic_id = ZERO_UUID
-        deletable_topic_result.error_message = None
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("DeletableTopicResult.name")
-        end = at + n
-        deletable_topic_result.name = data[at:end].decode()
-        at = end
-        deletable_topic_result.unknown_tagged_fields = ()
-        (deletable_topic_result.error_code,) = _unpack_h(data, at)
-        at += 2
+    m.responses, at = _decode_each_deletable_topic_result_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -451,10 +422,10 @@ def _decode_delete_topics_response_6(data: bytes, at: int) -> tuple[DeleteTopics
     return m, at
 
 
-def _encode_delete_topics_response_0(m: DeleteTopicsResponse, out: list[Buffer]) -> None:
-    responses = m.responses
-    out.append(_pack_i(len(responses)))
-    for deletable_topic_result in responses:
+def _encode_each_deletable_topic_result_0(
+    items: list[DeletableTopicResult], out: list[Buffer]
+) -> None:
+    for deletable_topic_result in items:
         name = deletable_topic_result.name
         if name is None:
             raise null_value("DeletableTopicResult.name")
@@ -464,6 +435,12 @@ def _encode_delete_topics_response_0(m: DeleteTopicsResponse, out: list[Buffer])
         if deletable_topic_result.unknown_tagged_fields:
             raise absent_field("DeletableTopicResult.unknown_tagged_fields")
         out.append(_pack_h(deletable_topic_result.error_code))
+
+
+def _encode_delete_topics_response_0(m: DeleteTopicsResponse, out: list[Buffer]) -> None:
+    responses = m.responses
+    out.append(_pack_i(len(responses)))
+    _encode_each_deletable_topic_result_0(responses, out)
     if m.unknown_tagged_fields:
         raise absent_field("DeleteTopicsResponse.unknown_tagged_fields")
 
@@ -471,16 +448,7 @@ def _encode_delete_topics_response_0(m: DeleteTopicsResponse, out: list[Buffer])
 def _encode_delete_topics_response_1(m: DeleteTopicsResponse, out: list[Buffer]) -> None:
     responses = m.responses
     out.append(_pack_i2(m.throttle_time_ms, len(responses)))
-    for deletable_topic_result in responses:
-        name = deletable_topic_result.name
-        if name is None:
-            raise null_value("DeletableTopicResult.name")
-        s = name.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        if deletable_topic_result.unknown_tagged_fields:
-            raise absent_field("DeletableTopicResult.unknown_tagged_fields")
-        out.append(_pack_h(deletable_topic_result.error_code))
+    _encode_each_deletable_topic_result_0(responses, out)
     if m.unknown_tagged_fields:
         raise absent_field("DeleteTopicsResponse.unknown_tagged_fields")
 

@@ -69,13 +69,7 @@ class DescribeAclsRequest(WireMessage):
 
 
 class AclDescription(WireStruct):
-    __slots__ = (
-        "principal",
-        "host",
-        "operation",
-        "permission_type",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("principal", "host", "operation", "permission_type", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -94,13 +88,7 @@ class AclDescription(WireStruct):
 
 
 class DescribeAclsResource(WireStruct):
-    __slots__ = (
-        "resource_type",
-        "resource_name",
-        "pattern_type",
-        "acls",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("resource_type", "resource_name", "pattern_type", "acls", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -357,6 +345,33 @@ def _encode_describe_acls_request_2(m: DescribeAclsRequest, out: list[Buffer]) -
         out.append(b"\0")
 
 
+def _decode_each_acl_description_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[AclDescription], int]:
+    items: list[AclDescription] = []
+    for _ in range(n):
+        acl_description = new(AclDescription)
+        items.append(acl_description)
+        (n,) = _unpack_h(data, at)
+        at += 2
+        if n < 0:
+            raise null_field("AclDescription.principal")
+        end = at + n
+        acl_description.principal = data[at:end].decode()
+        at = end
+        (n,) = _unpack_h(data, at)
+        at += 2
+        if n < 0:
+            raise null_field("AclDescription.host")
+        end = at + n
+        acl_description.host = data[at:end].decode()
+        at = end
+        acl_description.unknown_tagged_fields = ()
+        acl_description.operation, acl_description.permission_type = _unpack_b2(data, at)
+        at += 2
+    return items, at
+
+
 def _decode_describe_acls_response_0(data: bytes, at: int) -> tuple[DescribeAclsResponse, int]:
     size = len(data)
     m = new(DescribeAclsResponse)
@@ -389,28 +404,7 @@ def _decode_describe_acls_response_0(data: bytes, at: int) -> tuple[DescribeAcls
         at += 4
         if not 0 <= n * 6 <= size - at:
             raise bad_count("DescribeAclsResource.acls", n, size - at)
-        acls: list[AclDescription] = []
-        describe_acls_resource.acls = acls
-        for _ in range(n):
-            acl_description = new(AclDescription)
-            acls.append(acl_description)
-            (n,) = _unpack_h(data, at)
-            at += 2
-            if n < 0:
-                raise null_field("AclDescription.principal")
-            end = at + n
-            acl_description.principal = data[at:end].decode()
-            at = end
-            (n,) = _unpack_h(data, at)
-            at += 2
-            if n < 0:
-                raise null_field("AclDescription.host")
-            end = at + n
-            acl_description.host = data[at:end].decode()
-            at = end
-            acl_description.unknown_tagged_fields = ()
-            acl_description.operation, acl_description.permission_type = _unpack_b2(data, at)
-            at += 2
+        describe_acls_resource.acls, at = _decode_each_acl_description_0(data, at, size, n)
         describe_acls_resource.unknown_tagged_fields = ()
     m.unknown_tagged_fields = ()
     return m, at
@@ -447,28 +441,7 @@ def _decode_describe_acls_response_1(data: bytes, at: int) -> tuple[DescribeAcls
         at += 5
         if not 0 <= n * 6 <= size - at:
             raise bad_count("DescribeAclsResource.acls", n, size - at)
-        acls: list[AclDescription] = []
-        describe_acls_resource.acls = acls
-        for _ in range(n):
-            acl_description = new(AclDescription)
-            acls.append(acl_description)
-            (n,) = _unpack_h(data, at)
-            at += 2
-            if n < 0:
-                raise null_field("AclDescription.principal")
-            end = at + n
-            acl_description.principal = data[at:end].decode()
-            at = end
-            (n,) = _unpack_h(data, at)
-            at += 2
-            if n < 0:
-                raise null_field("AclDescription.host")
-            end = at + n
-            acl_description.host = data[at:end].decode()
-            at = end
-            acl_description.unknown_tagged_fields = ()
-            acl_description.operation, acl_description.permission_type = _unpack_b2(data, at)
-            at += 2
+        describe_acls_resource.acls, at = _decode_each_acl_description_0(data, at, size, n)
         describe_acls_resource.unknown_tagged_fields = ()
     m.unknown_tagged_fields = ()
     return m, at
@@ -553,6 +526,19 @@ def _decode_describe_acls_response_2(data: bytes, at: int) -> tuple[DescribeAcls
     return m, at
 
 
+def _encode_each_acl_description_0(items: list[AclDescription], out: list[Buffer]) -> None:
+    for acl_description in items:
+        s = acl_description.principal.encode()
+        out.append(_pack_h(len(s)))
+        out.append(s)
+        s = acl_description.host.encode()
+        out.append(_pack_h(len(s)))
+        out.append(s)
+        if acl_description.unknown_tagged_fields:
+            raise absent_field("AclDescription.unknown_tagged_fields")
+        out.append(_pack_b2(acl_description.operation, acl_description.permission_type))
+
+
 def _encode_describe_acls_response_0(m: DescribeAclsResponse, out: list[Buffer]) -> None:
     error_message = m.error_message
     out.append(_pack_i_h(m.throttle_time_ms, m.error_code))
@@ -572,16 +558,7 @@ def _encode_describe_acls_response_0(m: DescribeAclsResponse, out: list[Buffer])
         out.append(s)
         acls = describe_acls_resource.acls
         out.append(_pack_i(len(acls)))
-        for acl_description in acls:
-            s = acl_description.principal.encode()
-            out.append(_pack_h(len(s)))
-            out.append(s)
-            s = acl_description.host.encode()
-            out.append(_pack_h(len(s)))
-            out.append(s)
-            if acl_description.unknown_tagged_fields:
-                raise absent_field("AclDescription.unknown_tagged_fields")
-            out.append(_pack_b2(acl_description.operation, acl_description.permission_type))
+        _encode_each_acl_description_0(acls, out)
         if describe_acls_resource.unknown_tagged_fields:
             raise absent_field("DescribeAclsResource.unknown_tagged_fields")
     if m.unknown_tagged_fields:
@@ -605,16 +582,7 @@ def _encode_describe_acls_response_1(m: DescribeAclsResponse, out: list[Buffer])
         out.append(s)
         acls = describe_acls_resource.acls
         out.append(_pack_b_i(describe_acls_resource.pattern_type, len(acls)))
-        for acl_description in acls:
-            s = acl_description.principal.encode()
-            out.append(_pack_h(len(s)))
-            out.append(s)
-            s = acl_description.host.encode()
-            out.append(_pack_h(len(s)))
-            out.append(s)
-            if acl_description.unknown_tagged_fields:
-                raise absent_field("AclDescription.unknown_tagged_fields")
-            out.append(_pack_b2(acl_description.operation, acl_description.permission_type))
+        _encode_each_acl_description_0(acls, out)
         if describe_acls_resource.unknown_tagged_fields:
             raise absent_field("DescribeAclsResource.unknown_tagged_fields")
     if m.unknown_tagged_fields:

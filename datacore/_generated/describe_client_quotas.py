@@ -28,12 +28,7 @@ _unpack_t_ub = Struct(">?B").unpack_from
 
 
 class ComponentData(WireStruct):
-    __slots__ = (
-        "entity_type",
-        "match_type",
-        "match",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("entity_type", "match_type", "match", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -50,11 +45,7 @@ class ComponentData(WireStruct):
 
 
 class DescribeClientQuotasRequest(WireMessage):
-    __slots__ = (
-        "components",
-        "strict",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("components", "strict", "unknown_tagged_fields")
 
     api_key = 48
     min_version = 0
@@ -75,11 +66,7 @@ class DescribeClientQuotasRequest(WireMessage):
 
 
 class EntityData(WireStruct):
-    __slots__ = (
-        "entity_type",
-        "entity_name",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("entity_type", "entity_name", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -94,11 +81,7 @@ class EntityData(WireStruct):
 
 
 class ValueData(WireStruct):
-    __slots__ = (
-        "key",
-        "value",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("key", "value", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -113,11 +96,7 @@ class ValueData(WireStruct):
 
 
 class EntryData(WireStruct):
-    __slots__ = (
-        "entity",
-        "values",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("entity", "values", "unknown_tagged_fields")
 
     def __init__(
         self,

@@ -54,14 +54,7 @@ class DescribeClusterRequest(WireMessage):
 
 
 class DescribeClusterBroker(WireStruct):
-    __slots__ = (
-        "broker_id",
-        "host",
-        "port",
-        "rack",
-        "is_fenced",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("broker_id", "host", "port", "rack", "is_fenced", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -199,6 +192,42 @@ def _encode_describe_cluster_request_2(m: DescribeClusterRequest, out: list[Buff
         out.append(b"\0")
 
 
+def _decode_each_describe_cluster_broker_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[DescribeClusterBroker], int]:
+    items: list[DescribeClusterBroker] = []
+    for _ in range(n):
+        describe_cluster_broker = new(DescribeClusterBroker)
+        items.append(describe_cluster_broker)
+        describe_cluster_broker.is_fenced = False
+        describe_cluster_broker.broker_id, n = _unpack_i_ub(data, at)
+        at += 5
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "DescribeClusterBroker.host")
+        end = at + n - 1
+        describe_cluster_broker.host = data[at:end].decode()
+        at = end
+        describe_cluster_broker.port, n = _unpack_i_ub(data, at)
+        at += 5
+        if n > 127:
+            n, at = string_length(data, at - 1, "DescribeClusterBroker.rack")
+        if n == 0:
+            describe_cluster_broker.rack = None
+        else:
+            end = at + n - 1
+            describe_cluster_broker.rack = data[at:end].decode()
+            at = end
+        n = data[at]
+        at += 1
+        if n:
+            describe_cluster_broker.unknown_tagged_fields, at = read_unknown_tags(
+                data, at - 1, size
+            )
+        else:
+            describe_cluster_broker.unknown_tagged_fields = ()
+    return items, at
+
+
 def _decode_describe_cluster_response_0(
     data: bytes, at: int
 ) -> tuple[DescribeClusterResponse, int]:
@@ -229,37 +258,7 @@ def _decode_describe_cluster_response_0(
     n -= 1
     if not 0 <= n * 11 <= size - at:
         raise bad_count("DescribeClusterResponse.brokers", n, size - at)
-    brokers: list[DescribeClusterBroker] = []
-    m.brokers = brokers
-    for _ in range(n):
-        describe_cluster_broker = new(DescribeClusterBroker)
-        brokers.append(describe_cluster_broker)
-        describe_cluster_broker.is_fenced = False
-        describe_cluster_broker.broker_id, n = _unpack_i_ub(data, at)
-        at += 5
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "DescribeClusterBroker.host")
-        end = at + n - 1
-        describe_cluster_broker.host = data[at:end].decode()
-        at = end
-        describe_cluster_broker.port, n = _unpack_i_ub(data, at)
-        at += 5
-        if n > 127:
-            n, at = string_length(data, at - 1, "DescribeClusterBroker.rack")
-        if n == 0:
-            describe_cluster_broker.rack = None
-        else:
-            end = at + n - 1
-            describe_cluster_broker.rack = data[at:end].decode()
-            at = end
-        n = data[at]
-        at += 1
-        if n:
-            describe_cluster_broker.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
-        else:
-            describe_cluster_broker.unknown_tagged_fields = ()
+    m.brokers, at = _decode_each_describe_cluster_broker_0(data, at, size, n)
     m.cluster_authorized_operations, n = _unpack_i_ub(data, at)
     at += 5
     if n:
@@ -298,37 +297,7 @@ def _decode_describe_cluster_response_1(
     n -= 1
     if not 0 <= n * 11 <= size - at:
         raise bad_count("DescribeClusterResponse.brokers", n, size - at)
-    brokers: list[DescribeClusterBroker] = []
-    m.brokers = brokers
-    for _ in range(n):
-        describe_cluster_broker = new(DescribeClusterBroker)
-        brokers.append(describe_cluster_broker)
-        describe_cluster_broker.is_fenced = False
-        describe_cluster_broker.broker_id, n = _unpack_i_ub(data, at)
-        at += 5
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "DescribeClusterBroker.host")
-        end = at + n - 1
-        describe_cluster_broker.host = data[at:end].decode()
-        at = end
-        describe_cluster_broker.port, n = _unpack_i_ub(data, at)
-        at += 5
-        if n > 127:
-            n, at = string_length(data, at - 1, "DescribeClusterBroker.rack")
-        if n == 0:
-            describe_cluster_broker.rack = None
-        else:
-            end = at + n - 1
-            describe_cluster_broker.rack = data[at:end].decode()
-            at = end
-        n = data[at]
-        at += 1
-        if n:
-            describe_cluster_broker.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
-        else:
-            describe_cluster_broker.unknown_tagged_fields = ()
+    m.brokers, at = _decode_each_describe_cluster_broker_0(data, at, size, n)
     m.cluster_authorized_operations, n = _unpack_i_ub(data, at)
     at += 5
     if n:
@@ -406,6 +375,37 @@ def _decode_describe_cluster_response_2(
     return m, at
 
 
+def _encode_each_describe_cluster_broker_0(
+    items: list[DescribeClusterBroker], out: list[Buffer]
+) -> None:
+    for describe_cluster_broker in items:
+        if describe_cluster_broker.is_fenced:
+            raise absent_field("DescribeClusterBroker.is_fenced")
+        s = describe_cluster_broker.host.encode()
+        n = len(s) + 1
+        if n < 128:
+            out.append(_pack_i_ub(describe_cluster_broker.broker_id, n))
+        else:
+            out.append(_pack_i(describe_cluster_broker.broker_id))
+            out.append(string_prefix(n, "DescribeClusterBroker.host"))
+        out.append(s)
+        rack = describe_cluster_broker.rack
+        out.append(_pack_i(describe_cluster_broker.port))
+        if rack is None:
+            out.append(b"\0")
+        else:
+            s = rack.encode()
+            n = len(s) + 1
+            out.append(
+                SINGLE_BYTE[n] if n < 128 else string_prefix(n, "DescribeClusterBroker.rack")
+            )
+            out.append(s)
+        if describe_cluster_broker.unknown_tagged_fields:
+            write_tags(out, describe_cluster_broker.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
+
+
 def _encode_describe_cluster_response_0(m: DescribeClusterResponse, out: list[Buffer]) -> None:
     if m.endpoint_type != 1:
         raise absent_field("DescribeClusterResponse.endpoint_type")
@@ -433,32 +433,7 @@ def _encode_describe_cluster_response_0(m: DescribeClusterResponse, out: list[Bu
     else:
         out.append(_pack_i(m.controller_id))
         out.append(uvarint(n))
-    for describe_cluster_broker in brokers:
-        if describe_cluster_broker.is_fenced:
-            raise absent_field("DescribeClusterBroker.is_fenced")
-        s = describe_cluster_broker.host.encode()
-        n = len(s) + 1
-        if n < 128:
-            out.append(_pack_i_ub(describe_cluster_broker.broker_id, n))
-        else:
-            out.append(_pack_i(describe_cluster_broker.broker_id))
-            out.append(string_prefix(n, "DescribeClusterBroker.host"))
-        out.append(s)
-        rack = describe_cluster_broker.rack
-        out.append(_pack_i(describe_cluster_broker.port))
-        if rack is None:
-            out.append(b"\0")
-        else:
-            s = rack.encode()
-            n = len(s) + 1
-            out.append(
-                SINGLE_BYTE[n] if n < 128 else string_prefix(n, "DescribeClusterBroker.rack")
-            )
-            out.append(s)
-        if describe_cluster_broker.unknown_tagged_fields:
-            write_tags(out, describe_cluster_broker.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_describe_cluster_broker_0(brokers, out)
     out.append(_pack_i(m.cluster_authorized_operations))
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
@@ -493,32 +468,7 @@ def _encode_describe_cluster_response_1(m: DescribeClusterResponse, out: list[Bu
     else:
         out.append(_pack_i(m.controller_id))
         out.append(uvarint(n))
-    for describe_cluster_broker in brokers:
-        if describe_cluster_broker.is_fenced:
-            raise absent_field("DescribeClusterBroker.is_fenced")
-        s = describe_cluster_broker.host.encode()
-        n = len(s) + 1
-        if n < 128:
-            out.append(_pack_i_ub(describe_cluster_broker.broker_id, n))
-        else:
-            out.append(_pack_i(describe_cluster_broker.broker_id))
-            out.append(string_prefix(n, "DescribeClusterBroker.host"))
-        out.append(s)
-        rack = describe_cluster_broker.rack
-        out.append(_pack_i(describe_cluster_broker.port))
-        if rack is None:
-            out.append(b"\0")
-        else:
-            s = rack.encode()
-            n = len(s) + 1
-            out.append(
-                SINGLE_BYTE[n] if n < 128 else string_prefix(n, "DescribeClusterBroker.rack")
-            )
-            out.append(s)
-        if describe_cluster_broker.unknown_tagged_fields:
-            write_tags(out, describe_cluster_broker.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_describe_cluster_broker_0(brokers, out)
     out.append(_pack_i(m.cluster_authorized_operations))
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)

@@ -47,12 +47,7 @@ _unpack_t_b_t_ub = Struct(">?b?B").unpack_from
 
 
 class DescribeConfigsResource(WireStruct):
-    __slots__ = (
-        "resource_type",
-        "resource_name",
-        "configuration_keys",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("resource_type", "resource_name", "configuration_keys", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -71,12 +66,7 @@ class DescribeConfigsResource(WireStruct):
 
 
 class DescribeConfigsRequest(WireMessage):
-    __slots__ = (
-        "resources",
-        "include_synonyms",
-        "include_documentation",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("resources", "include_synonyms", "include_documentation", "unknown_tagged_fields")
 
     api_key = 32
     min_version = 0
@@ -99,12 +89,7 @@ class DescribeConfigsRequest(WireMessage):
 
 
 class DescribeConfigsSynonym(WireStruct):
-    __slots__ = (
-        "name",
-        "value",
-        "source",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "value", "source", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -189,11 +174,7 @@ class DescribeConfigsResult(WireStruct):
 
 
 class DescribeConfigsResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "results",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "results", "unknown_tagged_fields")
 
     api_key = 32
     min_version = 0
@@ -213,19 +194,13 @@ class DescribeConfigsResponse(WireMessage):
         self.unknown_tagged_fields = unknown_tagged_fields
 
 
-def _decode_describe_configs_request_0(data: bytes, at: int) -> tuple[DescribeConfigsRequest, int]:
-    size = len(data)
-    m = new(DescribeConfigsRequest)
-    m.include_synonyms = m.include_documentation = False
-    (n,) = _unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 7 <= size - at:
-        raise bad_count("DescribeConfigsRequest.resources", n, size - at)
-    resources: list[DescribeConfigsResource] = []
-    m.resources = resources
+def _decode_each_describe_configs_resource_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[DescribeConfigsResource], int]:
+    items: list[DescribeConfigsResource] = []
     for _ in range(n):
         describe_configs_resource = new(DescribeConfigsResource)
-        resources.append(describe_configs_resource)
+        items.append(describe_configs_resource)
         describe_configs_resource.resource_type, n = _unpack_b_h(data, at)
         at += 3
         if n < 0:
@@ -244,6 +219,18 @@ def _decode_describe_configs_request_0(data: bytes, at: int) -> tuple[DescribeCo
                 data, at, n, "DescribeConfigsResource.configuration_keys"
             )
         describe_configs_resource.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_describe_configs_request_0(data: bytes, at: int) -> tuple[DescribeConfigsRequest, int]:
+    size = len(data)
+    m = new(DescribeConfigsRequest)
+    m.include_synonyms = m.include_documentation = False
+    (n,) = _unpack_i(data, at)
+    at += 4
+    if not 0 <= n * 7 <= size - at:
+        raise bad_count("DescribeConfigsRequest.resources", n, size - at)
+    m.resources, at = _decode_each_describe_configs_resource_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -256,29 +243,7 @@ def _decode_describe_configs_request_1(data: bytes, at: int) -> tuple[DescribeCo
     at += 4
     if not 0 <= n * 7 <= size - at:
         raise bad_count("DescribeConfigsRequest.resources", n, size - at)
-    resources: list[DescribeConfigsResource] = []
-    m.resources = resources
-    for _ in range(n):
-        describe_configs_resource = new(DescribeConfigsResource)
-        resources.append(describe_configs_resource)
-        describe_configs_resource.resource_type, n = _unpack_b_h(data, at)
-        at += 3
-        if n < 0:
-            raise null_field("DescribeConfigsResource.resource_name")
-        end = at + n
-        describe_configs_resource.resource_name = data[at:end].decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if n < 0:
-            describe_configs_resource.configuration_keys = None
-        else:
-            if n * 2 > size - at:
-                raise bad_count("DescribeConfigsResource.configuration_keys", n, size - at)
-            describe_configs_resource.configuration_keys, at = read_strings(
-                data, at, n, "DescribeConfigsResource.configuration_keys"
-            )
-        describe_configs_resource.unknown_tagged_fields = ()
+    m.resources, at = _decode_each_describe_configs_resource_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     (m.include_synonyms,) = _unpack_t(data, at)
     at += 1
@@ -292,29 +257,7 @@ def _decode_describe_configs_request_3(data: bytes, at: int) -> tuple[DescribeCo
     at += 4
     if not 0 <= n * 7 <= size - at:
         raise bad_count("DescribeConfigsRequest.resources", n, size - at)
-    resources: list[DescribeConfigsResource] = []
-    m.resources = resources
-    for _ in range(n):
-        describe_configs_resource = new(DescribeConfigsResource)
-        resources.append(describe_configs_resource)
-        describe_configs_resource.resource_type, n = _unpack_b_h(data, at)
-        at += 3
-        if n < 0:
-            raise null_field("DescribeConfigsResource.resource_name")
-        end = at + n
-        describe_configs_resource.resource_name = data[at:end].decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if n < 0:
-            describe_configs_resource.configuration_keys = None
-        else:
-            if n * 2 > size - at:
-                raise bad_count("DescribeConfigsResource.configuration_keys", n, size - at)
-            describe_configs_resource.configuration_keys, at = read_strings(
-                data, at, n, "DescribeConfigsResource.configuration_keys"
-            )
-        describe_configs_resource.unknown_tagged_fields = ()
+    m.resources, at = _decode_each_describe_configs_resource_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     m.include_synonyms, m.include_documentation = _unpack_t2(data, at)
     at += 2
@@ -373,14 +316,10 @@ def _decode_describe_configs_request_4(data: bytes, at: int) -> tuple[DescribeCo
     return m, at
 
 
-def _encode_describe_configs_request_0(m: DescribeConfigsRequest, out: list[Buffer]) -> None:
-    if m.include_synonyms:
-        raise absent_field("DescribeConfigsRequest.include_synonyms")
-    if m.include_documentation:
-        raise absent_field("DescribeConfigsRequest.include_documentation")
-    resources = m.resources
-    out.append(_pack_i(len(resources)))
-    for describe_configs_resource in resources:
+def _encode_each_describe_configs_resource_0(
+    items: list[DescribeConfigsResource], out: list[Buffer]
+) -> None:
+    for describe_configs_resource in items:
         s = describe_configs_resource.resource_name.encode()
         out.append(_pack_b_h(describe_configs_resource.resource_type, len(s)))
         out.append(s)
@@ -392,6 +331,16 @@ def _encode_describe_configs_request_0(m: DescribeConfigsRequest, out: list[Buff
             write_strings(out, configuration_keys)
         if describe_configs_resource.unknown_tagged_fields:
             raise absent_field("DescribeConfigsResource.unknown_tagged_fields")
+
+
+def _encode_describe_configs_request_0(m: DescribeConfigsRequest, out: list[Buffer]) -> None:
+    if m.include_synonyms:
+        raise absent_field("DescribeConfigsRequest.include_synonyms")
+    if m.include_documentation:
+        raise absent_field("DescribeConfigsRequest.include_documentation")
+    resources = m.resources
+    out.append(_pack_i(len(resources)))
+    _encode_each_describe_configs_resource_0(resources, out)
     if m.unknown_tagged_fields:
         raise absent_field("DescribeConfigsRequest.unknown_tagged_fields")
 
@@ -401,18 +350,7 @@ def _encode_describe_configs_request_1(m: DescribeConfigsRequest, out: list[Buff
         raise absent_field("DescribeConfigsRequest.include_documentation")
     resources = m.resources
     out.append(_pack_i(len(resources)))
-    for describe_configs_resource in resources:
-        s = describe_configs_resource.resource_name.encode()
-        out.append(_pack_b_h(describe_configs_resource.resource_type, len(s)))
-        out.append(s)
-        configuration_keys = describe_configs_resource.configuration_keys
-        if configuration_keys is None:
-            out.append(b"\xff\xff\xff\xff")
-        else:
-            out.append(_pack_i(len(configuration_keys)))
-            write_strings(out, configuration_keys)
-        if describe_configs_resource.unknown_tagged_fields:
-            raise absent_field("DescribeConfigsResource.unknown_tagged_fields")
+    _encode_each_describe_configs_resource_0(resources, out)
     if m.unknown_tagged_fields:
         raise absent_field("DescribeConfigsRequest.unknown_tagged_fields")
     out.append(_pack_t(m.include_synonyms))
@@ -421,18 +359,7 @@ def _encode_describe_configs_request_1(m: DescribeConfigsRequest, out: list[Buff
 def _encode_describe_configs_request_3(m: DescribeConfigsRequest, out: list[Buffer]) -> None:
     resources = m.resources
     out.append(_pack_i(len(resources)))
-    for describe_configs_resource in resources:
-        s = describe_configs_resource.resource_name.encode()
-        out.append(_pack_b_h(describe_configs_resource.resource_type, len(s)))
-        out.append(s)
-        configuration_keys = describe_configs_resource.configuration_keys
-        if configuration_keys is None:
-            out.append(b"\xff\xff\xff\xff")
-        else:
-            out.append(_pack_i(len(configuration_keys)))
-            write_strings(out, configuration_keys)
-        if describe_configs_resource.unknown_tagged_fields:
-            raise absent_field("DescribeConfigsResource.unknown_tagged_fields")
+    _encode_each_describe_configs_resource_0(resources, out)
     if m.unknown_tagged_fields:
         raise absent_field("DescribeConfigsRequest.unknown_tagged_fields")
     out.append(_pack_t2(m.include_synonyms, m.include_documentation))
@@ -540,6 +467,34 @@ def _decode_describe_configs_response_0(
     return m, at
 
 
+def _decode_each_describe_configs_synonym_1(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[DescribeConfigsSynonym], int]:
+    items: list[DescribeConfigsSynonym] = []
+    for _ in range(n):
+        describe_configs_synonym = new(DescribeConfigsSynonym)
+        items.append(describe_configs_synonym)
+        (n,) = _unpack_h(data, at)
+        at += 2
+        if n < 0:
+            raise null_field("DescribeConfigsSynonym.name")
+        end = at + n
+        describe_configs_synonym.name = data[at:end].decode()
+        at = end
+        (n,) = _unpack_h(data, at)
+        at += 2
+        if n < 0:
+            describe_configs_synonym.value = None
+        else:
+            end = at + n
+            describe_configs_synonym.value = data[at:end].decode()
+            at = end
+        describe_configs_synonym.unknown_tagged_fields = ()
+        (describe_configs_synonym.source,) = _unpack_b(data, at)
+        at += 1
+    return items, at
+
+
 def _decode_describe_configs_response_1(
     data: bytes, at: int
 ) -> tuple[DescribeConfigsResponse, int]:
@@ -605,29 +560,9 @@ def _decode_describe_configs_response_1(
             at += 7
             if not 0 <= n * 5 <= size - at:
                 raise bad_count("DescribeConfigsResourceResult.synonyms", n, size - at)
-            synonyms: list[DescribeConfigsSynonym] = []
-            describe_configs_resource_result.synonyms = synonyms
-            for _ in range(n):
-                describe_configs_synonym = new(DescribeConfigsSynonym)
-                synonyms.append(describe_configs_synonym)
-                (n,) = _unpack_h(data, at)
-                at += 2
-                if n < 0:
-                    raise null_field("DescribeConfigsSynonym.name")
-                end = at + n
-                describe_configs_synonym.name = data[at:end].decode()
-                at = end
-                (n,) = _unpack_h(data, at)
-                at += 2
-                if n < 0:
-                    describe_configs_synonym.value = None
-                else:
-                    end = at + n
-                    describe_configs_synonym.value = data[at:end].decode()
-                    at = end
-                describe_configs_synonym.unknown_tagged_fields = ()
-                (describe_configs_synonym.source,) = _unpack_b(data, at)
-                at += 1
+            describe_configs_resource_result.synonyms, at = _decode_each_describe_configs_synonym_1(
+                data, at, size, n
+            )
             describe_configs_resource_result.unknown_tagged_fields = ()
         describe_configs_result.unknown_tagged_fields = ()
     m.unknown_tagged_fields = ()
@@ -697,29 +632,9 @@ def _decode_describe_configs_response_3(
             at += 7
             if not 0 <= n * 5 <= size - at:
                 raise bad_count("DescribeConfigsResourceResult.synonyms", n, size - at)
-            synonyms: list[DescribeConfigsSynonym] = []
-            describe_configs_resource_result.synonyms = synonyms
-            for _ in range(n):
-                describe_configs_synonym = new(DescribeConfigsSynonym)
-                synonyms.append(describe_configs_synonym)
-                (n,) = _unpack_h(data, at)
-                at += 2
-                if n < 0:
-                    raise null_field("DescribeConfigsSynonym.name")
-                end = at + n
-                describe_configs_synonym.name = data[at:end].decode()
-                at = end
-                (n,) = _unpack_h(data, at)
-                at += 2
-                if n < 0:
-                    describe_configs_synonym.value = None
-                else:
-                    end = at + n
-                    describe_configs_synonym.value = data[at:end].decode()
-                    at = end
-                describe_configs_synonym.unknown_tagged_fields = ()
-                (describe_configs_synonym.source,) = _unpack_b(data, at)
-                at += 1
+            describe_configs_resource_result.synonyms, at = _decode_each_describe_configs_synonym_1(
+                data, at, size, n
+            )
             describe_configs_resource_result.config_type, n = _unpack_b_h(data, at)
             at += 3
             if n < 0:
@@ -918,6 +833,25 @@ def _encode_describe_configs_response_0(m: DescribeConfigsResponse, out: list[Bu
         raise absent_field("DescribeConfigsResponse.unknown_tagged_fields")
 
 
+def _encode_each_describe_configs_synonym_1(
+    items: list[DescribeConfigsSynonym], out: list[Buffer]
+) -> None:
+    for describe_configs_synonym in items:
+        s = describe_configs_synonym.name.encode()
+        out.append(_pack_h(len(s)))
+        out.append(s)
+        value = describe_configs_synonym.value
+        if value is None:
+            out.append(b"\xff\xff")
+        else:
+            s = value.encode()
+            out.append(_pack_h(len(s)))
+            out.append(s)
+        if describe_configs_synonym.unknown_tagged_fields:
+            raise absent_field("DescribeConfigsSynonym.unknown_tagged_fields")
+        out.append(_pack_b(describe_configs_synonym.source))
+
+
 def _encode_describe_configs_response_1(m: DescribeConfigsResponse, out: list[Buffer]) -> None:
     results = m.results
     out.append(_pack_i2(m.throttle_time_ms, len(results)))
@@ -957,20 +891,7 @@ def _encode_describe_configs_response_1(m: DescribeConfigsResponse, out: list[Bu
                     len(synonyms),
                 )
             )
-            for describe_configs_synonym in synonyms:
-                s = describe_configs_synonym.name.encode()
-                out.append(_pack_h(len(s)))
-                out.append(s)
-                value_2 = describe_configs_synonym.value
-                if value_2 is None:
-                    out.append(b"\xff\xff")
-                else:
-                    s = value_2.encode()
-                    out.append(_pack_h(len(s)))
-                    out.append(s)
-                if describe_configs_synonym.unknown_tagged_fields:
-                    raise absent_field("DescribeConfigsSynonym.unknown_tagged_fields")
-                out.append(_pack_b(describe_configs_synonym.source))
+            _encode_each_describe_configs_synonym_1(synonyms, out)
             if describe_configs_resource_result.unknown_tagged_fields:
                 raise absent_field("DescribeConfigsResourceResult.unknown_tagged_fields")
         if describe_configs_result.unknown_tagged_fields:
@@ -1018,20 +939,7 @@ def _encode_describe_configs_response_3(m: DescribeConfigsResponse, out: list[Bu
                     len(synonyms),
                 )
             )
-            for describe_configs_synonym in synonyms:
-                s = describe_configs_synonym.name.encode()
-                out.append(_pack_h(len(s)))
-                out.append(s)
-                value_2 = describe_configs_synonym.value
-                if value_2 is None:
-                    out.append(b"\xff\xff")
-                else:
-                    s = value_2.encode()
-                    out.append(_pack_h(len(s)))
-                    out.append(s)
-                if describe_configs_synonym.unknown_tagged_fields:
-                    raise absent_field("DescribeConfigsSynonym.unknown_tagged_fields")
-                out.append(_pack_b(describe_configs_synonym.source))
+            _encode_each_describe_configs_synonym_1(synonyms, out)
             documentation = describe_configs_resource_result.documentation
             out.append(_pack_b(describe_configs_resource_result.config_type))
             if documentation is None:

@@ -26,11 +26,7 @@ _unpack_q3_ub = Struct(">qqqB").unpack_from
 
 
 class DescribeDelegationTokenOwner(WireStruct):
-    __slots__ = (
-        "principal_type",
-        "principal_name",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("principal_type", "principal_name", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -45,10 +41,7 @@ class DescribeDelegationTokenOwner(WireStruct):
 
 
 class DescribeDelegationTokenRequest(WireMessage):
-    __slots__ = (
-        "owners",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("owners", "unknown_tagged_fields")
 
     api_key = 41
     min_version = 0
@@ -67,11 +60,7 @@ class DescribeDelegationTokenRequest(WireMessage):
 
 
 class DescribedDelegationTokenRenewer(WireStruct):
-    __slots__ = (
-        "principal_type",
-        "principal_name",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("principal_type", "principal_name", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -129,12 +118,7 @@ class DescribedDelegationToken(WireStruct):
 
 
 class DescribeDelegationTokenResponse(WireMessage):
-    __slots__ = (
-        "error_code",
-        "tokens",
-        "throttle_time_ms",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("error_code", "tokens", "throttle_time_ms", "unknown_tagged_fields")
 
     api_key = 41
     min_version = 0
@@ -381,6 +365,38 @@ def _decode_describe_delegation_token_response_0(
     return m, at
 
 
+def _decode_each_described_delegation_token_renewer_2(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[DescribedDelegationTokenRenewer], int]:
+    items: list[DescribedDelegationTokenRenewer] = []
+    for _ in range(n):
+        described_delegation_token_renewer = new(DescribedDelegationTokenRenewer)
+        items.append(described_delegation_token_renewer)
+        n = data[at]
+        at += 1
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "DescribedDelegationTokenRenewer.principal_type")
+        end = at + n - 1
+        described_delegation_token_renewer.principal_type = data[at:end].decode()
+        at = end
+        n = data[at]
+        at += 1
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "DescribedDelegationTokenRenewer.principal_name")
+        end = at + n - 1
+        described_delegation_token_renewer.principal_name = data[at:end].decode()
+        at = end
+        n = data[at]
+        at += 1
+        if n:
+            described_delegation_token_renewer.unknown_tagged_fields, at = read_unknown_tags(
+                data, at - 1, size
+            )
+        else:
+            described_delegation_token_renewer.unknown_tagged_fields = ()
+    return items, at
+
+
 def _decode_describe_delegation_token_response_2(
     data: bytes, at: int
 ) -> tuple[DescribeDelegationTokenResponse, int]:
@@ -441,37 +457,9 @@ def _decode_describe_delegation_token_response_2(
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_count("DescribedDelegationToken.renewers", n, size - at)
-        renewers: list[DescribedDelegationTokenRenewer] = []
-        described_delegation_token.renewers = renewers
-        for _ in range(n):
-            described_delegation_token_renewer = new(DescribedDelegationTokenRenewer)
-            renewers.append(described_delegation_token_renewer)
-            n = data[at]
-            at += 1
-            if not 0 < n < 128:
-                n, at = string_length(
-                    data, at - 1, "DescribedDelegationTokenRenewer.principal_type"
-                )
-            end = at + n - 1
-            described_delegation_token_renewer.principal_type = data[at:end].decode()
-            at = end
-            n = data[at]
-            at += 1
-            if not 0 < n < 128:
-                n, at = string_length(
-                    data, at - 1, "DescribedDelegationTokenRenewer.principal_name"
-                )
-            end = at + n - 1
-            described_delegation_token_renewer.principal_name = data[at:end].decode()
-            at = end
-            n = data[at]
-            at += 1
-            if n:
-                described_delegation_token_renewer.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
-            else:
-                described_delegation_token_renewer.unknown_tagged_fields = ()
+        described_delegation_token.renewers, at = _decode_each_described_delegation_token_renewer_2(
+            data, at, size, n
+        )
         n = data[at]
         at += 1
         if n:
@@ -564,37 +552,9 @@ def _decode_describe_delegation_token_response_3(
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_count("DescribedDelegationToken.renewers", n, size - at)
-        renewers: list[DescribedDelegationTokenRenewer] = []
-        described_delegation_token.renewers = renewers
-        for _ in range(n):
-            described_delegation_token_renewer = new(DescribedDelegationTokenRenewer)
-            renewers.append(described_delegation_token_renewer)
-            n = data[at]
-            at += 1
-            if not 0 < n < 128:
-                n, at = string_length(
-                    data, at - 1, "DescribedDelegationTokenRenewer.principal_type"
-                )
-            end = at + n - 1
-            described_delegation_token_renewer.principal_type = data[at:end].decode()
-            at = end
-            n = data[at]
-            at += 1
-            if not 0 < n < 128:
-                n, at = string_length(
-                    data, at - 1, "DescribedDelegationTokenRenewer.principal_name"
-                )
-            end = at + n - 1
-            described_delegation_token_renewer.principal_name = data[at:end].decode()
-            at = end
-            n = data[at]
-            at += 1
-            if n:
-                described_delegation_token_renewer.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
-            else:
-                described_delegation_token_renewer.unknown_tagged_fields = ()
+        described_delegation_token.renewers, at = _decode_each_described_delegation_token_renewer_2(
+            data, at, size, n
+        )
         n = data[at]
         at += 1
         if n:
@@ -659,6 +619,32 @@ def _encode_describe_delegation_token_response_0(
     out.append(_pack_i(m.throttle_time_ms))
 
 
+def _encode_each_described_delegation_token_renewer_2(
+    items: list[DescribedDelegationTokenRenewer], out: list[Buffer]
+) -> None:
+    for described_delegation_token_renewer in items:
+        s = described_delegation_token_renewer.principal_type.encode()
+        n = len(s) + 1
+        out.append(
+            SINGLE_BYTE[n]
+            if n < 128
+            else string_prefix(n, "DescribedDelegationTokenRenewer.principal_type")
+        )
+        out.append(s)
+        s = described_delegation_token_renewer.principal_name.encode()
+        n = len(s) + 1
+        out.append(
+            SINGLE_BYTE[n]
+            if n < 128
+            else string_prefix(n, "DescribedDelegationTokenRenewer.principal_name")
+        )
+        out.append(s)
+        if described_delegation_token_renewer.unknown_tagged_fields:
+            write_tags(out, described_delegation_token_renewer.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
+
+
 def _encode_describe_delegation_token_response_2(
     m: DescribeDelegationTokenResponse, out: list[Buffer]
 ) -> None:
@@ -718,27 +704,7 @@ def _encode_describe_delegation_token_response_2(
         renewers = described_delegation_token.renewers
         n = len(renewers) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for described_delegation_token_renewer in renewers:
-            s = described_delegation_token_renewer.principal_type.encode()
-            n = len(s) + 1
-            out.append(
-                SINGLE_BYTE[n]
-                if n < 128
-                else string_prefix(n, "DescribedDelegationTokenRenewer.principal_type")
-            )
-            out.append(s)
-            s = described_delegation_token_renewer.principal_name.encode()
-            n = len(s) + 1
-            out.append(
-                SINGLE_BYTE[n]
-                if n < 128
-                else string_prefix(n, "DescribedDelegationTokenRenewer.principal_name")
-            )
-            out.append(s)
-            if described_delegation_token_renewer.unknown_tagged_fields:
-                write_tags(out, described_delegation_token_renewer.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_described_delegation_token_renewer_2(renewers, out)
         if described_delegation_token.unknown_tagged_fields:
             write_tags(out, described_delegation_token.unknown_tagged_fields)
         else:
@@ -821,27 +787,7 @@ def _encode_describe_delegation_token_response_3(
         renewers = described_delegation_token.renewers
         n = len(renewers) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for described_delegation_token_renewer in renewers:
-            s = described_delegation_token_renewer.principal_type.encode()
-            n = len(s) + 1
-            out.append(
-                SINGLE_BYTE[n]
-                if n < 128
-                else string_prefix(n, "DescribedDelegationTokenRenewer.principal_type")
-            )
-            out.append(s)
-            s = described_delegation_token_renewer.principal_name.encode()
-            n = len(s) + 1
-            out.append(
-                SINGLE_BYTE[n]
-                if n < 128
-                else string_prefix(n, "DescribedDelegationTokenRenewer.principal_name")
-            )
-            out.append(s)
-            if described_delegation_token_renewer.unknown_tagged_fields:
-                write_tags(out, described_delegation_token_renewer.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_described_delegation_token_renewer_2(renewers, out)
         if described_delegation_token.unknown_tagged_fields:
             write_tags(out, described_delegation_token.unknown_tagged_fields)
         else:

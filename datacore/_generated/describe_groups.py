@@ -35,11 +35,7 @@ _unpack_t_ub = Struct(">?B").unpack_from
 
 
 class DescribeGroupsRequest(WireMessage):
-    __slots__ = (
-        "groups",
-        "include_authorized_operations",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("groups", "include_authorized_operations", "unknown_tagged_fields")
 
     api_key = 15
     min_version = 0
@@ -128,11 +124,7 @@ class DescribedGroup(WireStruct):
 
 
 class DescribeGroupsResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "groups",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "groups", "unknown_tagged_fields")
 
     api_key = 15
     min_version = 0
@@ -230,19 +222,60 @@ def _encode_describe_groups_request_5(m: DescribeGroupsRequest, out: list[Buffer
         out.append(b"\0")
 
 
-def _decode_describe_groups_response_0(data: bytes, at: int) -> tuple[DescribeGroupsResponse, int]:
-    size = len(data)
-    m = new(DescribeGroupsResponse)
-    m.throttle_time_ms = 0
-    (n,) = _unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 14 <= size - at:
-        raise bad_count("DescribeGroupsResponse.groups", n, size - at)
-    groups: list[DescribedGroup] = []
-    m.groups = groups
+def _decode_each_described_group_member_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[DescribedGroupMember], int]:
+    items: list[DescribedGroupMember] = []
+    for _ in range(n):
+        described_group_member = new(DescribedGroupMember)
+        items.append(described_group_member)
+        described_group_member.group_instance_id = None
+        (n,) = _unpack_h(data, at)
+        at += 2
+        if n < 0:
+            raise null_field("DescribedGroupMember.member_id")
+        end = at + n
+        described_group_member.member_id = data[at:end].decode()
+        at = end
+        (n,) = _unpack_h(data, at)
+        at += 2
+        if n < 0:
+            raise null_field("DescribedGroupMember.client_id")
+        end = at + n
+        described_group_member.client_id = data[at:end].decode()
+        at = end
+        (n,) = _unpack_h(data, at)
+        at += 2
+        if n < 0:
+            raise null_field("DescribedGroupMember.client_host")
+        end = at + n
+        described_group_member.client_host = data[at:end].decode()
+        at = end
+        (n,) = _unpack_i(data, at)
+        at += 4
+        if n < 0:
+            raise null_field("DescribedGroupMember.member_metadata")
+        end = at + n
+        described_group_member.member_metadata = data[at:end]
+        at = end
+        (n,) = _unpack_i(data, at)
+        at += 4
+        if n < 0:
+            raise null_field("DescribedGroupMember.member_assignment")
+        end = at + n
+        described_group_member.member_assignment = data[at:end]
+        at = end
+        described_group_member.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_each_described_group_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[DescribedGroup], int]:
+    items: list[DescribedGroup] = []
     for _ in range(n):
         described_group = new(DescribedGroup)
-        groups.append(described_group)
+        items.append(described_group)
         described_group.error_message = None
         described_group.authorized_operations = -2147483648
         described_group.error_code, n = _unpack_h2(data, at)
@@ -277,49 +310,20 @@ def _decode_describe_groups_response_0(data: bytes, at: int) -> tuple[DescribeGr
         at += 4
         if not 0 <= n * 14 <= size - at:
             raise bad_count("DescribedGroup.members", n, size - at)
-        members: list[DescribedGroupMember] = []
-        described_group.members = members
-        for _ in range(n):
-            described_group_member = new(DescribedGroupMember)
-            members.append(described_group_member)
-            described_group_member.group_instance_id = None
-            (n,) = _unpack_h(data, at)
-            at += 2
-            if n < 0:
-                raise null_field("DescribedGroupMember.member_id")
-            end = at + n
-            described_group_member.member_id = data[at:end].decode()
-            at = end
-            (n,) = _unpack_h(data, at)
-            at += 2
-            if n < 0:
-                raise null_field("DescribedGroupMember.client_id")
-            end = at + n
-            described_group_member.client_id = data[at:end].decode()
-            at = end
-            (n,) = _unpack_h(data, at)
-            at += 2
-            if n < 0:
-                raise null_field("DescribedGroupMember.client_host")
-            end = at + n
-            described_group_member.client_host = data[at:end].decode()
-            at = end
-            (n,) = _unpack_i(data, at)
-            at += 4
-            if n < 0:
-                raise null_field("DescribedGroupMember.member_metadata")
-            end = at + n
-            described_group_member.member_metadata = data[at:end]
-            at = end
-            (n,) = _unpack_i(data, at)
-            at += 4
-            if n < 0:
-                raise null_field("DescribedGroupMember.member_assignment")
-            end = at + n
-            described_group_member.member_assignment = data[at:end]
-            at = end
-            described_group_member.unknown_tagged_fields = ()
+        described_group.members, at = _decode_each_described_group_member_0(data, at, size, n)
         described_group.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_describe_groups_response_0(data: bytes, at: int) -> tuple[DescribeGroupsResponse, int]:
+    size = len(data)
+    m = new(DescribeGroupsResponse)
+    m.throttle_time_ms = 0
+    (n,) = _unpack_i(data, at)
+    at += 4
+    if not 0 <= n * 14 <= size - at:
+        raise bad_count("DescribeGroupsResponse.groups", n, size - at)
+    m.groups, at = _decode_each_described_group_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -331,88 +335,7 @@ def _decode_describe_groups_response_1(data: bytes, at: int) -> tuple[DescribeGr
     at += 8
     if not 0 <= n * 14 <= size - at:
         raise bad_count("DescribeGroupsResponse.groups", n, size - at)
-    groups: list[DescribedGroup] = []
-    m.groups = groups
-    for _ in range(n):
-        described_group = new(DescribedGroup)
-        groups.append(described_group)
-        described_group.error_message = None
-        described_group.authorized_operations = -2147483648
-        described_group.error_code, n = _unpack_h2(data, at)
-        at += 4
-        if n < 0:
-            raise null_field("DescribedGroup.group_id")
-        end = at + n
-        described_group.group_id = data[at:end].decode()
-        at = end
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("DescribedGroup.group_state")
-        end = at + n
-        described_group.group_state = data[at:end].decode()
-        at = end
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("DescribedGroup.protocol_type")
-        end = at + n
-        described_group.protocol_type = data[at:end].decode()
-        at = end
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("DescribedGroup.protocol_data")
-        end = at + n
-        described_group.protocol_data = data[at:end].decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 14 <= size - at:
-            raise bad_count("DescribedGroup.members", n, size - at)
-        members: list[DescribedGroupMember] = []
-        described_group.members = members
-        for _ in range(n):
-            described_group_member = new(DescribedGroupMember)
-            members.append(described_group_member)
-            described_group_member.group_instance_id = None
-            (n,) = _unpack_h(data, at)
-            at += 2
-            if n < 0:
-                raise null_field("DescribedGroupMember.member_id")
-            end = at + n
-            described_group_member.member_id = data[at:end].decode()
-            at = end
-            (n,) = _unpack_h(data, at)
-            at += 2
-            if n < 0:
-                raise null_field("DescribedGroupMember.client_id")
-            end = at + n
-            described_group_member.client_id = data[at:end].decode()
-            at = end
-            (n,) = _unpack_h(data, at)
-            at += 2
-            if n < 0:
-                raise null_field("DescribedGroupMember.client_host")
-            end = at + n
-            described_group_member.client_host = data[at:end].decode()
-            at = end
-            (n,) = _unpack_i(data, at)
-            at += 4
-            if n < 0:
-                raise null_field("DescribedGroupMember.member_metadata")
-            end = at + n
-            described_group_member.member_metadata = data[at:end]
-            at = end
-            (n,) = _unpack_i(data, at)
-            at += 4
-            if n < 0:
-                raise null_field("DescribedGroupMember.member_assignment")
-            end = at + n
-            described_group_member.member_assignment = data[at:end]
-            at = end
-            described_group_member.unknown_tagged_fields = ()
-        described_group.unknown_tagged_fields = ()
+    m.groups, at = _decode_each_described_group_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -462,48 +385,7 @@ def _decode_describe_groups_response_3(data: bytes, at: int) -> tuple[DescribeGr
         at += 4
         if not 0 <= n * 14 <= size - at:
             raise bad_count("DescribedGroup.members", n, size - at)
-        members: list[DescribedGroupMember] = []
-        described_group.members = members
-        for _ in range(n):
-            described_group_member = new(DescribedGroupMember)
-            members.append(described_group_member)
-            described_group_member.group_instance_id = None
-            (n,) = _unpack_h(data, at)
-            at += 2
-            if n < 0:
-                raise null_field("DescribedGroupMember.member_id")
-            end = at + n
-            described_group_member.member_id = data[at:end].decode()
-            at = end
-            (n,) = _unpack_h(data, at)
-            at += 2
-            if n < 0:
-                raise null_field("DescribedGroupMember.client_id")
-            end = at + n
-            described_group_member.client_id = data[at:end].decode()
-            at = end
-            (n,) = _unpack_h(data, at)
-            at += 2
-            if n < 0:
-                raise null_field("DescribedGroupMember.client_host")
-            end = at + n
-            described_group_member.client_host = data[at:end].decode()
-            at = end
-            (n,) = _unpack_i(data, at)
-            at += 4
-            if n < 0:
-                raise null_field("DescribedGroupMember.member_metadata")
-            end = at + n
-            described_group_member.member_metadata = data[at:end]
-            at = end
-            (n,) = _unpack_i(data, at)
-            at += 4
-            if n < 0:
-                raise null_field("DescribedGroupMember.member_assignment")
-            end = at + n
-            described_group_member.member_assignment = data[at:end]
-            at = end
-            described_group_member.unknown_tagged_fields = ()
+        described_group.members, at = _decode_each_described_group_member_0(data, at, size, n)
         described_group.unknown_tagged_fields = ()
         (described_group.authorized_operations,) = _unpack_i(data, at)
         at += 4
@@ -612,6 +494,67 @@ def _decode_describe_groups_response_4(data: bytes, at: int) -> tuple[DescribeGr
     return m, at
 
 
+def _decode_each_described_group_member_5(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[DescribedGroupMember], int]:
+    items: list[DescribedGroupMember] = []
+    for _ in range(n):
+        described_group_member = new(DescribedGroupMember)
+        items.append(described_group_member)
+        n = data[at]
+        at += 1
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "DescribedGroupMember.member_id")
+        end = at + n - 1
+        described_group_member.member_id = data[at:end].decode()
+        at = end
+        n = data[at]
+        at += 1
+        if n > 127:
+            n, at = string_length(data, at - 1, "DescribedGroupMember.group_instance_id")
+        if n == 0:
+            described_group_member.group_instance_id = None
+        else:
+            end = at + n - 1
+            described_group_member.group_instance_id = data[at:end].decode()
+            at = end
+        n = data[at]
+        at += 1
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "DescribedGroupMember.client_id")
+        end = at + n - 1
+        described_group_member.client_id = data[at:end].decode()
+        at = end
+        n = data[at]
+        at += 1
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "DescribedGroupMember.client_host")
+        end = at + n - 1
+        described_group_member.client_host = data[at:end].decode()
+        at = end
+        n = data[at]
+        at += 1
+        if not 0 < n < 128:
+            n, at = bytes_length(data, at - 1, "DescribedGroupMember.member_metadata")
+        end = at + n - 1
+        described_group_member.member_metadata = data[at:end]
+        at = end
+        n = data[at]
+        at += 1
+        if not 0 < n < 128:
+            n, at = bytes_length(data, at - 1, "DescribedGroupMember.member_assignment")
+        end = at + n - 1
+        described_group_member.member_assignment = data[at:end]
+        at = end
+        n = data[at]
+        at += 1
+        if n:
+            described_group_member.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        else:
+            described_group_member.unknown_tagged_fields = ()
+    return items, at
+
+
 def _decode_describe_groups_response_5(data: bytes, at: int) -> tuple[DescribeGroupsResponse, int]:
     size = len(data)
     m = new(DescribeGroupsResponse)
@@ -663,64 +606,7 @@ def _decode_describe_groups_response_5(data: bytes, at: int) -> tuple[DescribeGr
         n -= 1
         if not 0 <= n * 7 <= size - at:
             raise bad_count("DescribedGroup.members", n, size - at)
-        members: list[DescribedGroupMember] = []
-        described_group.members = members
-        for _ in range(n):
-            described_group_member = new(DescribedGroupMember)
-            members.append(described_group_member)
-            n = data[at]
-            at += 1
-            if not 0 < n < 128:
-                n, at = string_length(data, at - 1, "DescribedGroupMember.member_id")
-            end = at + n - 1
-            described_group_member.member_id = data[at:end].decode()
-            at = end
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = string_length(data, at - 1, "DescribedGroupMember.group_instance_id")
-            if n == 0:
-                described_group_member.group_instance_id = None
-            else:
-                end = at + n - 1
-                described_group_member.group_instance_id = data[at:end].decode()
-                at = end
-            n = data[at]
-            at += 1
-            if not 0 < n < 128:
-                n, at = string_length(data, at - 1, "DescribedGroupMember.client_id")
-            end = at + n - 1
-            described_group_member.client_id = data[at:end].decode()
-            at = end
-            n = data[at]
-            at += 1
-            if not 0 < n < 128:
-                n, at = string_length(data, at - 1, "DescribedGroupMember.client_host")
-            end = at + n - 1
-            described_group_member.client_host = data[at:end].decode()
-            at = end
-            n = data[at]
-            at += 1
-            if not 0 < n < 128:
-                n, at = bytes_length(data, at - 1, "DescribedGroupMember.member_metadata")
-            end = at + n - 1
-            described_group_member.member_metadata = data[at:end]
-            at = end
-            n = data[at]
-            at += 1
-            if not 0 < n < 128:
-                n, at = bytes_length(data, at - 1, "DescribedGroupMember.member_assignment")
-            end = at + n - 1
-            described_group_member.member_assignment = data[at:end]
-            at = end
-            n = data[at]
-            at += 1
-            if n:
-                described_group_member.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
-            else:
-                described_group_member.unknown_tagged_fields = ()
+        described_group.members, at = _decode_each_described_group_member_5(data, at, size, n)
         described_group.authorized_operations, n = _unpack_i_ub(data, at)
         at += 5
         if n:
@@ -796,64 +682,7 @@ def _decode_describe_groups_response_6(data: bytes, at: int) -> tuple[DescribeGr
         n -= 1
         if not 0 <= n * 7 <= size - at:
             raise bad_count("DescribedGroup.members", n, size - at)
-        members: list[DescribedGroupMember] = []
-        described_group.members = members
-        for _ in range(n):
-            described_group_member = new(DescribedGroupMember)
-            members.append(described_group_member)
-            n = data[at]
-            at += 1
-            if not 0 < n < 128:
-                n, at = string_length(data, at - 1, "DescribedGroupMember.member_id")
-            end = at + n - 1
-            described_group_member.member_id = data[at:end].decode()
-            at = end
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = string_length(data, at - 1, "DescribedGroupMember.group_instance_id")
-            if n == 0:
-                described_group_member.group_instance_id = None
-            else:
-                end = at + n - 1
-                described_group_member.group_instance_id = data[at:end].decode()
-                at = end
-            n = data[at]
-            at += 1
-            if not 0 < n < 128:
-                n, at = string_length(data, at - 1, "DescribedGroupMember.client_id")
-            end = at + n - 1
-            described_group_member.client_id = data[at:end].decode()
-            at = end
-            n = data[at]
-            at += 1
-            if not 0 < n < 128:
-                n, at = string_length(data, at - 1, "DescribedGroupMember.client_host")
-            end = at + n - 1
-            described_group_member.client_host = data[at:end].decode()
-            at = end
-            n = data[at]
-            at += 1
-            if not 0 < n < 128:
-                n, at = bytes_length(data, at - 1, "DescribedGroupMember.member_metadata")
-            end = at + n - 1
-            described_group_member.member_metadata = data[at:end]
-            at = end
-            n = data[at]
-            at += 1
-            if not 0 < n < 128:
-                n, at = bytes_length(data, at - 1, "DescribedGroupMember.member_assignment")
-            end = at + n - 1
-            described_group_member.member_assignment = data[at:end]
-            at = end
-            n = data[at]
-            at += 1
-            if n:
-                described_group_member.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
-            else:
-                described_group_member.unknown_tagged_fields = ()
+        described_group.members, at = _decode_each_described_group_member_5(data, at, size, n)
         described_group.authorized_operations, n = _unpack_i_ub(data, at)
         at += 5
         if n:
@@ -869,10 +698,31 @@ def _decode_describe_groups_response_6(data: bytes, at: int) -> tuple[DescribeGr
     return m, at
 
 
-def _encode_describe_groups_response_0(m: DescribeGroupsResponse, out: list[Buffer]) -> None:
-    groups = m.groups
-    out.append(_pack_i(len(groups)))
-    for described_group in groups:
+def _encode_each_described_group_member_0(
+    items: list[DescribedGroupMember], out: list[Buffer]
+) -> None:
+    for described_group_member in items:
+        s = described_group_member.member_id.encode()
+        out.append(_pack_h(len(s)))
+        out.append(s)
+        s = described_group_member.client_id.encode()
+        out.append(_pack_h(len(s)))
+        out.append(s)
+        s = described_group_member.client_host.encode()
+        out.append(_pack_h(len(s)))
+        out.append(s)
+        member_metadata = described_group_member.member_metadata
+        out.append(_pack_i(len(member_metadata)))
+        out.append(member_metadata)
+        member_assignment = described_group_member.member_assignment
+        out.append(_pack_i(len(member_assignment)))
+        out.append(member_assignment)
+        if described_group_member.unknown_tagged_fields:
+            raise absent_field("DescribedGroupMember.unknown_tagged_fields")
+
+
+def _encode_each_described_group_0(items: list[DescribedGroup], out: list[Buffer]) -> None:
+    for described_group in items:
         if described_group.error_message is not None:
             raise absent_field("DescribedGroup.error_message")
         if described_group.authorized_operations != -2147483648:
@@ -891,26 +741,15 @@ def _encode_describe_groups_response_0(m: DescribeGroupsResponse, out: list[Buff
         out.append(s)
         members = described_group.members
         out.append(_pack_i(len(members)))
-        for described_group_member in members:
-            s = described_group_member.member_id.encode()
-            out.append(_pack_h(len(s)))
-            out.append(s)
-            s = described_group_member.client_id.encode()
-            out.append(_pack_h(len(s)))
-            out.append(s)
-            s = described_group_member.client_host.encode()
-            out.append(_pack_h(len(s)))
-            out.append(s)
-            member_metadata = described_group_member.member_metadata
-            out.append(_pack_i(len(member_metadata)))
-            out.append(member_metadata)
-            member_assignment = described_group_member.member_assignment
-            out.append(_pack_i(len(member_assignment)))
-            out.append(member_assignment)
-            if described_group_member.unknown_tagged_fields:
-                raise absent_field("DescribedGroupMember.unknown_tagged_fields")
+        _encode_each_described_group_member_0(members, out)
         if described_group.unknown_tagged_fields:
             raise absent_field("DescribedGroup.unknown_tagged_fields")
+
+
+def _encode_describe_groups_response_0(m: DescribeGroupsResponse, out: list[Buffer]) -> None:
+    groups = m.groups
+    out.append(_pack_i(len(groups)))
+    _encode_each_described_group_0(groups, out)
     if m.unknown_tagged_fields:
         raise absent_field("DescribeGroupsResponse.unknown_tagged_fields")
 
@@ -918,45 +757,7 @@ def _encode_describe_groups_response_0(m: DescribeGroupsResponse, out: list[Buff
 def _encode_describe_groups_response_1(m: DescribeGroupsResponse, out: list[Buffer]) -> None:
     groups = m.groups
     out.append(_pack_i2(m.throttle_time_ms, len(groups)))
-    for described_group in groups:
-        if described_group.error_message is not None:
-            raise absent_field("DescribedGroup.error_message")
-        if described_group.authorized_operations != -2147483648:
-            raise absent_field("DescribedGroup.authorized_operations")
-        s = described_group.group_id.encode()
-        out.append(_pack_h2(described_group.error_code, len(s)))
-        out.append(s)
-        s = described_group.group_state.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        s = described_group.protocol_type.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        s = described_group.protocol_data.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        members = described_group.members
-        out.append(_pack_i(len(members)))
-        for described_group_member in members:
-            s = described_group_member.member_id.encode()
-            out.append(_pack_h(len(s)))
-            out.append(s)
-            s = described_group_member.client_id.encode()
-            out.append(_pack_h(len(s)))
-            out.append(s)
-            s = described_group_member.client_host.encode()
-            out.append(_pack_h(len(s)))
-            out.append(s)
-            member_metadata = described_group_member.member_metadata
-            out.append(_pack_i(len(member_metadata)))
-            out.append(member_metadata)
-            member_assignment = described_group_member.member_assignment
-            out.append(_pack_i(len(member_assignment)))
-            out.append(member_assignment)
-            if described_group_member.unknown_tagged_fields:
-                raise absent_field("DescribedGroupMember.unknown_tagged_fields")
-        if described_group.unknown_tagged_fields:
-            raise absent_field("DescribedGroup.unknown_tagged_fields")
+    _encode_each_described_group_0(groups, out)
     if m.unknown_tagged_fields:
         raise absent_field("DescribeGroupsResponse.unknown_tagged_fields")
 
@@ -981,24 +782,7 @@ def _encode_describe_groups_response_3(m: DescribeGroupsResponse, out: list[Buff
         out.append(s)
         members = described_group.members
         out.append(_pack_i(len(members)))
-        for described_group_member in members:
-            s = described_group_member.member_id.encode()
-            out.append(_pack_h(len(s)))
-            out.append(s)
-            s = described_group_member.client_id.encode()
-            out.append(_pack_h(len(s)))
-            out.append(s)
-            s = described_group_member.client_host.encode()
-            out.append(_pack_h(len(s)))
-            out.append(s)
-            member_metadata = described_group_member.member_metadata
-            out.append(_pack_i(len(member_metadata)))
-            out.append(member_metadata)
-            member_assignment = described_group_member.member_assignment
-            out.append(_pack_i(len(member_assignment)))
-            out.append(member_assignment)
-            if described_group_member.unknown_tagged_fields:
-                raise absent_field("DescribedGroupMember.unknown_tagged_fields")
+        _encode_each_described_group_member_0(members, out)
         if described_group.unknown_tagged_fields:
             raise absent_field("DescribedGroup.unknown_tagged_fields")
         out.append(_pack_i(described_group.authorized_operations))
@@ -1058,6 +842,54 @@ def _encode_describe_groups_response_4(m: DescribeGroupsResponse, out: list[Buff
         raise absent_field("DescribeGroupsResponse.unknown_tagged_fields")
 
 
+def _encode_each_described_group_member_5(
+    items: list[DescribedGroupMember], out: list[Buffer]
+) -> None:
+    for described_group_member in items:
+        s = described_group_member.member_id.encode()
+        n = len(s) + 1
+        out.append(
+            SINGLE_BYTE[n] if n < 128 else string_prefix(n, "DescribedGroupMember.member_id")
+        )
+        out.append(s)
+        group_instance_id = described_group_member.group_instance_id
+        if group_instance_id is None:
+            out.append(b"\0")
+        else:
+            s = group_instance_id.encode()
+            n = len(s) + 1
+            out.append(
+                SINGLE_BYTE[n]
+                if n < 128
+                else string_prefix(n, "DescribedGroupMember.group_instance_id")
+            )
+            out.append(s)
+        s = described_group_member.client_id.encode()
+        n = len(s) + 1
+        out.append(
+            SINGLE_BYTE[n] if n < 128 else string_prefix(n, "DescribedGroupMember.client_id")
+        )
+        out.append(s)
+        s = described_group_member.client_host.encode()
+        n = len(s) + 1
+        out.append(
+            SINGLE_BYTE[n] if n < 128 else string_prefix(n, "DescribedGroupMember.client_host")
+        )
+        out.append(s)
+        member_metadata = described_group_member.member_metadata
+        n = len(member_metadata) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
+        out.append(member_metadata)
+        member_assignment = described_group_member.member_assignment
+        n = len(member_assignment) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
+        out.append(member_assignment)
+        if described_group_member.unknown_tagged_fields:
+            write_tags(out, described_group_member.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
+
+
 def _encode_describe_groups_response_5(m: DescribeGroupsResponse, out: list[Buffer]) -> None:
     groups = m.groups
     n = len(groups) + 1
@@ -1092,49 +924,7 @@ def _encode_describe_groups_response_5(m: DescribeGroupsResponse, out: list[Buff
         members = described_group.members
         n = len(members) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for described_group_member in members:
-            s = described_group_member.member_id.encode()
-            n = len(s) + 1
-            out.append(
-                SINGLE_BYTE[n] if n < 128 else string_prefix(n, "DescribedGroupMember.member_id")
-            )
-            out.append(s)
-            group_instance_id = described_group_member.group_instance_id
-            if group_instance_id is None:
-                out.append(b"\0")
-            else:
-                s = group_instance_id.encode()
-                n = len(s) + 1
-                out.append(
-                    SINGLE_BYTE[n]
-                    if n < 128
-                    else string_prefix(n, "DescribedGroupMember.group_instance_id")
-                )
-                out.append(s)
-            s = described_group_member.client_id.encode()
-            n = len(s) + 1
-            out.append(
-                SINGLE_BYTE[n] if n < 128 else string_prefix(n, "DescribedGroupMember.client_id")
-            )
-            out.append(s)
-            s = described_group_member.client_host.encode()
-            n = len(s) + 1
-            out.append(
-                SINGLE_BYTE[n] if n < 128 else string_prefix(n, "DescribedGroupMember.client_host")
-            )
-            out.append(s)
-            member_metadata = described_group_member.member_metadata
-            n = len(member_metadata) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(member_metadata)
-            member_assignment = described_group_member.member_assignment
-            n = len(member_assignment) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(member_assignment)
-            if described_group_member.unknown_tagged_fields:
-                write_tags(out, described_group_member.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_described_group_member_5(members, out)
         out.append(_pack_i(described_group.authorized_operations))
         if described_group.unknown_tagged_fields:
             write_tags(out, described_group.unknown_tagged_fields)
@@ -1185,49 +975,7 @@ def _encode_describe_groups_response_6(m: DescribeGroupsResponse, out: list[Buff
         members = described_group.members
         n = len(members) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for described_group_member in members:
-            s = described_group_member.member_id.encode()
-            n = len(s) + 1
-            out.append(
-                SINGLE_BYTE[n] if n < 128 else string_prefix(n, "DescribedGroupMember.member_id")
-            )
-            out.append(s)
-            group_instance_id = described_group_member.group_instance_id
-            if group_instance_id is None:
-                out.append(b"\0")
-            else:
-                s = group_instance_id.encode()
-                n = len(s) + 1
-                out.append(
-                    SINGLE_BYTE[n]
-                    if n < 128
-                    else string_prefix(n, "DescribedGroupMember.group_instance_id")
-                )
-                out.append(s)
-            s = described_group_member.client_id.encode()
-            n = len(s) + 1
-            out.append(
-                SINGLE_BYTE[n] if n < 128 else string_prefix(n, "DescribedGroupMember.client_id")
-            )
-            out.append(s)
-            s = described_group_member.client_host.encode()
-            n = len(s) + 1
-            out.append(
-                SINGLE_BYTE[n] if n < 128 else string_prefix(n, "DescribedGroupMember.client_host")
-            )
-            out.append(s)
-            member_metadata = described_group_member.member_metadata
-            n = len(member_metadata) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(member_metadata)
-            member_assignment = described_group_member.member_assignment
-            n = len(member_assignment) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(member_assignment)
-            if described_group_member.unknown_tagged_fields:
-                write_tags(out, described_group_member.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_described_group_member_5(members, out)
         out.append(_pack_i(described_group.authorized_operations))
         if described_group.unknown_tagged_fields:
             write_tags(out, described_group.unknown_tagged_fields)

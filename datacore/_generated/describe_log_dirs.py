@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -33,11 +33,7 @@ _unpack_q2_ub = Struct(">qqB").unpack_from
 
 
 class DescribableLogDirTopic(WireStruct):
-    __slots__ = (
-        "topic",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -52,10 +48,7 @@ class DescribableLogDirTopic(WireStruct):
 
 
 class DescribeLogDirsRequest(WireMessage):
-    __slots__ = (
-        "topics",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topics", "unknown_tagged_fields")
 
     api_key = 35
     min_version = 0
@@ -99,11 +92,7 @@ class DescribeLogDirsPartition(WireStruct):
 
 
 class DescribeLogDirsTopic(WireStruct):
-    __slots__ = (
-        "name",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -146,12 +135,7 @@ class DescribeLogDirsResult(WireStruct):
 
 
 class DescribeLogDirsResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "error_code",
-        "results",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "error_code", "results", "unknown_tagged_fields")
 
     api_key = 35
     min_version = 0
@@ -197,10 +181,13 @@ def _decode_describe_log_dirs_request_0(data: bytes, at: int) -> tuple[DescribeL
             at = end
             (n,) = _unpack_i(data, at)
             at += 4
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("DescribableLogDirTopic.partitions", n, size - at)
-            describable_log_dir_topic.partitions = read_int32s(data, at, n)
-            at += n * 4
+            if 0 <= n < 32:
+                describable_log_dir_topic.partitions = [*INT32S[n](data, at)]
+                at += n * 4
+            else:
+                describable_log_dir_topic.partitions, at = read_int32s(
+                    data, at, n, "DescribableLogDirTopic.partitions"
+                )
             describable_log_dir_topic.unknown_tagged_fields = ()
     m.unknown_tagged_fields = ()
     return m, at
@@ -233,13 +220,14 @@ def _decode_describe_log_dirs_request_2(data: bytes, at: int) -> tuple[DescribeL
             at = end
             n = data[at]
             at += 1
-            if n > 127:
+            if 0 < n <= 32:
+                describable_log_dir_topic.partitions = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("DescribableLogDirTopic.partitions", n, size - at)
-            describable_log_dir_topic.partitions = read_int32s(data, at, n)
-            at += n * 4
+                describable_log_dir_topic.partitions, at = read_int32s(
+                    data, at, n - 1, "DescribableLogDirTopic.partitions"
+                )
             n = data[at]
             at += 1
             if n:
@@ -366,24 +354,64 @@ def _decode_describe_log_dirs_response_0(
     return m, at
 
 
-def _decode_describe_log_dirs_response_2(
-    data: bytes, at: int
-) -> tuple[DescribeLogDirsResponse, int]:
-    size = len(data)
-    m = new(DescribeLogDirsResponse)
-    m.error_code = 0
-    m.throttle_time_ms, n = _unpack_i_ub(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n * 5 <= size - at:
-        raise bad_count("DescribeLogDirsResponse.results", n, size - at)
-    results: list[DescribeLogDirsResult] = []
-    m.results = results
+def _decode_each_describe_log_dirs_topic_2(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[DescribeLogDirsTopic], int]:
+    items: list[DescribeLogDirsTopic] = []
+    for _ in range(n):
+        describe_log_dirs_topic = new(DescribeLogDirsTopic)
+        items.append(describe_log_dirs_topic)
+        n = data[at]
+        at += 1
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "DescribeLogDirsTopic.name")
+        end = at + n - 1
+        describe_log_dirs_topic.name = data[at:end].decode()
+        at = end
+        n = data[at]
+        at += 1
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        n -= 1
+        if not 0 <= n * 22 <= size - at:
+            raise bad_count("DescribeLogDirsTopic.partitions", n, size - at)
+        partitions: list[DescribeLogDirsPartition] = []
+        describe_log_dirs_topic.partitions = partitions
+        for _ in range(n):
+            describe_log_dirs_partition = new(DescribeLogDirsPartition)
+            partitions.append(describe_log_dirs_partition)
+            (
+                describe_log_dirs_partition.partition_index,
+                describe_log_dirs_partition.partition_size,
+                describe_log_dirs_partition.offset_lag,
+                describe_log_dirs_partition.is_future_key,
+                n,
+            ) = _unpack_i_q2_t_ub(data, at)
+            at += 22
+            if n:
+                describe_log_dirs_partition.unknown_tagged_fields, at = read_unknown_tags(
+                    data, at - 1, size
+                )
+            else:
+                describe_log_dirs_partition.unknown_tagged_fields = ()
+        n = data[at]
+        at += 1
+        if n:
+            describe_log_dirs_topic.unknown_tagged_fields, at = read_unknown_tags(
+                data, at - 1, size
+            )
+        else:
+            describe_log_dirs_topic.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_each_describe_log_dirs_result_2(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[DescribeLogDirsResult], int]:
+    items: list[DescribeLogDirsResult] = []
     for _ in range(n):
         describe_log_dirs_result = new(DescribeLogDirsResult)
-        results.append(describe_log_dirs_result)
+        items.append(describe_log_dirs_result)
         describe_log_dirs_result.total_bytes = describe_log_dirs_result.usable_bytes = -1
         describe_log_dirs_result.error_code, n = _unpack_h_ub(data, at)
         at += 3
@@ -399,52 +427,9 @@ def _decode_describe_log_dirs_response_2(
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_count("DescribeLogDirsResult.topics", n, size - at)
-        topics: list[DescribeLogDirsTopic] = []
-        describe_log_dirs_result.topics = topics
-        for _ in range(n):
-            describe_log_dirs_topic = new(DescribeLogDirsTopic)
-            topics.append(describe_log_dirs_topic)
-            n = data[at]
-            at += 1
-            if not 0 < n < 128:
-                n, at = string_length(data, at - 1, "DescribeLogDirsTopic.name")
-            end = at + n - 1
-            describe_log_dirs_topic.name = data[at:end].decode()
-            at = end
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 22 <= size - at:
-                raise bad_count("DescribeLogDirsTopic.partitions", n, size - at)
-            partitions: list[DescribeLogDirsPartition] = []
-            describe_log_dirs_topic.partitions = partitions
-            for _ in range(n):
-                describe_log_dirs_partition = new(DescribeLogDirsPartition)
-                partitions.append(describe_log_dirs_partition)
-                (
-                    describe_log_dirs_partition.partition_index,
-                    describe_log_dirs_partition.partition_size,
-                    describe_log_dirs_partition.offset_lag,
-                    describe_log_dirs_partition.is_future_key,
-                    n,
-                ) = _unpack_i_q2_t_ub(data, at)
-                at += 22
-                if n:
-                    describe_log_dirs_partition.unknown_tagged_fields, at = read_unknown_tags(
-                        data, at - 1, size
-                    )
-                else:
-                    describe_log_dirs_partition.unknown_tagged_fields = ()
-            n = data[at]
-            at += 1
-            if n:
-                describe_log_dirs_topic.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
-            else:
-                describe_log_dirs_topic.unknown_tagged_fields = ()
+        describe_log_dirs_result.topics, at = _decode_each_describe_log_dirs_topic_2(
+            data, at, size, n
+        )
         n = data[at]
         at += 1
         if n:
@@ -453,6 +438,23 @@ def _decode_describe_log_dirs_response_2(
             )
         else:
             describe_log_dirs_result.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_describe_log_dirs_response_2(
+    data: bytes, at: int
+) -> tuple[DescribeLogDirsResponse, int]:
+    size = len(data)
+    m = new(DescribeLogDirsResponse)
+    m.error_code = 0
+    m.throttle_time_ms, n = _unpack_i_ub(data, at)
+    at += 5
+    if n > 127:
+        n, at = read_uvarint(data, at - 1)
+    n -= 1
+    if not 0 <= n * 5 <= size - at:
+        raise bad_count("DescribeLogDirsResponse.results", n, size - at)
+    m.results, at = _decode_each_describe_log_dirs_result_2(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -474,80 +476,7 @@ def _decode_describe_log_dirs_response_3(
     n -= 1
     if not 0 <= n * 5 <= size - at:
         raise bad_count("DescribeLogDirsResponse.results", n, size - at)
-    results: list[DescribeLogDirsResult] = []
-    m.results = results
-    for _ in range(n):
-        describe_log_dirs_result = new(DescribeLogDirsResult)
-        results.append(describe_log_dirs_result)
-        describe_log_dirs_result.total_bytes = describe_log_dirs_result.usable_bytes = -1
-        describe_log_dirs_result.error_code, n = _unpack_h_ub(data, at)
-        at += 3
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "DescribeLogDirsResult.log_dir")
-        end = at + n - 1
-        describe_log_dirs_result.log_dir = data[at:end].decode()
-        at = end
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 3 <= size - at:
-            raise bad_count("DescribeLogDirsResult.topics", n, size - at)
-        topics: list[DescribeLogDirsTopic] = []
-        describe_log_dirs_result.topics = topics
-        for _ in range(n):
-            describe_log_dirs_topic = new(DescribeLogDirsTopic)
-            topics.append(describe_log_dirs_topic)
-            n = data[at]
-            at += 1
-            if not 0 < n < 128:
-                n, at = string_length(data, at - 1, "DescribeLogDirsTopic.name")
-            end = at + n - 1
-            describe_log_dirs_topic.name = data[at:end].decode()
-            at = end
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 22 <= size - at:
-                raise bad_count("DescribeLogDirsTopic.partitions", n, size - at)
-            partitions: list[DescribeLogDirsPartition] = []
-            describe_log_dirs_topic.partitions = partitions
-            for _ in range(n):
-                describe_log_dirs_partition = new(DescribeLogDirsPartition)
-                partitions.append(describe_log_dirs_partition)
-                (
-                    describe_log_dirs_partition.partition_index,
-                    describe_log_dirs_partition.partition_size,
-                    describe_log_dirs_partition.offset_lag,
-                    describe_log_dirs_partition.is_future_key,
-                    n,
-                ) = _unpack_i_q2_t_ub(data, at)
-                at += 22
-                if n:
-                    describe_log_dirs_partition.unknown_tagged_fields, at = read_unknown_tags(
-                        data, at - 1, size
-                    )
-                else:
-                    describe_log_dirs_partition.unknown_tagged_fields = ()
-            n = data[at]
-            at += 1
-            if n:
-                describe_log_dirs_topic.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
-            else:
-                describe_log_dirs_topic.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            describe_log_dirs_result.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
-        else:
-            describe_log_dirs_result.unknown_tagged_fields = ()
+    m.results, at = _decode_each_describe_log_dirs_result_2(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -588,52 +517,9 @@ def _decode_describe_log_dirs_response_4(
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_count("DescribeLogDirsResult.topics", n, size - at)
-        topics: list[DescribeLogDirsTopic] = []
-        describe_log_dirs_result.topics = topics
-        for _ in range(n):
-            describe_log_dirs_topic = new(DescribeLogDirsTopic)
-            topics.append(describe_log_dirs_topic)
-            n = data[at]
-            at += 1
-            if not 0 < n < 128:
-                n, at = string_length(data, at - 1, "DescribeLogDirsTopic.name")
-            end = at + n - 1
-            describe_log_dirs_topic.name = data[at:end].decode()
-            at = end
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 22 <= size - at:
-                raise bad_count("DescribeLogDirsTopic.partitions", n, size - at)
-            partitions: list[DescribeLogDirsPartition] = []
-            describe_log_dirs_topic.partitions = partitions
-            for _ in range(n):
-                describe_log_dirs_partition = new(DescribeLogDirsPartition)
-                partitions.append(describe_log_dirs_partition)
-                (
-                    describe_log_dirs_partition.partition_index,
-                    describe_log_dirs_partition.partition_size,
-                    describe_log_dirs_partition.offset_lag,
-                    describe_log_dirs_partition.is_future_key,
-                    n,
-                ) = _unpack_i_q2_t_ub(data, at)
-                at += 22
-                if n:
-                    describe_log_dirs_partition.unknown_tagged_fields, at = read_unknown_tags(
-                        data, at - 1, size
-                    )
-                else:
-                    describe_log_dirs_partition.unknown_tagged_fields = ()
-            n = data[at]
-            at += 1
-            if n:
-                describe_log_dirs_topic.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
-            else:
-                describe_log_dirs_topic.unknown_tagged_fields = ()
+        describe_log_dirs_result.topics, at = _decode_each_describe_log_dirs_topic_2(
+            data, at, size, n
+        )
         describe_log_dirs_result.total_bytes, describe_log_dirs_result.usable_bytes, n = (
             _unpack_q2_ub(data, at)
         )
@@ -687,15 +573,40 @@ def _encode_describe_log_dirs_response_0(m: DescribeLogDirsResponse, out: list[B
         raise absent_field("DescribeLogDirsResponse.unknown_tagged_fields")
 
 
-def _encode_describe_log_dirs_response_2(m: DescribeLogDirsResponse, out: list[Buffer]) -> None:
-    results = m.results
-    n = len(results) + 1
-    if n < 128:
-        out.append(_pack_i_ub(m.throttle_time_ms, n))
-    else:
-        out.append(_pack_i(m.throttle_time_ms))
-        out.append(uvarint(n))
-    for describe_log_dirs_result in results:
+def _encode_each_describe_log_dirs_topic_2(
+    items: list[DescribeLogDirsTopic], out: list[Buffer]
+) -> None:
+    for describe_log_dirs_topic in items:
+        s = describe_log_dirs_topic.name.encode()
+        n = len(s) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "DescribeLogDirsTopic.name"))
+        out.append(s)
+        partitions = describe_log_dirs_topic.partitions
+        n = len(partitions) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
+        for describe_log_dirs_partition in partitions:
+            out.append(
+                _pack_i_q2_t(
+                    describe_log_dirs_partition.partition_index,
+                    describe_log_dirs_partition.partition_size,
+                    describe_log_dirs_partition.offset_lag,
+                    describe_log_dirs_partition.is_future_key,
+                )
+            )
+            if describe_log_dirs_partition.unknown_tagged_fields:
+                write_tags(out, describe_log_dirs_partition.unknown_tagged_fields)
+            else:
+                out.append(b"\0")
+        if describe_log_dirs_topic.unknown_tagged_fields:
+            write_tags(out, describe_log_dirs_topic.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
+
+
+def _encode_each_describe_log_dirs_result_2(
+    items: list[DescribeLogDirsResult], out: list[Buffer]
+) -> None:
+    for describe_log_dirs_result in items:
         s = describe_log_dirs_result.log_dir.encode()
         n = len(s) + 1
         if n < 128:
@@ -707,35 +618,22 @@ def _encode_describe_log_dirs_response_2(m: DescribeLogDirsResponse, out: list[B
         topics = describe_log_dirs_result.topics
         n = len(topics) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for describe_log_dirs_topic in topics:
-            s = describe_log_dirs_topic.name.encode()
-            n = len(s) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "DescribeLogDirsTopic.name"))
-            out.append(s)
-            partitions = describe_log_dirs_topic.partitions
-            n = len(partitions) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            for describe_log_dirs_partition in partitions:
-                out.append(
-                    _pack_i_q2_t(
-                        describe_log_dirs_partition.partition_index,
-                        describe_log_dirs_partition.partition_size,
-                        describe_log_dirs_partition.offset_lag,
-                        describe_log_dirs_partition.is_future_key,
-                    )
-                )
-                if describe_log_dirs_partition.unknown_tagged_fields:
-                    write_tags(out, describe_log_dirs_partition.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
-            if describe_log_dirs_topic.unknown_tagged_fields:
-                write_tags(out, describe_log_dirs_topic.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_describe_log_dirs_topic_2(topics, out)
         if describe_log_dirs_result.unknown_tagged_fields:
             write_tags(out, describe_log_dirs_result.unknown_tagged_fields)
         else:
             out.append(b"\0")
+
+
+def _encode_describe_log_dirs_response_2(m: DescribeLogDirsResponse, out: list[Buffer]) -> None:
+    results = m.results
+    n = len(results) + 1
+    if n < 128:
+        out.append(_pack_i_ub(m.throttle_time_ms, n))
+    else:
+        out.append(_pack_i(m.throttle_time_ms))
+        out.append(uvarint(n))
+    _encode_each_describe_log_dirs_result_2(results, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:
@@ -750,47 +648,7 @@ def _encode_describe_log_dirs_response_3(m: DescribeLogDirsResponse, out: list[B
     else:
         out.append(_pack_i_h(m.throttle_time_ms, m.error_code))
         out.append(uvarint(n))
-    for describe_log_dirs_result in results:
-        s = describe_log_dirs_result.log_dir.encode()
-        n = len(s) + 1
-        if n < 128:
-            out.append(_pack_h_ub(describe_log_dirs_result.error_code, n))
-        else:
-            out.append(_pack_h(describe_log_dirs_result.error_code))
-            out.append(string_prefix(n, "DescribeLogDirsResult.log_dir"))
-        out.append(s)
-        topics = describe_log_dirs_result.topics
-        n = len(topics) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for describe_log_dirs_topic in topics:
-            s = describe_log_dirs_topic.name.encode()
-            n = len(s) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "DescribeLogDirsTopic.name"))
-            out.append(s)
-            partitions = describe_log_dirs_topic.partitions
-            n = len(partitions) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            for describe_log_dirs_partition in partitions:
-                out.append(
-                    _pack_i_q2_t(
-                        describe_log_dirs_partition.partition_index,
-                        describe_log_dirs_partition.partition_size,
-                        describe_log_dirs_partition.offset_lag,
-                        describe_log_dirs_partition.is_future_key,
-                    )
-                )
-                if describe_log_dirs_partition.unknown_tagged_fields:
-                    write_tags(out, describe_log_dirs_partition.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
-            if describe_log_dirs_topic.unknown_tagged_fields:
-                write_tags(out, describe_log_dirs_topic.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
-        if describe_log_dirs_result.unknown_tagged_fields:
-            write_tags(out, describe_log_dirs_result.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_describe_log_dirs_result_2(results, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:
@@ -817,31 +675,7 @@ def _encode_describe_log_dirs_response_4(m: DescribeLogDirsResponse, out: list[B
         topics = describe_log_dirs_result.topics
         n = len(topics) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for describe_log_dirs_topic in topics:
-            s = describe_log_dirs_topic.name.encode()
-            n = len(s) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "DescribeLogDirsTopic.name"))
-            out.append(s)
-            partitions = describe_log_dirs_topic.partitions
-            n = len(partitions) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            for describe_log_dirs_partition in partitions:
-                out.append(
-                    _pack_i_q2_t(
-                        describe_log_dirs_partition.partition_index,
-                        describe_log_dirs_partition.partition_size,
-                        describe_log_dirs_partition.offset_lag,
-                        describe_log_dirs_partition.is_future_key,
-                    )
-                )
-                if describe_log_dirs_partition.unknown_tagged_fields:
-                    write_tags(out, describe_log_dirs_partition.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
-            if describe_log_dirs_topic.unknown_tagged_fields:
-                write_tags(out, describe_log_dirs_topic.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_describe_log_dirs_topic_2(topics, out)
         out.append(
             _pack_q2(describe_log_dirs_result.total_bytes, describe_log_dirs_result.usable_bytes)
         )

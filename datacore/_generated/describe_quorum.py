@@ -34,10 +34,7 @@ _unpack_uh_ub = Struct(">HB").unpack_from
 
 
 class DescribeQuorumRequestPartitionData(WireStruct):
-    __slots__ = (
-        "partition_index",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("partition_index", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -50,11 +47,7 @@ class DescribeQuorumRequestPartitionData(WireStruct):
 
 
 class DescribeQuorumRequestTopicData(WireStruct):
-    __slots__ = (
-        "topic_name",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_name", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -71,10 +64,7 @@ class DescribeQuorumRequestTopicData(WireStruct):
 
 
 class DescribeQuorumRequest(WireMessage):
-    __slots__ = (
-        "topics",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topics", "unknown_tagged_fields")
 
     api_key = 55
     min_version = 0
@@ -158,11 +148,7 @@ class DescribeQuorumResponsePartitionData(WireStruct):
 
 
 class DescribeQuorumResponseTopicData(WireStruct):
-    __slots__ = (
-        "topic_name",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_name", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -179,12 +165,7 @@ class DescribeQuorumResponseTopicData(WireStruct):
 
 
 class Listener(WireStruct):
-    __slots__ = (
-        "name",
-        "host",
-        "port",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "host", "port", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -201,11 +182,7 @@ class Listener(WireStruct):
 
 
 class Node(WireStruct):
-    __slots__ = (
-        "node_id",
-        "listeners",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("node_id", "listeners", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -220,13 +197,7 @@ class Node(WireStruct):
 
 
 class DescribeQuorumResponse(WireMessage):
-    __slots__ = (
-        "error_code",
-        "error_message",
-        "topics",
-        "nodes",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("error_code", "error_message", "topics", "nodes", "unknown_tagged_fields")
 
     api_key = 55
     min_version = 0
@@ -333,6 +304,24 @@ def _encode_describe_quorum_request_0(m: DescribeQuorumRequest, out: list[Buffer
         out.append(b"\0")
 
 
+def _decode_each_replica_state_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[ReplicaState], int]:
+    items: list[ReplicaState] = []
+    for _ in range(n):
+        replica_state = new(ReplicaState)
+        items.append(replica_state)
+        replica_state.replica_directory_id = ZERO_UUID
+        replica_state.last_fetch_timestamp = replica_state.last_caught_up_timestamp = -1
+        replica_state.replica_id, replica_state.log_end_offset, n = _unpack_i_q_ub(data, at)
+        at += 13
+        if n:
+            replica_state.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        else:
+            replica_state.unknown_tagged_fields = ()
+    return items, at
+
+
 def _decode_describe_quorum_response_0(data: bytes, at: int) -> tuple[DescribeQuorumResponse, int]:
     size = len(data)
     m = new(DescribeQuorumResponse)
@@ -384,19 +373,7 @@ def _decode_describe_quorum_response_0(data: bytes, at: int) -> tuple[DescribeQu
             n -= 1
             if not 0 <= n * 13 <= size - at:
                 raise bad_count("PartitionData.current_voters", n, size - at)
-            current_voters: list[ReplicaState] = []
-            partition_data.current_voters = current_voters
-            for _ in range(n):
-                replica_state = new(ReplicaState)
-                current_voters.append(replica_state)
-                replica_state.replica_directory_id = ZERO_UUID
-                replica_state.last_fetch_timestamp = replica_state.last_caught_up_timestamp = -1
-                replica_state.replica_id, replica_state.log_end_offset, n = _unpack_i_q_ub(data, at)
-                at += 13
-                if n:
-                    replica_state.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-                else:
-                    replica_state.unknown_tagged_fields = ()
+            partition_data.current_voters, at = _decode_each_replica_state_0(data, at, size, n)
             n = data[at]
             at += 1
             if n > 127:
@@ -404,23 +381,7 @@ def _decode_describe_quorum_response_0(data: bytes, at: int) -> tuple[DescribeQu
             n -= 1
             if not 0 <= n * 13 <= size - at:
                 raise bad_count("PartitionData.observers", n, size - at)
-            observers: list[ReplicaState] = []
-            partition_data.observers = observers
-            for _ in range(n):
-                replica_state_2 = new(ReplicaState)
-                observers.append(replica_state_2)
-                replica_state_2.replica_directory_id = ZERO_UUID
-                replica_state_2.last_fetch_timestamp = replica_state_2.last_caught_up_timestamp = -1
-                replica_state_2.replica_id, replica_state_2.log_end_offset, n = _unpack_i_q_ub(
-                    data, at
-                )
-                at += 13
-                if n:
-                    replica_state_2.unknown_tagged_fields, at = read_unknown_tags(
-                        data, at - 1, size
-                    )
-                else:
-                    replica_state_2.unknown_tagged_fields = ()
+            partition_data.observers, at = _decode_each_replica_state_0(data, at, size, n)
             n = data[at]
             at += 1
             if n:
@@ -440,6 +401,29 @@ def _decode_describe_quorum_response_0(data: bytes, at: int) -> tuple[DescribeQu
     else:
         m.unknown_tagged_fields = ()
     return m, at
+
+
+def _decode_each_replica_state_1(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[ReplicaState], int]:
+    items: list[ReplicaState] = []
+    for _ in range(n):
+        replica_state = new(ReplicaState)
+        items.append(replica_state)
+        replica_state.replica_directory_id = ZERO_UUID
+        (
+            replica_state.replica_id,
+            replica_state.log_end_offset,
+            replica_state.last_fetch_timestamp,
+            replica_state.last_caught_up_timestamp,
+            n,
+        ) = _unpack_i_q3_ub(data, at)
+        at += 29
+        if n:
+            replica_state.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        else:
+            replica_state.unknown_tagged_fields = ()
+    return items, at
 
 
 def _decode_describe_quorum_response_1(data: bytes, at: int) -> tuple[DescribeQuorumResponse, int]:
@@ -493,24 +477,7 @@ def _decode_describe_quorum_response_1(data: bytes, at: int) -> tuple[DescribeQu
             n -= 1
             if not 0 <= n * 29 <= size - at:
                 raise bad_count("PartitionData.current_voters", n, size - at)
-            current_voters: list[ReplicaState] = []
-            partition_data.current_voters = current_voters
-            for _ in range(n):
-                replica_state = new(ReplicaState)
-                current_voters.append(replica_state)
-                replica_state.replica_directory_id = ZERO_UUID
-                (
-                    replica_state.replica_id,
-                    replica_state.log_end_offset,
-                    replica_state.last_fetch_timestamp,
-                    replica_state.last_caught_up_timestamp,
-                    n,
-                ) = _unpack_i_q3_ub(data, at)
-                at += 29
-                if n:
-                    replica_state.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-                else:
-                    replica_state.unknown_tagged_fields = ()
+            partition_data.current_voters, at = _decode_each_replica_state_1(data, at, size, n)
             n = data[at]
             at += 1
             if n > 127:
@@ -518,26 +485,7 @@ def _decode_describe_quorum_response_1(data: bytes, at: int) -> tuple[DescribeQu
             n -= 1
             if not 0 <= n * 29 <= size - at:
                 raise bad_count("PartitionData.observers", n, size - at)
-            observers: list[ReplicaState] = []
-            partition_data.observers = observers
-            for _ in range(n):
-                replica_state_2 = new(ReplicaState)
-                observers.append(replica_state_2)
-                replica_state_2.replica_directory_id = ZERO_UUID
-                (
-                    replica_state_2.replica_id,
-                    replica_state_2.log_end_offset,
-                    replica_state_2.last_fetch_timestamp,
-                    replica_state_2.last_caught_up_timestamp,
-                    n,
-                ) = _unpack_i_q3_ub(data, at)
-                at += 29
-                if n:
-                    replica_state_2.unknown_tagged_fields, at = read_unknown_tags(
-                        data, at - 1, size
-                    )
-                else:
-                    replica_state_2.unknown_tagged_fields = ()
+            partition_data.observers, at = _decode_each_replica_state_1(data, at, size, n)
             n = data[at]
             at += 1
             if n:
@@ -557,6 +505,29 @@ def _decode_describe_quorum_response_1(data: bytes, at: int) -> tuple[DescribeQu
     else:
         m.unknown_tagged_fields = ()
     return m, at
+
+
+def _decode_each_replica_state_2(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[ReplicaState], int]:
+    items: list[ReplicaState] = []
+    for _ in range(n):
+        replica_state = new(ReplicaState)
+        items.append(replica_state)
+        (
+            replica_state.replica_id,
+            replica_state.replica_directory_id,
+            replica_state.log_end_offset,
+            replica_state.last_fetch_timestamp,
+            replica_state.last_caught_up_timestamp,
+            n,
+        ) = _unpack_i_u_q3_ub(data, at)
+        at += 45
+        if n:
+            replica_state.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        else:
+            replica_state.unknown_tagged_fields = ()
+    return items, at
 
 
 def _decode_describe_quorum_response_2(data: bytes, at: int) -> tuple[DescribeQuorumResponse, int]:
@@ -625,24 +596,7 @@ def _decode_describe_quorum_response_2(data: bytes, at: int) -> tuple[DescribeQu
             n -= 1
             if not 0 <= n * 45 <= size - at:
                 raise bad_count("PartitionData.current_voters", n, size - at)
-            current_voters: list[ReplicaState] = []
-            partition_data.current_voters = current_voters
-            for _ in range(n):
-                replica_state = new(ReplicaState)
-                current_voters.append(replica_state)
-                (
-                    replica_state.replica_id,
-                    replica_state.replica_directory_id,
-                    replica_state.log_end_offset,
-                    replica_state.last_fetch_timestamp,
-                    replica_state.last_caught_up_timestamp,
-                    n,
-                ) = _unpack_i_u_q3_ub(data, at)
-                at += 45
-                if n:
-                    replica_state.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-                else:
-                    replica_state.unknown_tagged_fields = ()
+            partition_data.current_voters, at = _decode_each_replica_state_2(data, at, size, n)
             n = data[at]
             at += 1
             if n > 127:
@@ -650,26 +604,7 @@ def _decode_describe_quorum_response_2(data: bytes, at: int) -> tuple[DescribeQu
             n -= 1
             if not 0 <= n * 45 <= size - at:
                 raise bad_count("PartitionData.observers", n, size - at)
-            observers: list[ReplicaState] = []
-            partition_data.observers = observers
-            for _ in range(n):
-                replica_state_2 = new(ReplicaState)
-                observers.append(replica_state_2)
-                (
-                    replica_state_2.replica_id,
-                    replica_state_2.replica_directory_id,
-                    replica_state_2.log_end_offset,
-                    replica_state_2.last_fetch_timestamp,
-                    replica_state_2.last_caught_up_timestamp,
-                    n,
-                ) = _unpack_i_u_q3_ub(data, at)
-                at += 45
-                if n:
-                    replica_state_2.unknown_tagged_fields, at = read_unknown_tags(
-                        data, at - 1, size
-                    )
-                else:
-                    replica_state_2.unknown_tagged_fields = ()
+            partition_data.observers, at = _decode_each_replica_state_2(data, at, size, n)
             n = data[at]
             at += 1
             if n:
@@ -741,6 +676,17 @@ def _decode_describe_quorum_response_2(data: bytes, at: int) -> tuple[DescribeQu
     return m, at
 
 
+def _encode_each_replica_state_0(items: list[ReplicaState], out: list[Buffer]) -> None:
+    for replica_state in items:
+        if replica_state.replica_directory_id != ZERO_UUID:
+            raise absent_field("ReplicaState.replica_directory_id")
+        out.append(_pack_i_q(replica_state.replica_id, replica_state.log_end_offset))
+        if replica_state.unknown_tagged_fields:
+            write_tags(out, replica_state.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
+
+
 def _encode_describe_quorum_response_0(m: DescribeQuorumResponse, out: list[Buffer]) -> None:
     if m.nodes:
         raise absent_field("DescribeQuorumResponse.nodes")
@@ -784,25 +730,11 @@ def _encode_describe_quorum_response_0(m: DescribeQuorumResponse, out: list[Buff
                     )
                 )
                 out.append(uvarint(n))
-            for replica_state in current_voters:
-                if replica_state.replica_directory_id != ZERO_UUID:
-                    raise absent_field("ReplicaState.replica_directory_id")
-                out.append(_pack_i_q(replica_state.replica_id, replica_state.log_end_offset))
-                if replica_state.unknown_tagged_fields:
-                    write_tags(out, replica_state.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
+            _encode_each_replica_state_0(current_voters, out)
             observers = partition_data.observers
             n = len(observers) + 1
             out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            for replica_state_2 in observers:
-                if replica_state_2.replica_directory_id != ZERO_UUID:
-                    raise absent_field("ReplicaState.replica_directory_id")
-                out.append(_pack_i_q(replica_state_2.replica_id, replica_state_2.log_end_offset))
-                if replica_state_2.unknown_tagged_fields:
-                    write_tags(out, replica_state_2.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
+            _encode_each_replica_state_0(observers, out)
             if partition_data.unknown_tagged_fields:
                 write_tags(out, partition_data.unknown_tagged_fields)
             else:
@@ -815,6 +747,24 @@ def _encode_describe_quorum_response_0(m: DescribeQuorumResponse, out: list[Buff
         write_tags(out, m.unknown_tagged_fields)
     else:
         out.append(b"\0")
+
+
+def _encode_each_replica_state_1(items: list[ReplicaState], out: list[Buffer]) -> None:
+    for replica_state in items:
+        if replica_state.replica_directory_id != ZERO_UUID:
+            raise absent_field("ReplicaState.replica_directory_id")
+        out.append(
+            _pack_i_q3(
+                replica_state.replica_id,
+                replica_state.log_end_offset,
+                replica_state.last_fetch_timestamp,
+                replica_state.last_caught_up_timestamp,
+            )
+        )
+        if replica_state.unknown_tagged_fields:
+            write_tags(out, replica_state.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
 
 
 def _encode_describe_quorum_response_1(m: DescribeQuorumResponse, out: list[Buffer]) -> None:
@@ -860,39 +810,11 @@ def _encode_describe_quorum_response_1(m: DescribeQuorumResponse, out: list[Buff
                     )
                 )
                 out.append(uvarint(n))
-            for replica_state in current_voters:
-                if replica_state.replica_directory_id != ZERO_UUID:
-                    raise absent_field("ReplicaState.replica_directory_id")
-                out.append(
-                    _pack_i_q3(
-                        replica_state.replica_id,
-                        replica_state.log_end_offset,
-                        replica_state.last_fetch_timestamp,
-                        replica_state.last_caught_up_timestamp,
-                    )
-                )
-                if replica_state.unknown_tagged_fields:
-                    write_tags(out, replica_state.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
+            _encode_each_replica_state_1(current_voters, out)
             observers = partition_data.observers
             n = len(observers) + 1
             out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            for replica_state_2 in observers:
-                if replica_state_2.replica_directory_id != ZERO_UUID:
-                    raise absent_field("ReplicaState.replica_directory_id")
-                out.append(
-                    _pack_i_q3(
-                        replica_state_2.replica_id,
-                        replica_state_2.log_end_offset,
-                        replica_state_2.last_fetch_timestamp,
-                        replica_state_2.last_caught_up_timestamp,
-                    )
-                )
-                if replica_state_2.unknown_tagged_fields:
-                    write_tags(out, replica_state_2.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
+            _encode_each_replica_state_1(observers, out)
             if partition_data.unknown_tagged_fields:
                 write_tags(out, partition_data.unknown_tagged_fields)
             else:
@@ -905,6 +827,23 @@ def _encode_describe_quorum_response_1(m: DescribeQuorumResponse, out: list[Buff
         write_tags(out, m.unknown_tagged_fields)
     else:
         out.append(b"\0")
+
+
+def _encode_each_replica_state_2(items: list[ReplicaState], out: list[Buffer]) -> None:
+    for replica_state in items:
+        out.append(
+            _pack_i_u_q3(
+                replica_state.replica_id,
+                replica_state.replica_directory_id,
+                replica_state.log_end_offset,
+                replica_state.last_fetch_timestamp,
+                replica_state.last_caught_up_timestamp,
+            )
+        )
+        if replica_state.unknown_tagged_fields:
+            write_tags(out, replica_state.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
 
 
 def _encode_describe_quorum_response_2(m: DescribeQuorumResponse, out: list[Buffer]) -> None:
@@ -962,37 +901,11 @@ def _encode_describe_quorum_response_2(m: DescribeQuorumResponse, out: list[Buff
                     )
                 )
                 out.append(uvarint(n))
-            for replica_state in current_voters:
-                out.append(
-                    _pack_i_u_q3(
-                        replica_state.replica_id,
-                        replica_state.replica_directory_id,
-                        replica_state.log_end_offset,
-                        replica_state.last_fetch_timestamp,
-                        replica_state.last_caught_up_timestamp,
-                    )
-                )
-                if replica_state.unknown_tagged_fields:
-                    write_tags(out, replica_state.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
+            _encode_each_replica_state_2(current_voters, out)
             observers = partition_data.observers
             n = len(observers) + 1
             out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            for replica_state_2 in observers:
-                out.append(
-                    _pack_i_u_q3(
-                        replica_state_2.replica_id,
-                        replica_state_2.replica_directory_id,
-                        replica_state_2.log_end_offset,
-                        replica_state_2.last_fetch_timestamp,
-                        replica_state_2.last_caught_up_timestamp,
-                    )
-                )
-                if replica_state_2.unknown_tagged_fields:
-                    write_tags(out, replica_state_2.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
+            _encode_each_replica_state_2(observers, out)
             if partition_data.unknown_tagged_fields:
                 write_tags(out, partition_data.unknown_tagged_fields)
             else:

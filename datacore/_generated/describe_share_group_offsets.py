@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -23,11 +23,7 @@ _unpack_u_ub = Struct(">16sB").unpack_from
 
 
 class DescribeShareGroupOffsetsRequestTopic(WireStruct):
-    __slots__ = (
-        "topic_name",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_name", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -42,11 +38,7 @@ class DescribeShareGroupOffsetsRequestTopic(WireStruct):
 
 
 class DescribeShareGroupOffsetsRequestGroup(WireStruct):
-    __slots__ = (
-        "group_id",
-        "topics",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("group_id", "topics", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -63,10 +55,7 @@ class DescribeShareGroupOffsetsRequestGroup(WireStruct):
 
 
 class DescribeShareGroupOffsetsRequest(WireMessage):
-    __slots__ = (
-        "groups",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("groups", "unknown_tagged_fields")
 
     api_key = 90
     min_version = 0
@@ -113,12 +102,7 @@ class DescribeShareGroupOffsetsResponsePartition(WireStruct):
 
 
 class DescribeShareGroupOffsetsResponseTopic(WireStruct):
-    __slots__ = (
-        "topic_name",
-        "topic_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_name", "topic_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -137,13 +121,7 @@ class DescribeShareGroupOffsetsResponseTopic(WireStruct):
 
 
 class DescribeShareGroupOffsetsResponseGroup(WireStruct):
-    __slots__ = (
-        "group_id",
-        "topics",
-        "error_code",
-        "error_message",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("group_id", "topics", "error_code", "error_message", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -164,11 +142,7 @@ class DescribeShareGroupOffsetsResponseGroup(WireStruct):
 
 
 class DescribeShareGroupOffsetsResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "groups",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "groups", "unknown_tagged_fields")
 
     api_key = 90
     min_version = 0
@@ -242,15 +216,16 @@ def _decode_describe_share_group_offsets_request_0(
                 at = end
                 n = data[at]
                 at += 1
-                if n > 127:
+                if 0 < n <= 32:
+                    describe_share_group_offsets_request_topic.partitions = [
+                        *INT32S[n - 1](data, at)
+                    ]
+                    at += n * 4 - 4
+                else:
                     n, at = read_uvarint(data, at - 1)
-                n -= 1
-                if not 0 <= n * 4 <= size - at:
-                    raise bad_count(
-                        "DescribeShareGroupOffsetsRequestTopic.partitions", n, size - at
+                    describe_share_group_offsets_request_topic.partitions, at = read_int32s(
+                        data, at, n - 1, "DescribeShareGroupOffsetsRequestTopic.partitions"
                     )
-                describe_share_group_offsets_request_topic.partitions = read_int32s(data, at, n)
-                at += n * 4
                 n = data[at]
                 at += 1
                 if n:

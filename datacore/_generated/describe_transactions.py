@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -27,10 +27,7 @@ _unpack_i_ub = Struct(">iB").unpack_from
 
 
 class DescribeTransactionsRequest(WireMessage):
-    __slots__ = (
-        "transactional_ids",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("transactional_ids", "unknown_tagged_fields")
 
     api_key = 65
     min_version = 0
@@ -49,11 +46,7 @@ class DescribeTransactionsRequest(WireMessage):
 
 
 class TopicData(WireStruct):
-    __slots__ = (
-        "topic",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -105,11 +98,7 @@ class TransactionState(WireStruct):
 
 
 class DescribeTransactionsResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "transaction_states",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "transaction_states", "unknown_tagged_fields")
 
     api_key = 65
     min_version = 0
@@ -226,13 +215,12 @@ def _decode_describe_transactions_response_0(
             at = end
             n = data[at]
             at += 1
-            if n > 127:
+            if 0 < n <= 32:
+                topic_data.partitions = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("TopicData.partitions", n, size - at)
-            topic_data.partitions = read_int32s(data, at, n)
-            at += n * 4
+                topic_data.partitions, at = read_int32s(data, at, n - 1, "TopicData.partitions")
             n = data[at]
             at += 1
             if n:

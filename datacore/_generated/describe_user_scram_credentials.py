@@ -18,10 +18,7 @@ _unpack_i_h_ub = Struct(">ihB").unpack_from
 
 
 class UserName(WireStruct):
-    __slots__ = (
-        "name",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -34,10 +31,7 @@ class UserName(WireStruct):
 
 
 class DescribeUserScramCredentialsRequest(WireMessage):
-    __slots__ = (
-        "users",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("users", "unknown_tagged_fields")
 
     api_key = 50
     min_version = 0
@@ -56,11 +50,7 @@ class DescribeUserScramCredentialsRequest(WireMessage):
 
 
 class CredentialInfo(WireStruct):
-    __slots__ = (
-        "mechanism",
-        "iterations",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("mechanism", "iterations", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -75,13 +65,7 @@ class CredentialInfo(WireStruct):
 
 
 class DescribeUserScramCredentialsResult(WireStruct):
-    __slots__ = (
-        "user",
-        "error_code",
-        "error_message",
-        "credential_infos",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("user", "error_code", "error_message", "credential_infos", "unknown_tagged_fields")
 
     def __init__(
         self,

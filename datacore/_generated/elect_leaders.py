@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -29,11 +29,7 @@ _unpack_i_ub = Struct(">iB").unpack_from
 
 
 class TopicPartitions(WireStruct):
-    __slots__ = (
-        "topic",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -48,12 +44,7 @@ class TopicPartitions(WireStruct):
 
 
 class ElectLeadersRequest(WireMessage):
-    __slots__ = (
-        "election_type",
-        "topic_partitions",
-        "timeout_ms",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("election_type", "topic_partitions", "timeout_ms", "unknown_tagged_fields")
 
     api_key = 43
     min_version = 0
@@ -78,12 +69,7 @@ class ElectLeadersRequest(WireMessage):
 
 
 class PartitionResult(WireStruct):
-    __slots__ = (
-        "partition_id",
-        "error_code",
-        "error_message",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("partition_id", "error_code", "error_message", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -100,11 +86,7 @@ class PartitionResult(WireStruct):
 
 
 class ReplicaElectionResult(WireStruct):
-    __slots__ = (
-        "topic",
-        "partition_result",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic", "partition_result", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -150,6 +132,31 @@ class ElectLeadersResponse(WireMessage):
         self.unknown_tagged_fields = unknown_tagged_fields
 
 
+def _decode_each_topic_partitions_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[TopicPartitions], int]:
+    items: list[TopicPartitions] = []
+    for _ in range(n):
+        topic_partitions = new(TopicPartitions)
+        items.append(topic_partitions)
+        (n,) = _unpack_h(data, at)
+        at += 2
+        if n < 0:
+            raise null_field("TopicPartitions.topic")
+        end = at + n
+        topic_partitions.topic = data[at:end].decode()
+        at = end
+        (n,) = _unpack_i(data, at)
+        at += 4
+        if 0 <= n < 32:
+            topic_partitions.partitions = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            topic_partitions.partitions, at = read_int32s(data, at, n, "TopicPartitions.partitions")
+        topic_partitions.unknown_tagged_fields = ()
+    return items, at
+
+
 def _decode_elect_leaders_request_0(data: bytes, at: int) -> tuple[ElectLeadersRequest, int]:
     size = len(data)
     m = new(ElectLeadersRequest)
@@ -161,25 +168,7 @@ def _decode_elect_leaders_request_0(data: bytes, at: int) -> tuple[ElectLeadersR
     else:
         if n * 6 > size - at:
             raise bad_count("ElectLeadersRequest.topic_partitions", n, size - at)
-        topic_partitions: list[TopicPartitions] = []
-        m.topic_partitions = topic_partitions
-        for _ in range(n):
-            topic_partitions_2 = new(TopicPartitions)
-            topic_partitions.append(topic_partitions_2)
-            (n,) = _unpack_h(data, at)
-            at += 2
-            if n < 0:
-                raise null_field("TopicPartitions.topic")
-            end = at + n
-            topic_partitions_2.topic = data[at:end].decode()
-            at = end
-            (n,) = _unpack_i(data, at)
-            at += 4
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("TopicPartitions.partitions", n, size - at)
-            topic_partitions_2.partitions = read_int32s(data, at, n)
-            at += n * 4
-            topic_partitions_2.unknown_tagged_fields = ()
+        m.topic_partitions, at = _decode_each_topic_partitions_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     (m.timeout_ms,) = _unpack_i(data, at)
     at += 4
@@ -196,25 +185,7 @@ def _decode_elect_leaders_request_1(data: bytes, at: int) -> tuple[ElectLeadersR
     else:
         if n * 6 > size - at:
             raise bad_count("ElectLeadersRequest.topic_partitions", n, size - at)
-        topic_partitions: list[TopicPartitions] = []
-        m.topic_partitions = topic_partitions
-        for _ in range(n):
-            topic_partitions_2 = new(TopicPartitions)
-            topic_partitions.append(topic_partitions_2)
-            (n,) = _unpack_h(data, at)
-            at += 2
-            if n < 0:
-                raise null_field("TopicPartitions.topic")
-            end = at + n
-            topic_partitions_2.topic = data[at:end].decode()
-            at = end
-            (n,) = _unpack_i(data, at)
-            at += 4
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("TopicPartitions.partitions", n, size - at)
-            topic_partitions_2.partitions = read_int32s(data, at, n)
-            at += n * 4
-            topic_partitions_2.unknown_tagged_fields = ()
+        m.topic_partitions, at = _decode_each_topic_partitions_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     (m.timeout_ms,) = _unpack_i(data, at)
     at += 4
@@ -248,13 +219,14 @@ def _decode_elect_leaders_request_2(data: bytes, at: int) -> tuple[ElectLeadersR
             at = end
             n = data[at]
             at += 1
-            if n > 127:
+            if 0 < n <= 32:
+                topic_partitions_2.partitions = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("TopicPartitions.partitions", n, size - at)
-            topic_partitions_2.partitions = read_int32s(data, at, n)
-            at += n * 4
+                topic_partitions_2.partitions, at = read_int32s(
+                    data, at, n - 1, "TopicPartitions.partitions"
+                )
             n = data[at]
             at += 1
             if n:
@@ -270,6 +242,18 @@ def _decode_elect_leaders_request_2(data: bytes, at: int) -> tuple[ElectLeadersR
     return m, at
 
 
+def _encode_each_topic_partitions_0(items: list[TopicPartitions], out: list[Buffer]) -> None:
+    for topic_partitions in items:
+        s = topic_partitions.topic.encode()
+        out.append(_pack_h(len(s)))
+        out.append(s)
+        partitions = topic_partitions.partitions
+        out.append(_pack_i(len(partitions)))
+        out.append(write_int32s(partitions))
+        if topic_partitions.unknown_tagged_fields:
+            raise absent_field("TopicPartitions.unknown_tagged_fields")
+
+
 def _encode_elect_leaders_request_0(m: ElectLeadersRequest, out: list[Buffer]) -> None:
     if m.election_type != 0:
         raise absent_field("ElectLeadersRequest.election_type")
@@ -278,15 +262,7 @@ def _encode_elect_leaders_request_0(m: ElectLeadersRequest, out: list[Buffer]) -
         out.append(b"\xff\xff\xff\xff")
     else:
         out.append(_pack_i(len(topic_partitions)))
-        for topic_partitions_2 in topic_partitions:
-            s = topic_partitions_2.topic.encode()
-            out.append(_pack_h(len(s)))
-            out.append(s)
-            partitions = topic_partitions_2.partitions
-            out.append(_pack_i(len(partitions)))
-            out.append(write_int32s(partitions))
-            if topic_partitions_2.unknown_tagged_fields:
-                raise absent_field("TopicPartitions.unknown_tagged_fields")
+        _encode_each_topic_partitions_0(topic_partitions, out)
     if m.unknown_tagged_fields:
         raise absent_field("ElectLeadersRequest.unknown_tagged_fields")
     out.append(_pack_i(m.timeout_ms))
@@ -299,15 +275,7 @@ def _encode_elect_leaders_request_1(m: ElectLeadersRequest, out: list[Buffer]) -
         out.append(b"\xff\xff\xff\xff")
     else:
         out.append(_pack_i(len(topic_partitions)))
-        for topic_partitions_2 in topic_partitions:
-            s = topic_partitions_2.topic.encode()
-            out.append(_pack_h(len(s)))
-            out.append(s)
-            partitions = topic_partitions_2.partitions
-            out.append(_pack_i(len(partitions)))
-            out.append(write_int32s(partitions))
-            if topic_partitions_2.unknown_tagged_fields:
-                raise absent_field("TopicPartitions.unknown_tagged_fields")
+        _encode_each_topic_partitions_0(topic_partitions, out)
     if m.unknown_tagged_fields:
         raise absent_field("ElectLeadersRequest.unknown_tagged_fields")
     out.append(_pack_i(m.timeout_ms))
@@ -341,19 +309,13 @@ def _encode_elect_leaders_request_2(m: ElectLeadersRequest, out: list[Buffer]) -
         out.append(b"\0")
 
 
-def _decode_elect_leaders_response_0(data: bytes, at: int) -> tuple[ElectLeadersResponse, int]:
-    size = len(data)
-    m = new(ElectLeadersResponse)
-    m.error_code = 0
-    m.throttle_time_ms, n = _unpack_i2(data, at)
-    at += 8
-    if not 0 <= n * 6 <= size - at:
-        raise bad_count("ElectLeadersResponse.replica_election_results", n, size - at)
-    replica_election_results: list[ReplicaElectionResult] = []
-    m.replica_election_results = replica_election_results
+def _decode_each_replica_election_result_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[ReplicaElectionResult], int]:
+    items: list[ReplicaElectionResult] = []
     for _ in range(n):
         replica_election_result = new(ReplicaElectionResult)
-        replica_election_results.append(replica_election_result)
+        items.append(replica_election_result)
         (n,) = _unpack_h(data, at)
         at += 2
         if n < 0:
@@ -382,6 +344,18 @@ def _decode_elect_leaders_response_0(data: bytes, at: int) -> tuple[ElectLeaders
                 at = end
             partition_result_2.unknown_tagged_fields = ()
         replica_election_result.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_elect_leaders_response_0(data: bytes, at: int) -> tuple[ElectLeadersResponse, int]:
+    size = len(data)
+    m = new(ElectLeadersResponse)
+    m.error_code = 0
+    m.throttle_time_ms, n = _unpack_i2(data, at)
+    at += 8
+    if not 0 <= n * 6 <= size - at:
+        raise bad_count("ElectLeadersResponse.replica_election_results", n, size - at)
+    m.replica_election_results, at = _decode_each_replica_election_result_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -393,39 +367,7 @@ def _decode_elect_leaders_response_1(data: bytes, at: int) -> tuple[ElectLeaders
     at += 10
     if not 0 <= n * 6 <= size - at:
         raise bad_count("ElectLeadersResponse.replica_election_results", n, size - at)
-    replica_election_results: list[ReplicaElectionResult] = []
-    m.replica_election_results = replica_election_results
-    for _ in range(n):
-        replica_election_result = new(ReplicaElectionResult)
-        replica_election_results.append(replica_election_result)
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("ReplicaElectionResult.topic")
-        end = at + n
-        replica_election_result.topic = data[at:end].decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 8 <= size - at:
-            raise bad_count("ReplicaElectionResult.partition_result", n, size - at)
-        partition_result: list[PartitionResult] = []
-        replica_election_result.partition_result = partition_result
-        for _ in range(n):
-            partition_result_2 = new(PartitionResult)
-            partition_result.append(partition_result_2)
-            partition_result_2.partition_id, partition_result_2.error_code, n = _unpack_i_h2(
-                data, at
-            )
-            at += 8
-            if n < 0:
-                partition_result_2.error_message = None
-            else:
-                end = at + n
-                partition_result_2.error_message = data[at:end].decode()
-                at = end
-            partition_result_2.unknown_tagged_fields = ()
-        replica_election_result.unknown_tagged_fields = ()
+    m.replica_election_results, at = _decode_each_replica_election_result_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -499,12 +441,10 @@ def _decode_elect_leaders_response_2(data: bytes, at: int) -> tuple[ElectLeaders
     return m, at
 
 
-def _encode_elect_leaders_response_0(m: ElectLeadersResponse, out: list[Buffer]) -> None:
-    if m.error_code != 0:
-        raise absent_field("ElectLeadersResponse.error_code")
-    replica_election_results = m.replica_election_results
-    out.append(_pack_i2(m.throttle_time_ms, len(replica_election_results)))
-    for replica_election_result in replica_election_results:
+def _encode_each_replica_election_result_0(
+    items: list[ReplicaElectionResult], out: list[Buffer]
+) -> None:
+    for replica_election_result in items:
         s = replica_election_result.topic.encode()
         out.append(_pack_h(len(s)))
         out.append(s)
@@ -523,6 +463,14 @@ def _encode_elect_leaders_response_0(m: ElectLeadersResponse, out: list[Buffer])
                 raise absent_field("PartitionResult.unknown_tagged_fields")
         if replica_election_result.unknown_tagged_fields:
             raise absent_field("ReplicaElectionResult.unknown_tagged_fields")
+
+
+def _encode_elect_leaders_response_0(m: ElectLeadersResponse, out: list[Buffer]) -> None:
+    if m.error_code != 0:
+        raise absent_field("ElectLeadersResponse.error_code")
+    replica_election_results = m.replica_election_results
+    out.append(_pack_i2(m.throttle_time_ms, len(replica_election_results)))
+    _encode_each_replica_election_result_0(replica_election_results, out)
     if m.unknown_tagged_fields:
         raise absent_field("ElectLeadersResponse.unknown_tagged_fields")
 
@@ -530,25 +478,7 @@ def _encode_elect_leaders_response_0(m: ElectLeadersResponse, out: list[Buffer])
 def _encode_elect_leaders_response_1(m: ElectLeadersResponse, out: list[Buffer]) -> None:
     replica_election_results = m.replica_election_results
     out.append(_pack_i_h_i(m.throttle_time_ms, m.error_code, len(replica_election_results)))
-    for replica_election_result in replica_election_results:
-        s = replica_election_result.topic.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        partition_result = replica_election_result.partition_result
-        out.append(_pack_i(len(partition_result)))
-        for partition_result_2 in partition_result:
-            error_message = partition_result_2.error_message
-            out.append(_pack_i_h(partition_result_2.partition_id, partition_result_2.error_code))
-            if error_message is None:
-                out.append(b"\xff\xff")
-            else:
-                s = error_message.encode()
-                out.append(_pack_h(len(s)))
-                out.append(s)
-            if partition_result_2.unknown_tagged_fields:
-                raise absent_field("PartitionResult.unknown_tagged_fields")
-        if replica_election_result.unknown_tagged_fields:
-            raise absent_field("ReplicaElectionResult.unknown_tagged_fields")
+    _encode_each_replica_election_result_0(replica_election_results, out)
     if m.unknown_tagged_fields:
         raise absent_field("ElectLeadersResponse.unknown_tagged_fields")
 

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field, tag_overrun
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -35,11 +35,7 @@ _unpack_uh_ub = Struct(">HB").unpack_from
 
 
 class ReplicaInfo(WireStruct):
-    __slots__ = (
-        "candidate_id",
-        "candidate_directory_id",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("candidate_id", "candidate_directory_id", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -86,11 +82,7 @@ class EndQuorumEpochRequestPartitionData(WireStruct):
 
 
 class EndQuorumEpochRequestTopicData(WireStruct):
-    __slots__ = (
-        "topic_name",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_name", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -107,12 +99,7 @@ class EndQuorumEpochRequestTopicData(WireStruct):
 
 
 class LeaderEndpoint(WireStruct):
-    __slots__ = (
-        "name",
-        "host",
-        "port",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "host", "port", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -129,12 +116,7 @@ class LeaderEndpoint(WireStruct):
 
 
 class EndQuorumEpochRequest(WireMessage):
-    __slots__ = (
-        "cluster_id",
-        "topics",
-        "leader_endpoints",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("cluster_id", "topics", "leader_endpoints", "unknown_tagged_fields")
 
     api_key = 54
     min_version = 0
@@ -184,11 +166,7 @@ class EndQuorumEpochResponsePartitionData(WireStruct):
 
 
 class EndQuorumEpochResponseTopicData(WireStruct):
-    __slots__ = (
-        "topic_name",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_name", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -205,12 +183,7 @@ class EndQuorumEpochResponseTopicData(WireStruct):
 
 
 class NodeEndpoint(WireStruct):
-    __slots__ = (
-        "node_id",
-        "host",
-        "port",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("node_id", "host", "port", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -227,12 +200,7 @@ class NodeEndpoint(WireStruct):
 
 
 class EndQuorumEpochResponse(WireMessage):
-    __slots__ = (
-        "error_code",
-        "topics",
-        "node_endpoints",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("error_code", "topics", "node_endpoints", "unknown_tagged_fields")
 
     api_key = 54
     min_version = 0
@@ -299,10 +267,13 @@ def _decode_end_quorum_epoch_request_0(data: bytes, at: int) -> tuple[EndQuorumE
                 n,
             ) = _unpack_i4(data, at)
             at += 16
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("PartitionData.preferred_successors", n, size - at)
-            partition_data.preferred_successors = read_int32s(data, at, n)
-            at += n * 4
+            if 0 <= n < 32:
+                partition_data.preferred_successors = [*INT32S[n](data, at)]
+                at += n * 4
+            else:
+                partition_data.preferred_successors, at = read_int32s(
+                    data, at, n, "PartitionData.preferred_successors"
+                )
             partition_data.unknown_tagged_fields = ()
         topic_data.unknown_tagged_fields = ()
     m.unknown_tagged_fields = ()

@@ -41,11 +41,7 @@ class EnvelopeRequest(WireMessage):
 
 
 class EnvelopeResponse(WireMessage):
-    __slots__ = (
-        "response_data",
-        "error_code",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("response_data", "error_code", "unknown_tagged_fields")
 
     api_key = 58
     min_version = 0

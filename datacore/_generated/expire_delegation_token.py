@@ -20,11 +20,7 @@ _unpack_q_ub = Struct(">qB").unpack_from
 
 
 class ExpireDelegationTokenRequest(WireMessage):
-    __slots__ = (
-        "hmac",
-        "expiry_time_period_ms",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("hmac", "expiry_time_period_ms", "unknown_tagged_fields")
 
     api_key = 40
     min_version = 0
@@ -45,12 +41,7 @@ class ExpireDelegationTokenRequest(WireMessage):
 
 
 class ExpireDelegationTokenResponse(WireMessage):
-    __slots__ = (
-        "error_code",
-        "expiry_timestamp_ms",
-        "throttle_time_ms",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("error_code", "expiry_timestamp_ms", "throttle_time_ms", "unknown_tagged_fields")
 
     api_key = 40
     min_version = 0

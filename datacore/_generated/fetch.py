@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field, tag_overrun
 from datacore.wire.message import (
@@ -77,11 +77,7 @@ _unpack_u_ub = Struct(">16sB").unpack_from
 
 
 class ReplicaState(WireStruct):
-    __slots__ = (
-        "replica_id",
-        "replica_epoch",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("replica_id", "replica_epoch", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -136,12 +132,7 @@ class FetchPartition(WireStruct):
 
 
 class FetchTopic(WireStruct):
-    __slots__ = (
-        "topic",
-        "topic_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic", "topic_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -158,12 +149,7 @@ class FetchTopic(WireStruct):
 
 
 class ForgottenTopic(WireStruct):
-    __slots__ = (
-        "topic",
-        "topic_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic", "topic_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -237,11 +223,7 @@ class FetchRequest(WireMessage):
 
 
 class EpochEndOffset(WireStruct):
-    __slots__ = (
-        "epoch",
-        "end_offset",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("epoch", "end_offset", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -259,11 +241,7 @@ _DEFAULT_EPOCH_END_OFFSET = shared_default(EpochEndOffset())
 
 
 class LeaderIdAndEpoch(WireStruct):
-    __slots__ = (
-        "leader_id",
-        "leader_epoch",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("leader_id", "leader_epoch", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -281,11 +259,7 @@ _DEFAULT_LEADER_ID_AND_EPOCH = shared_default(LeaderIdAndEpoch())
 
 
 class SnapshotId(WireStruct):
-    __slots__ = (
-        "end_offset",
-        "epoch",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("end_offset", "epoch", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -303,11 +277,7 @@ _DEFAULT_SNAPSHOT_ID = shared_default(SnapshotId())
 
 
 class AbortedTransaction(WireStruct):
-    __slots__ = (
-        "producer_id",
-        "first_offset",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("producer_id", "first_offset", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -370,12 +340,7 @@ class PartitionData(WireStruct):
 
 
 class FetchableTopicResponse(WireStruct):
-    __slots__ = (
-        "topic",
-        "topic_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic", "topic_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -392,13 +357,7 @@ class FetchableTopicResponse(WireStruct):
 
 
 class NodeEndpoint(WireStruct):
-    __slots__ = (
-        "node_id",
-        "host",
-        "port",
-        "rack",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("node_id", "host", "port", "rack", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -450,25 +409,13 @@ class FetchResponse(RecordsMessage):
         self.unknown_tagged_fields = unknown_tagged_fields
 
 
-def _decode_fetch_request_0(data: bytes, at: int) -> tuple[FetchRequest, int]:
-    size = len(data)
-    m = new(FetchRequest)
-    m.forgotten_topics_data = []
-    m.cluster_id = None
-    m.replica_state = _DEFAULT_REPLICA_STATE
-    m.max_bytes = 2147483647
-    m.isolation_level = m.session_id = 0
-    m.session_epoch = -1
-    m.rack_id = ""
-    m.replica_id, m.max_wait_ms, m.min_bytes, n = _unpack_i4(data, at)
-    at += 16
-    if not 0 <= n * 6 <= size - at:
-        raise bad_count("FetchRequest.topics", n, size - at)
-    topics: list[FetchTopic] = []
-    m.topics = topics
+def _decode_each_fetch_topic_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[FetchTopic], int]:
+    items: list[FetchTopic] = []
     for _ in range(n):
         fetch_topic = new(FetchTopic)
-        topics.append(fetch_topic)
+        items.append(fetch_topic)
         fetch_topic.topic_id = ZERO_UUID
         (n,) = _unpack_h(data, at)
         at += 2
@@ -499,6 +446,24 @@ def _decode_fetch_request_0(data: bytes, at: int) -> tuple[FetchRequest, int]:
             ) = _unpack_i_q_i(data, at)
             at += 16
         fetch_topic.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_fetch_request_0(data: bytes, at: int) -> tuple[FetchRequest, int]:
+    size = len(data)
+    m = new(FetchRequest)
+    m.forgotten_topics_data = []
+    m.cluster_id = None
+    m.replica_state = _DEFAULT_REPLICA_STATE
+    m.max_bytes = 2147483647
+    m.isolation_level = m.session_id = 0
+    m.session_epoch = -1
+    m.rack_id = ""
+    m.replica_id, m.max_wait_ms, m.min_bytes, n = _unpack_i4(data, at)
+    at += 16
+    if not 0 <= n * 6 <= size - at:
+        raise bad_count("FetchRequest.topics", n, size - at)
+    m.topics, at = _decode_each_fetch_topic_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -516,41 +481,7 @@ def _decode_fetch_request_3(data: bytes, at: int) -> tuple[FetchRequest, int]:
     at += 20
     if not 0 <= n * 6 <= size - at:
         raise bad_count("FetchRequest.topics", n, size - at)
-    topics: list[FetchTopic] = []
-    m.topics = topics
-    for _ in range(n):
-        fetch_topic = new(FetchTopic)
-        topics.append(fetch_topic)
-        fetch_topic.topic_id = ZERO_UUID
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("FetchTopic.topic")
-        end = at + n
-        fetch_topic.topic = data[at:end].decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 16 <= size - at:
-            raise bad_count("FetchTopic.partitions", n, size - at)
-        partitions: list[FetchPartition] = []
-        fetch_topic.partitions = partitions
-        for _ in range(n):
-            fetch_partition = new(FetchPartition)
-            partitions.append(fetch_partition)
-            fetch_partition.current_leader_epoch = fetch_partition.last_fetched_epoch = (
-                fetch_partition.log_start_offset
-            ) = -1
-            fetch_partition.replica_directory_id = ZERO_UUID
-            fetch_partition.high_watermark = 9223372036854775807
-            fetch_partition.unknown_tagged_fields = ()
-            (
-                fetch_partition.partition,
-                fetch_partition.fetch_offset,
-                fetch_partition.partition_max_bytes,
-            ) = _unpack_i_q_i(data, at)
-            at += 16
-        fetch_topic.unknown_tagged_fields = ()
+    m.topics, at = _decode_each_fetch_topic_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -570,65 +501,18 @@ def _decode_fetch_request_4(data: bytes, at: int) -> tuple[FetchRequest, int]:
     at += 21
     if not 0 <= n * 6 <= size - at:
         raise bad_count("FetchRequest.topics", n, size - at)
-    topics: list[FetchTopic] = []
-    m.topics = topics
-    for _ in range(n):
-        fetch_topic = new(FetchTopic)
-        topics.append(fetch_topic)
-        fetch_topic.topic_id = ZERO_UUID
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("FetchTopic.topic")
-        end = at + n
-        fetch_topic.topic = data[at:end].decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 16 <= size - at:
-            raise bad_count("FetchTopic.partitions", n, size - at)
-        partitions: list[FetchPartition] = []
-        fetch_topic.partitions = partitions
-        for _ in range(n):
-            fetch_partition = new(FetchPartition)
-            partitions.append(fetch_partition)
-            fetch_partition.current_leader_epoch = fetch_partition.last_fetched_epoch = (
-                fetch_partition.log_start_offset
-            ) = -1
-            fetch_partition.replica_directory_id = ZERO_UUID
-            fetch_partition.high_watermark = 9223372036854775807
-            fetch_partition.unknown_tagged_fields = ()
-            (
-                fetch_partition.partition,
-                fetch_partition.fetch_offset,
-                fetch_partition.partition_max_bytes,
-            ) = _unpack_i_q_i(data, at)
-            at += 16
-        fetch_topic.unknown_tagged_fields = ()
+    m.topics, at = _decode_each_fetch_topic_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
 
-def _decode_fetch_request_5(data: bytes, at: int) -> tuple[FetchRequest, int]:
-    size = len(data)
-    m = new(FetchRequest)
-    m.forgotten_topics_data = []
-    m.cluster_id = None
-    m.replica_state = _DEFAULT_REPLICA_STATE
-    m.session_id = 0
-    m.session_epoch = -1
-    m.rack_id = ""
-    m.replica_id, m.max_wait_ms, m.min_bytes, m.max_bytes, m.isolation_level, n = _unpack_i4_b_i(
-        data, at
-    )
-    at += 21
-    if not 0 <= n * 6 <= size - at:
-        raise bad_count("FetchRequest.topics", n, size - at)
-    topics: list[FetchTopic] = []
-    m.topics = topics
+def _decode_each_fetch_topic_5(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[FetchTopic], int]:
+    items: list[FetchTopic] = []
     for _ in range(n):
         fetch_topic = new(FetchTopic)
-        topics.append(fetch_topic)
+        items.append(fetch_topic)
         fetch_topic.topic_id = ZERO_UUID
         (n,) = _unpack_h(data, at)
         at += 2
@@ -658,8 +542,53 @@ def _decode_fetch_request_5(data: bytes, at: int) -> tuple[FetchRequest, int]:
             ) = _unpack_i_q2_i(data, at)
             at += 24
         fetch_topic.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_fetch_request_5(data: bytes, at: int) -> tuple[FetchRequest, int]:
+    size = len(data)
+    m = new(FetchRequest)
+    m.forgotten_topics_data = []
+    m.cluster_id = None
+    m.replica_state = _DEFAULT_REPLICA_STATE
+    m.session_id = 0
+    m.session_epoch = -1
+    m.rack_id = ""
+    m.replica_id, m.max_wait_ms, m.min_bytes, m.max_bytes, m.isolation_level, n = _unpack_i4_b_i(
+        data, at
+    )
+    at += 21
+    if not 0 <= n * 6 <= size - at:
+        raise bad_count("FetchRequest.topics", n, size - at)
+    m.topics, at = _decode_each_fetch_topic_5(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
+
+
+def _decode_each_forgotten_topic_7(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[ForgottenTopic], int]:
+    items: list[ForgottenTopic] = []
+    for _ in range(n):
+        forgotten_topic = new(ForgottenTopic)
+        items.append(forgotten_topic)
+        forgotten_topic.topic_id = ZERO_UUID
+        (n,) = _unpack_h(data, at)
+        at += 2
+        if n < 0:
+            raise null_field("ForgottenTopic.topic")
+        end = at + n
+        forgotten_topic.topic = data[at:end].decode()
+        at = end
+        (n,) = _unpack_i(data, at)
+        at += 4
+        if 0 <= n < 32:
+            forgotten_topic.partitions = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            forgotten_topic.partitions, at = read_int32s(data, at, n, "ForgottenTopic.partitions")
+        forgotten_topic.unknown_tagged_fields = ()
+    return items, at
 
 
 def _decode_fetch_request_7(data: bytes, at: int) -> tuple[FetchRequest, int]:
@@ -681,92 +610,23 @@ def _decode_fetch_request_7(data: bytes, at: int) -> tuple[FetchRequest, int]:
     at += 29
     if not 0 <= n * 6 <= size - at:
         raise bad_count("FetchRequest.topics", n, size - at)
-    topics: list[FetchTopic] = []
-    m.topics = topics
-    for _ in range(n):
-        fetch_topic = new(FetchTopic)
-        topics.append(fetch_topic)
-        fetch_topic.topic_id = ZERO_UUID
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("FetchTopic.topic")
-        end = at + n
-        fetch_topic.topic = data[at:end].decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 24 <= size - at:
-            raise bad_count("FetchTopic.partitions", n, size - at)
-        partitions: list[FetchPartition] = []
-        fetch_topic.partitions = partitions
-        for _ in range(n):
-            fetch_partition = new(FetchPartition)
-            partitions.append(fetch_partition)
-            fetch_partition.current_leader_epoch = fetch_partition.last_fetched_epoch = -1
-            fetch_partition.replica_directory_id = ZERO_UUID
-            fetch_partition.high_watermark = 9223372036854775807
-            fetch_partition.unknown_tagged_fields = ()
-            (
-                fetch_partition.partition,
-                fetch_partition.fetch_offset,
-                fetch_partition.log_start_offset,
-                fetch_partition.partition_max_bytes,
-            ) = _unpack_i_q2_i(data, at)
-            at += 24
-        fetch_topic.unknown_tagged_fields = ()
+    m.topics, at = _decode_each_fetch_topic_5(data, at, size, n)
     (n,) = _unpack_i(data, at)
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_count("FetchRequest.forgotten_topics_data", n, size - at)
-    forgotten_topics_data: list[ForgottenTopic] = []
-    m.forgotten_topics_data = forgotten_topics_data
-    for _ in range(n):
-        forgotten_topic = new(ForgottenTopic)
-        forgotten_topics_data.append(forgotten_topic)
-        forgotten_topic.topic_id = ZERO_UUID
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("ForgottenTopic.topic")
-        end = at + n
-        forgotten_topic.topic = data[at:end].decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("ForgottenTopic.partitions", n, size - at)
-        forgotten_topic.partitions = read_int32s(data, at, n)
-        at += n * 4
-        forgotten_topic.unknown_tagged_fields = ()
+    m.forgotten_topics_data, at = _decode_each_forgotten_topic_7(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
 
-def _decode_fetch_request_9(data: bytes, at: int) -> tuple[FetchRequest, int]:
-    size = len(data)
-    m = new(FetchRequest)
-    m.cluster_id = None
-    m.replica_state = _DEFAULT_REPLICA_STATE
-    m.rack_id = ""
-    (
-        m.replica_id,
-        m.max_wait_ms,
-        m.min_bytes,
-        m.max_bytes,
-        m.isolation_level,
-        m.session_id,
-        m.session_epoch,
-        n,
-    ) = _unpack_i4_b_i3(data, at)
-    at += 29
-    if not 0 <= n * 6 <= size - at:
-        raise bad_count("FetchRequest.topics", n, size - at)
-    topics: list[FetchTopic] = []
-    m.topics = topics
+def _decode_each_fetch_topic_9(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[FetchTopic], int]:
+    items: list[FetchTopic] = []
     for _ in range(n):
         fetch_topic = new(FetchTopic)
-        topics.append(fetch_topic)
+        items.append(fetch_topic)
         fetch_topic.topic_id = ZERO_UUID
         (n,) = _unpack_h(data, at)
         at += 2
@@ -797,30 +657,34 @@ def _decode_fetch_request_9(data: bytes, at: int) -> tuple[FetchRequest, int]:
             ) = _unpack_i2_q2_i(data, at)
             at += 28
         fetch_topic.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_fetch_request_9(data: bytes, at: int) -> tuple[FetchRequest, int]:
+    size = len(data)
+    m = new(FetchRequest)
+    m.cluster_id = None
+    m.replica_state = _DEFAULT_REPLICA_STATE
+    m.rack_id = ""
+    (
+        m.replica_id,
+        m.max_wait_ms,
+        m.min_bytes,
+        m.max_bytes,
+        m.isolation_level,
+        m.session_id,
+        m.session_epoch,
+        n,
+    ) = _unpack_i4_b_i3(data, at)
+    at += 29
+    if not 0 <= n * 6 <= size - at:
+        raise bad_count("FetchRequest.topics", n, size - at)
+    m.topics, at = _decode_each_fetch_topic_9(data, at, size, n)
     (n,) = _unpack_i(data, at)
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_count("FetchRequest.forgotten_topics_data", n, size - at)
-    forgotten_topics_data: list[ForgottenTopic] = []
-    m.forgotten_topics_data = forgotten_topics_data
-    for _ in range(n):
-        forgotten_topic = new(ForgottenTopic)
-        forgotten_topics_data.append(forgotten_topic)
-        forgotten_topic.topic_id = ZERO_UUID
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("ForgottenTopic.topic")
-        end = at + n
-        forgotten_topic.topic = data[at:end].decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("ForgottenTopic.partitions", n, size - at)
-        forgotten_topic.partitions = read_int32s(data, at, n)
-        at += n * 4
-        forgotten_topic.unknown_tagged_fields = ()
+    m.forgotten_topics_data, at = _decode_each_forgotten_topic_7(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -843,65 +707,12 @@ def _decode_fetch_request_11(data: bytes, at: int) -> tuple[FetchRequest, int]:
     at += 29
     if not 0 <= n * 6 <= size - at:
         raise bad_count("FetchRequest.topics", n, size - at)
-    topics: list[FetchTopic] = []
-    m.topics = topics
-    for _ in range(n):
-        fetch_topic = new(FetchTopic)
-        topics.append(fetch_topic)
-        fetch_topic.topic_id = ZERO_UUID
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("FetchTopic.topic")
-        end = at + n
-        fetch_topic.topic = data[at:end].decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 28 <= size - at:
-            raise bad_count("FetchTopic.partitions", n, size - at)
-        partitions: list[FetchPartition] = []
-        fetch_topic.partitions = partitions
-        for _ in range(n):
-            fetch_partition = new(FetchPartition)
-            partitions.append(fetch_partition)
-            fetch_partition.last_fetched_epoch = -1
-            fetch_partition.replica_directory_id = ZERO_UUID
-            fetch_partition.high_watermark = 9223372036854775807
-            fetch_partition.unknown_tagged_fields = ()
-            (
-                fetch_partition.partition,
-                fetch_partition.current_leader_epoch,
-                fetch_partition.fetch_offset,
-                fetch_partition.log_start_offset,
-                fetch_partition.partition_max_bytes,
-            ) = _unpack_i2_q2_i(data, at)
-            at += 28
-        fetch_topic.unknown_tagged_fields = ()
+    m.topics, at = _decode_each_fetch_topic_9(data, at, size, n)
     (n,) = _unpack_i(data, at)
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_count("FetchRequest.forgotten_topics_data", n, size - at)
-    forgotten_topics_data: list[ForgottenTopic] = []
-    m.forgotten_topics_data = forgotten_topics_data
-    for _ in range(n):
-        forgotten_topic = new(ForgottenTopic)
-        forgotten_topics_data.append(forgotten_topic)
-        forgotten_topic.topic_id = ZERO_UUID
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("ForgottenTopic.topic")
-        end = at + n
-        forgotten_topic.topic = data[at:end].decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("ForgottenTopic.partitions", n, size - at)
-        forgotten_topic.partitions = read_int32s(data, at, n)
-        at += n * 4
-        forgotten_topic.unknown_tagged_fields = ()
+    m.forgotten_topics_data, at = _decode_each_forgotten_topic_7(data, at, size, n)
     (n,) = _unpack_h(data, at)
     at += 2
     if n < 0:
@@ -911,6 +722,32 @@ def _decode_fetch_request_11(data: bytes, at: int) -> tuple[FetchRequest, int]:
     at = end
     m.unknown_tagged_fields = ()
     return m, at
+
+
+def _decode_each_fetch_partition_12(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[FetchPartition], int]:
+    items: list[FetchPartition] = []
+    for _ in range(n):
+        fetch_partition = new(FetchPartition)
+        items.append(fetch_partition)
+        fetch_partition.replica_directory_id = ZERO_UUID
+        fetch_partition.high_watermark = 9223372036854775807
+        (
+            fetch_partition.partition,
+            fetch_partition.current_leader_epoch,
+            fetch_partition.fetch_offset,
+            fetch_partition.last_fetched_epoch,
+            fetch_partition.log_start_offset,
+            fetch_partition.partition_max_bytes,
+            n,
+        ) = _unpack_i2_q_i_q_i_ub(data, at)
+        at += 33
+        if n:
+            fetch_partition.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        else:
+            fetch_partition.unknown_tagged_fields = ()
+    return items, at
 
 
 def _decode_fetch_request_tags_12(m: FetchRequest, data: bytes, at: int, size: int) -> int:
@@ -981,27 +818,7 @@ def _decode_fetch_request_12(data: bytes, at: int) -> tuple[FetchRequest, int]:
         n -= 1
         if not 0 <= n * 33 <= size - at:
             raise bad_count("FetchTopic.partitions", n, size - at)
-        partitions: list[FetchPartition] = []
-        fetch_topic.partitions = partitions
-        for _ in range(n):
-            fetch_partition = new(FetchPartition)
-            partitions.append(fetch_partition)
-            fetch_partition.replica_directory_id = ZERO_UUID
-            fetch_partition.high_watermark = 9223372036854775807
-            (
-                fetch_partition.partition,
-                fetch_partition.current_leader_epoch,
-                fetch_partition.fetch_offset,
-                fetch_partition.last_fetched_epoch,
-                fetch_partition.log_start_offset,
-                fetch_partition.partition_max_bytes,
-                n,
-            ) = _unpack_i2_q_i_q_i_ub(data, at)
-            at += 33
-            if n:
-                fetch_partition.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-            else:
-                fetch_partition.unknown_tagged_fields = ()
+        fetch_topic.partitions, at = _decode_each_fetch_partition_12(data, at, size, n)
         n = data[at]
         at += 1
         if n:
@@ -1030,13 +847,14 @@ def _decode_fetch_request_12(data: bytes, at: int) -> tuple[FetchRequest, int]:
         at = end
         n = data[at]
         at += 1
-        if n > 127:
+        if 0 < n <= 32:
+            forgotten_topic.partitions = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
             n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("ForgottenTopic.partitions", n, size - at)
-        forgotten_topic.partitions = read_int32s(data, at, n)
-        at += n * 4
+            forgotten_topic.partitions, at = read_int32s(
+                data, at, n - 1, "ForgottenTopic.partitions"
+            )
         n = data[at]
         at += 1
         if n:
@@ -1057,6 +875,58 @@ def _decode_fetch_request_12(data: bytes, at: int) -> tuple[FetchRequest, int]:
     else:
         m.unknown_tagged_fields = ()
     return m, at
+
+
+def _decode_each_fetch_topic_13(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[FetchTopic], int]:
+    items: list[FetchTopic] = []
+    for _ in range(n):
+        fetch_topic = new(FetchTopic)
+        items.append(fetch_topic)
+        fetch_topic.topic = ""
+        fetch_topic.topic_id, n = _unpack_u_ub(data, at)
+        at += 17
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        n -= 1
+        if not 0 <= n * 33 <= size - at:
+            raise bad_count("FetchTopic.partitions", n, size - at)
+        fetch_topic.partitions, at = _decode_each_fetch_partition_12(data, at, size, n)
+        n = data[at]
+        at += 1
+        if n:
+            fetch_topic.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        else:
+            fetch_topic.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_each_forgotten_topic_13(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[ForgottenTopic], int]:
+    items: list[ForgottenTopic] = []
+    for _ in range(n):
+        forgotten_topic = new(ForgottenTopic)
+        items.append(forgotten_topic)
+        forgotten_topic.topic = ""
+        forgotten_topic.topic_id, n = _unpack_u_ub(data, at)
+        at += 17
+        if 0 < n <= 32:
+            forgotten_topic.partitions = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
+            n, at = read_uvarint(data, at - 1)
+            forgotten_topic.partitions, at = read_int32s(
+                data, at, n - 1, "ForgottenTopic.partitions"
+            )
+        n = data[at]
+        at += 1
+        if n:
+            forgotten_topic.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        else:
+            forgotten_topic.unknown_tagged_fields = ()
+    return items, at
 
 
 def _decode_fetch_request_13(data: bytes, at: int) -> tuple[FetchRequest, int]:
@@ -1080,46 +950,7 @@ def _decode_fetch_request_13(data: bytes, at: int) -> tuple[FetchRequest, int]:
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_count("FetchRequest.topics", n, size - at)
-    topics: list[FetchTopic] = []
-    m.topics = topics
-    for _ in range(n):
-        fetch_topic = new(FetchTopic)
-        topics.append(fetch_topic)
-        fetch_topic.topic = ""
-        fetch_topic.topic_id, n = _unpack_u_ub(data, at)
-        at += 17
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 33 <= size - at:
-            raise bad_count("FetchTopic.partitions", n, size - at)
-        partitions: list[FetchPartition] = []
-        fetch_topic.partitions = partitions
-        for _ in range(n):
-            fetch_partition = new(FetchPartition)
-            partitions.append(fetch_partition)
-            fetch_partition.replica_directory_id = ZERO_UUID
-            fetch_partition.high_watermark = 9223372036854775807
-            (
-                fetch_partition.partition,
-                fetch_partition.current_leader_epoch,
-                fetch_partition.fetch_offset,
-                fetch_partition.last_fetched_epoch,
-                fetch_partition.log_start_offset,
-                fetch_partition.partition_max_bytes,
-                n,
-            ) = _unpack_i2_q_i_q_i_ub(data, at)
-            at += 33
-            if n:
-                fetch_partition.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-            else:
-                fetch_partition.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            fetch_topic.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            fetch_topic.unknown_tagged_fields = ()
+    m.topics, at = _decode_each_fetch_topic_13(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -1127,27 +958,7 @@ def _decode_fetch_request_13(data: bytes, at: int) -> tuple[FetchRequest, int]:
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_count("FetchRequest.forgotten_topics_data", n, size - at)
-    forgotten_topics_data: list[ForgottenTopic] = []
-    m.forgotten_topics_data = forgotten_topics_data
-    for _ in range(n):
-        forgotten_topic = new(ForgottenTopic)
-        forgotten_topics_data.append(forgotten_topic)
-        forgotten_topic.topic = ""
-        forgotten_topic.topic_id, n = _unpack_u_ub(data, at)
-        at += 17
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("ForgottenTopic.partitions", n, size - at)
-        forgotten_topic.partitions = read_int32s(data, at, n)
-        at += n * 4
-        n = data[at]
-        at += 1
-        if n:
-            forgotten_topic.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            forgotten_topic.unknown_tagged_fields = ()
+    m.forgotten_topics_data, at = _decode_each_forgotten_topic_13(data, at, size, n)
     n = data[at]
     at += 1
     if not 0 < n < 128:
@@ -1217,46 +1028,7 @@ def _decode_fetch_request_15(data: bytes, at: int) -> tuple[FetchRequest, int]:
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_count("FetchRequest.topics", n, size - at)
-    topics: list[FetchTopic] = []
-    m.topics = topics
-    for _ in range(n):
-        fetch_topic = new(FetchTopic)
-        topics.append(fetch_topic)
-        fetch_topic.topic = ""
-        fetch_topic.topic_id, n = _unpack_u_ub(data, at)
-        at += 17
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 33 <= size - at:
-            raise bad_count("FetchTopic.partitions", n, size - at)
-        partitions: list[FetchPartition] = []
-        fetch_topic.partitions = partitions
-        for _ in range(n):
-            fetch_partition = new(FetchPartition)
-            partitions.append(fetch_partition)
-            fetch_partition.replica_directory_id = ZERO_UUID
-            fetch_partition.high_watermark = 9223372036854775807
-            (
-                fetch_partition.partition,
-                fetch_partition.current_leader_epoch,
-                fetch_partition.fetch_offset,
-                fetch_partition.last_fetched_epoch,
-                fetch_partition.log_start_offset,
-                fetch_partition.partition_max_bytes,
-                n,
-            ) = _unpack_i2_q_i_q_i_ub(data, at)
-            at += 33
-            if n:
-                fetch_partition.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-            else:
-                fetch_partition.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            fetch_topic.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            fetch_topic.unknown_tagged_fields = ()
+    m.topics, at = _decode_each_fetch_topic_13(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -1264,27 +1036,7 @@ def _decode_fetch_request_15(data: bytes, at: int) -> tuple[FetchRequest, int]:
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_count("FetchRequest.forgotten_topics_data", n, size - at)
-    forgotten_topics_data: list[ForgottenTopic] = []
-    m.forgotten_topics_data = forgotten_topics_data
-    for _ in range(n):
-        forgotten_topic = new(ForgottenTopic)
-        forgotten_topics_data.append(forgotten_topic)
-        forgotten_topic.topic = ""
-        forgotten_topic.topic_id, n = _unpack_u_ub(data, at)
-        at += 17
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("ForgottenTopic.partitions", n, size - at)
-        forgotten_topic.partitions = read_int32s(data, at, n)
-        at += n * 4
-        n = data[at]
-        at += 1
-        if n:
-            forgotten_topic.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            forgotten_topic.unknown_tagged_fields = ()
+    m.forgotten_topics_data, at = _decode_each_forgotten_topic_13(data, at, size, n)
     n = data[at]
     at += 1
     if not 0 < n < 128:
@@ -1382,27 +1134,7 @@ def _decode_fetch_request_17(data: bytes, at: int) -> tuple[FetchRequest, int]:
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_count("FetchRequest.forgotten_topics_data", n, size - at)
-    forgotten_topics_data: list[ForgottenTopic] = []
-    m.forgotten_topics_data = forgotten_topics_data
-    for _ in range(n):
-        forgotten_topic = new(ForgottenTopic)
-        forgotten_topics_data.append(forgotten_topic)
-        forgotten_topic.topic = ""
-        forgotten_topic.topic_id, n = _unpack_u_ub(data, at)
-        at += 17
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("ForgottenTopic.partitions", n, size - at)
-        forgotten_topic.partitions = read_int32s(data, at, n)
-        at += n * 4
-        n = data[at]
-        at += 1
-        if n:
-            forgotten_topic.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            forgotten_topic.unknown_tagged_fields = ()
+    m.forgotten_topics_data, at = _decode_each_forgotten_topic_13(data, at, size, n)
     n = data[at]
     at += 1
     if not 0 < n < 128:
@@ -1505,27 +1237,7 @@ def _decode_fetch_request_18(data: bytes, at: int) -> tuple[FetchRequest, int]:
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_count("FetchRequest.forgotten_topics_data", n, size - at)
-    forgotten_topics_data: list[ForgottenTopic] = []
-    m.forgotten_topics_data = forgotten_topics_data
-    for _ in range(n):
-        forgotten_topic = new(ForgottenTopic)
-        forgotten_topics_data.append(forgotten_topic)
-        forgotten_topic.topic = ""
-        forgotten_topic.topic_id, n = _unpack_u_ub(data, at)
-        at += 17
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("ForgottenTopic.partitions", n, size - at)
-        forgotten_topic.partitions = read_int32s(data, at, n)
-        at += n * 4
-        n = data[at]
-        at += 1
-        if n:
-            forgotten_topic.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            forgotten_topic.unknown_tagged_fields = ()
+    m.forgotten_topics_data, at = _decode_each_forgotten_topic_13(data, at, size, n)
     n = data[at]
     at += 1
     if not 0 < n < 128:
@@ -1542,14 +1254,8 @@ def _decode_fetch_request_18(data: bytes, at: int) -> tuple[FetchRequest, int]:
     return m, at
 
 
-def _encode_fetch_request_0(m: FetchRequest, out: list[Buffer]) -> None:
-    if m.replica_state is not _DEFAULT_REPLICA_STATE and m.replica_state != _DEFAULT_REPLICA_STATE:
-        raise absent_field("FetchRequest.replica_state")
-    if m.forgotten_topics_data:
-        raise absent_field("FetchRequest.forgotten_topics_data")
-    topics = m.topics
-    out.append(_pack_i4(m.replica_id, m.max_wait_ms, m.min_bytes, len(topics)))
-    for fetch_topic in topics:
+def _encode_each_fetch_topic_0(items: list[FetchTopic], out: list[Buffer]) -> None:
+    for fetch_topic in items:
         s = fetch_topic.topic.encode()
         out.append(_pack_h(len(s)))
         out.append(s)
@@ -1569,6 +1275,16 @@ def _encode_fetch_request_0(m: FetchRequest, out: list[Buffer]) -> None:
             )
         if fetch_topic.unknown_tagged_fields:
             raise absent_field("FetchTopic.unknown_tagged_fields")
+
+
+def _encode_fetch_request_0(m: FetchRequest, out: list[Buffer]) -> None:
+    if m.replica_state is not _DEFAULT_REPLICA_STATE and m.replica_state != _DEFAULT_REPLICA_STATE:
+        raise absent_field("FetchRequest.replica_state")
+    if m.forgotten_topics_data:
+        raise absent_field("FetchRequest.forgotten_topics_data")
+    topics = m.topics
+    out.append(_pack_i4(m.replica_id, m.max_wait_ms, m.min_bytes, len(topics)))
+    _encode_each_fetch_topic_0(topics, out)
     if m.unknown_tagged_fields:
         raise absent_field("FetchRequest.unknown_tagged_fields")
 
@@ -1580,26 +1296,7 @@ def _encode_fetch_request_3(m: FetchRequest, out: list[Buffer]) -> None:
         raise absent_field("FetchRequest.forgotten_topics_data")
     topics = m.topics
     out.append(_pack_i5(m.replica_id, m.max_wait_ms, m.min_bytes, m.max_bytes, len(topics)))
-    for fetch_topic in topics:
-        s = fetch_topic.topic.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        partitions = fetch_topic.partitions
-        out.append(_pack_i(len(partitions)))
-        for fetch_partition in partitions:
-            if fetch_partition.last_fetched_epoch != -1:
-                raise absent_field("FetchPartition.last_fetched_epoch")
-            if fetch_partition.unknown_tagged_fields:
-                raise absent_field("FetchPartition.unknown_tagged_fields")
-            out.append(
-                _pack_i_q_i(
-                    fetch_partition.partition,
-                    fetch_partition.fetch_offset,
-                    fetch_partition.partition_max_bytes,
-                )
-            )
-        if fetch_topic.unknown_tagged_fields:
-            raise absent_field("FetchTopic.unknown_tagged_fields")
+    _encode_each_fetch_topic_0(topics, out)
     if m.unknown_tagged_fields:
         raise absent_field("FetchRequest.unknown_tagged_fields")
 
@@ -1615,42 +1312,13 @@ def _encode_fetch_request_4(m: FetchRequest, out: list[Buffer]) -> None:
             m.replica_id, m.max_wait_ms, m.min_bytes, m.max_bytes, m.isolation_level, len(topics)
         )
     )
-    for fetch_topic in topics:
-        s = fetch_topic.topic.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        partitions = fetch_topic.partitions
-        out.append(_pack_i(len(partitions)))
-        for fetch_partition in partitions:
-            if fetch_partition.last_fetched_epoch != -1:
-                raise absent_field("FetchPartition.last_fetched_epoch")
-            if fetch_partition.unknown_tagged_fields:
-                raise absent_field("FetchPartition.unknown_tagged_fields")
-            out.append(
-                _pack_i_q_i(
-                    fetch_partition.partition,
-                    fetch_partition.fetch_offset,
-                    fetch_partition.partition_max_bytes,
-                )
-            )
-        if fetch_topic.unknown_tagged_fields:
-            raise absent_field("FetchTopic.unknown_tagged_fields")
+    _encode_each_fetch_topic_0(topics, out)
     if m.unknown_tagged_fields:
         raise absent_field("FetchRequest.unknown_tagged_fields")
 
 
-def _encode_fetch_request_5(m: FetchRequest, out: list[Buffer]) -> None:
-    if m.replica_state is not _DEFAULT_REPLICA_STATE and m.replica_state != _DEFAULT_REPLICA_STATE:
-        raise absent_field("FetchRequest.replica_state")
-    if m.forgotten_topics_data:
-        raise absent_field("FetchRequest.forgotten_topics_data")
-    topics = m.topics
-    out.append(
-        _pack_i4_b_i(
-            m.replica_id, m.max_wait_ms, m.min_bytes, m.max_bytes, m.isolation_level, len(topics)
-        )
-    )
-    for fetch_topic in topics:
+def _encode_each_fetch_topic_5(items: list[FetchTopic], out: list[Buffer]) -> None:
+    for fetch_topic in items:
         s = fetch_topic.topic.encode()
         out.append(_pack_h(len(s)))
         out.append(s)
@@ -1671,8 +1339,34 @@ def _encode_fetch_request_5(m: FetchRequest, out: list[Buffer]) -> None:
             )
         if fetch_topic.unknown_tagged_fields:
             raise absent_field("FetchTopic.unknown_tagged_fields")
+
+
+def _encode_fetch_request_5(m: FetchRequest, out: list[Buffer]) -> None:
+    if m.replica_state is not _DEFAULT_REPLICA_STATE and m.replica_state != _DEFAULT_REPLICA_STATE:
+        raise absent_field("FetchRequest.replica_state")
+    if m.forgotten_topics_data:
+        raise absent_field("FetchRequest.forgotten_topics_data")
+    topics = m.topics
+    out.append(
+        _pack_i4_b_i(
+            m.replica_id, m.max_wait_ms, m.min_bytes, m.max_bytes, m.isolation_level, len(topics)
+        )
+    )
+    _encode_each_fetch_topic_5(topics, out)
     if m.unknown_tagged_fields:
         raise absent_field("FetchRequest.unknown_tagged_fields")
+
+
+def _encode_each_forgotten_topic_7(items: list[ForgottenTopic], out: list[Buffer]) -> None:
+    for forgotten_topic in items:
+        s = forgotten_topic.topic.encode()
+        out.append(_pack_h(len(s)))
+        out.append(s)
+        partitions = forgotten_topic.partitions
+        out.append(_pack_i(len(partitions)))
+        out.append(write_int32s(partitions))
+        if forgotten_topic.unknown_tagged_fields:
+            raise absent_field("ForgottenTopic.unknown_tagged_fields")
 
 
 def _encode_fetch_request_7(m: FetchRequest, out: list[Buffer]) -> None:
@@ -1691,59 +1385,16 @@ def _encode_fetch_request_7(m: FetchRequest, out: list[Buffer]) -> None:
             len(topics),
         )
     )
-    for fetch_topic in topics:
-        s = fetch_topic.topic.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        partitions = fetch_topic.partitions
-        out.append(_pack_i(len(partitions)))
-        for fetch_partition in partitions:
-            if fetch_partition.last_fetched_epoch != -1:
-                raise absent_field("FetchPartition.last_fetched_epoch")
-            if fetch_partition.unknown_tagged_fields:
-                raise absent_field("FetchPartition.unknown_tagged_fields")
-            out.append(
-                _pack_i_q2_i(
-                    fetch_partition.partition,
-                    fetch_partition.fetch_offset,
-                    fetch_partition.log_start_offset,
-                    fetch_partition.partition_max_bytes,
-                )
-            )
-        if fetch_topic.unknown_tagged_fields:
-            raise absent_field("FetchTopic.unknown_tagged_fields")
+    _encode_each_fetch_topic_5(topics, out)
     forgotten_topics_data = m.forgotten_topics_data
     out.append(_pack_i(len(forgotten_topics_data)))
-    for forgotten_topic in forgotten_topics_data:
-        s = forgotten_topic.topic.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        partitions_2 = forgotten_topic.partitions
-        out.append(_pack_i(len(partitions_2)))
-        out.append(write_int32s(partitions_2))
-        if forgotten_topic.unknown_tagged_fields:
-            raise absent_field("ForgottenTopic.unknown_tagged_fields")
+    _encode_each_forgotten_topic_7(forgotten_topics_data, out)
     if m.unknown_tagged_fields:
         raise absent_field("FetchRequest.unknown_tagged_fields")
 
 
-def _encode_fetch_request_9(m: FetchRequest, out: list[Buffer]) -> None:
-    if m.replica_state is not _DEFAULT_REPLICA_STATE and m.replica_state != _DEFAULT_REPLICA_STATE:
-        raise absent_field("FetchRequest.replica_state")
-    topics = m.topics
-    out.append(
-        _pack_i4_b_i3(
-            m.replica_id,
-            m.max_wait_ms,
-            m.min_bytes,
-            m.max_bytes,
-            m.isolation_level,
-            m.session_id,
-            m.session_epoch,
-            len(topics),
-        )
-    )
-    for fetch_topic in topics:
+def _encode_each_fetch_topic_9(items: list[FetchTopic], out: list[Buffer]) -> None:
+    for fetch_topic in items:
         s = fetch_topic.topic.encode()
         out.append(_pack_h(len(s)))
         out.append(s)
@@ -1765,17 +1416,28 @@ def _encode_fetch_request_9(m: FetchRequest, out: list[Buffer]) -> None:
             )
         if fetch_topic.unknown_tagged_fields:
             raise absent_field("FetchTopic.unknown_tagged_fields")
+
+
+def _encode_fetch_request_9(m: FetchRequest, out: list[Buffer]) -> None:
+    if m.replica_state is not _DEFAULT_REPLICA_STATE and m.replica_state != _DEFAULT_REPLICA_STATE:
+        raise absent_field("FetchRequest.replica_state")
+    topics = m.topics
+    out.append(
+        _pack_i4_b_i3(
+            m.replica_id,
+            m.max_wait_ms,
+            m.min_bytes,
+            m.max_bytes,
+            m.isolation_level,
+            m.session_id,
+            m.session_epoch,
+            len(topics),
+        )
+    )
+    _encode_each_fetch_topic_9(topics, out)
     forgotten_topics_data = m.forgotten_topics_data
     out.append(_pack_i(len(forgotten_topics_data)))
-    for forgotten_topic in forgotten_topics_data:
-        s = forgotten_topic.topic.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        partitions_2 = forgotten_topic.partitions
-        out.append(_pack_i(len(partitions_2)))
-        out.append(write_int32s(partitions_2))
-        if forgotten_topic.unknown_tagged_fields:
-            raise absent_field("ForgottenTopic.unknown_tagged_fields")
+    _encode_each_forgotten_topic_7(forgotten_topics_data, out)
     if m.unknown_tagged_fields:
         raise absent_field("FetchRequest.unknown_tagged_fields")
 
@@ -1796,44 +1458,33 @@ def _encode_fetch_request_11(m: FetchRequest, out: list[Buffer]) -> None:
             len(topics),
         )
     )
-    for fetch_topic in topics:
-        s = fetch_topic.topic.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        partitions = fetch_topic.partitions
-        out.append(_pack_i(len(partitions)))
-        for fetch_partition in partitions:
-            if fetch_partition.last_fetched_epoch != -1:
-                raise absent_field("FetchPartition.last_fetched_epoch")
-            if fetch_partition.unknown_tagged_fields:
-                raise absent_field("FetchPartition.unknown_tagged_fields")
-            out.append(
-                _pack_i2_q2_i(
-                    fetch_partition.partition,
-                    fetch_partition.current_leader_epoch,
-                    fetch_partition.fetch_offset,
-                    fetch_partition.log_start_offset,
-                    fetch_partition.partition_max_bytes,
-                )
-            )
-        if fetch_topic.unknown_tagged_fields:
-            raise absent_field("FetchTopic.unknown_tagged_fields")
+    _encode_each_fetch_topic_9(topics, out)
     forgotten_topics_data = m.forgotten_topics_data
     out.append(_pack_i(len(forgotten_topics_data)))
-    for forgotten_topic in forgotten_topics_data:
-        s = forgotten_topic.topic.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        partitions_2 = forgotten_topic.partitions
-        out.append(_pack_i(len(partitions_2)))
-        out.append(write_int32s(partitions_2))
-        if forgotten_topic.unknown_tagged_fields:
-            raise absent_field("ForgottenTopic.unknown_tagged_fields")
+    _encode_each_forgotten_topic_7(forgotten_topics_data, out)
     s = m.rack_id.encode()
     out.append(_pack_h(len(s)))
     out.append(s)
     if m.unknown_tagged_fields:
         raise absent_field("FetchRequest.unknown_tagged_fields")
+
+
+def _encode_each_fetch_partition_12(items: list[FetchPartition], out: list[Buffer]) -> None:
+    for fetch_partition in items:
+        out.append(
+            _pack_i2_q_i_q_i(
+                fetch_partition.partition,
+                fetch_partition.current_leader_epoch,
+                fetch_partition.fetch_offset,
+                fetch_partition.last_fetched_epoch,
+                fetch_partition.log_start_offset,
+                fetch_partition.partition_max_bytes,
+            )
+        )
+        if fetch_partition.unknown_tagged_fields:
+            write_tags(out, fetch_partition.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
 
 
 def _encode_fetch_request_tags_12(m: FetchRequest, out: list[Buffer]) -> None:
@@ -1887,21 +1538,7 @@ def _encode_fetch_request_12(m: FetchRequest, out: list[Buffer]) -> None:
         partitions = fetch_topic.partitions
         n = len(partitions) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for fetch_partition in partitions:
-            out.append(
-                _pack_i2_q_i_q_i(
-                    fetch_partition.partition,
-                    fetch_partition.current_leader_epoch,
-                    fetch_partition.fetch_offset,
-                    fetch_partition.last_fetched_epoch,
-                    fetch_partition.log_start_offset,
-                    fetch_partition.partition_max_bytes,
-                )
-            )
-            if fetch_partition.unknown_tagged_fields:
-                write_tags(out, fetch_partition.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_fetch_partition_12(partitions, out)
         if fetch_topic.unknown_tagged_fields:
             write_tags(out, fetch_topic.unknown_tagged_fields)
         else:
@@ -1930,6 +1567,38 @@ def _encode_fetch_request_12(m: FetchRequest, out: list[Buffer]) -> None:
         _encode_fetch_request_tags_12(m, out)
     else:
         out.append(b"\0")
+
+
+def _encode_each_fetch_topic_13(items: list[FetchTopic], out: list[Buffer]) -> None:
+    for fetch_topic in items:
+        partitions = fetch_topic.partitions
+        n = len(partitions) + 1
+        if n < 128:
+            out.append(_pack_u_ub(fetch_topic.topic_id, n))
+        else:
+            out.append(_pack_u(fetch_topic.topic_id))
+            out.append(uvarint(n))
+        _encode_each_fetch_partition_12(partitions, out)
+        if fetch_topic.unknown_tagged_fields:
+            write_tags(out, fetch_topic.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
+
+
+def _encode_each_forgotten_topic_13(items: list[ForgottenTopic], out: list[Buffer]) -> None:
+    for forgotten_topic in items:
+        partitions = forgotten_topic.partitions
+        n = len(partitions) + 1
+        if n < 128:
+            out.append(_pack_u_ub(forgotten_topic.topic_id, n))
+        else:
+            out.append(_pack_u(forgotten_topic.topic_id))
+            out.append(uvarint(n))
+        out.append(write_int32s(partitions))
+        if forgotten_topic.unknown_tagged_fields:
+            write_tags(out, forgotten_topic.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
 
 
 def _encode_fetch_request_13(m: FetchRequest, out: list[Buffer]) -> None:
@@ -1963,49 +1632,11 @@ def _encode_fetch_request_13(m: FetchRequest, out: list[Buffer]) -> None:
             )
         )
         out.append(uvarint(n))
-    for fetch_topic in topics:
-        partitions = fetch_topic.partitions
-        n = len(partitions) + 1
-        if n < 128:
-            out.append(_pack_u_ub(fetch_topic.topic_id, n))
-        else:
-            out.append(_pack_u(fetch_topic.topic_id))
-            out.append(uvarint(n))
-        for fetch_partition in partitions:
-            out.append(
-                _pack_i2_q_i_q_i(
-                    fetch_partition.partition,
-                    fetch_partition.current_leader_epoch,
-                    fetch_partition.fetch_offset,
-                    fetch_partition.last_fetched_epoch,
-                    fetch_partition.log_start_offset,
-                    fetch_partition.partition_max_bytes,
-                )
-            )
-            if fetch_partition.unknown_tagged_fields:
-                write_tags(out, fetch_partition.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
-        if fetch_topic.unknown_tagged_fields:
-            write_tags(out, fetch_topic.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_fetch_topic_13(topics, out)
     forgotten_topics_data = m.forgotten_topics_data
     n = len(forgotten_topics_data) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for forgotten_topic in forgotten_topics_data:
-        partitions_2 = forgotten_topic.partitions
-        n = len(partitions_2) + 1
-        if n < 128:
-            out.append(_pack_u_ub(forgotten_topic.topic_id, n))
-        else:
-            out.append(_pack_u(forgotten_topic.topic_id))
-            out.append(uvarint(n))
-        out.append(write_int32s(partitions_2))
-        if forgotten_topic.unknown_tagged_fields:
-            write_tags(out, forgotten_topic.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_forgotten_topic_13(forgotten_topics_data, out)
     s = m.rack_id.encode()
     n = len(s) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "FetchRequest.rack_id"))
@@ -2066,49 +1697,11 @@ def _encode_fetch_request_15(m: FetchRequest, out: list[Buffer]) -> None:
             )
         )
         out.append(uvarint(n))
-    for fetch_topic in topics:
-        partitions = fetch_topic.partitions
-        n = len(partitions) + 1
-        if n < 128:
-            out.append(_pack_u_ub(fetch_topic.topic_id, n))
-        else:
-            out.append(_pack_u(fetch_topic.topic_id))
-            out.append(uvarint(n))
-        for fetch_partition in partitions:
-            out.append(
-                _pack_i2_q_i_q_i(
-                    fetch_partition.partition,
-                    fetch_partition.current_leader_epoch,
-                    fetch_partition.fetch_offset,
-                    fetch_partition.last_fetched_epoch,
-                    fetch_partition.log_start_offset,
-                    fetch_partition.partition_max_bytes,
-                )
-            )
-            if fetch_partition.unknown_tagged_fields:
-                write_tags(out, fetch_partition.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
-        if fetch_topic.unknown_tagged_fields:
-            write_tags(out, fetch_topic.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_fetch_topic_13(topics, out)
     forgotten_topics_data = m.forgotten_topics_data
     n = len(forgotten_topics_data) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for forgotten_topic in forgotten_topics_data:
-        partitions_2 = forgotten_topic.partitions
-        n = len(partitions_2) + 1
-        if n < 128:
-            out.append(_pack_u_ub(forgotten_topic.topic_id, n))
-        else:
-            out.append(_pack_u(forgotten_topic.topic_id))
-            out.append(uvarint(n))
-        out.append(write_int32s(partitions_2))
-        if forgotten_topic.unknown_tagged_fields:
-            write_tags(out, forgotten_topic.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_forgotten_topic_13(forgotten_topics_data, out)
     s = m.rack_id.encode()
     n = len(s) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "FetchRequest.rack_id"))
@@ -2197,19 +1790,7 @@ def _encode_fetch_request_17(m: FetchRequest, out: list[Buffer]) -> None:
     forgotten_topics_data = m.forgotten_topics_data
     n = len(forgotten_topics_data) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for forgotten_topic in forgotten_topics_data:
-        partitions_2 = forgotten_topic.partitions
-        n = len(partitions_2) + 1
-        if n < 128:
-            out.append(_pack_u_ub(forgotten_topic.topic_id, n))
-        else:
-            out.append(_pack_u(forgotten_topic.topic_id))
-            out.append(uvarint(n))
-        out.append(write_int32s(partitions_2))
-        if forgotten_topic.unknown_tagged_fields:
-            write_tags(out, forgotten_topic.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_forgotten_topic_13(forgotten_topics_data, out)
     s = m.rack_id.encode()
     n = len(s) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "FetchRequest.rack_id"))
@@ -2303,19 +1884,7 @@ def _encode_fetch_request_18(m: FetchRequest, out: list[Buffer]) -> None:
     forgotten_topics_data = m.forgotten_topics_data
     n = len(forgotten_topics_data) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for forgotten_topic in forgotten_topics_data:
-        partitions_2 = forgotten_topic.partitions
-        n = len(partitions_2) + 1
-        if n < 128:
-            out.append(_pack_u_ub(forgotten_topic.topic_id, n))
-        else:
-            out.append(_pack_u(forgotten_topic.topic_id))
-            out.append(uvarint(n))
-        out.append(write_int32s(partitions_2))
-        if forgotten_topic.unknown_tagged_fields:
-            write_tags(out, forgotten_topic.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_forgotten_topic_13(forgotten_topics_data, out)
     s = m.rack_id.encode()
     n = len(s) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "FetchRequest.rack_id"))
@@ -2333,7 +1902,57 @@ def _encode_fetch_request_18(m: FetchRequest, out: list[Buffer]) -> None:
         out.append(b"\0")
 
 
-def _decode_fetch_response_0(data: memoryview, at: int) -> tuple[FetchResponse, int]:
+def _decode_each_fetchable_topic_response_0(
+    data: Buffer, at: int, size: int, n: int
+) -> tuple[list[FetchableTopicResponse], int]:
+    view = data if type(data) is memoryview else memoryview(data)
+    items: list[FetchableTopicResponse] = []
+    for _ in range(n):
+        fetchable_topic_response = new(FetchableTopicResponse)
+        items.append(fetchable_topic_response)
+        fetchable_topic_response.topic_id = ZERO_UUID
+        (n,) = _unpack_h(data, at)
+        at += 2
+        if n < 0:
+            raise null_field("FetchableTopicResponse.topic")
+        end = at + n
+        fetchable_topic_response.topic = str(data[at:end], "utf-8")
+        at = end
+        (n,) = _unpack_i(data, at)
+        at += 4
+        if not 0 <= n * 18 <= size - at:
+            raise bad_count("FetchableTopicResponse.partitions", n, size - at)
+        partitions: list[PartitionData] = []
+        fetchable_topic_response.partitions = partitions
+        for _ in range(n):
+            partition_data = new(PartitionData)
+            partitions.append(partition_data)
+            partition_data.aborted_transactions = []
+            partition_data.last_stable_offset = partition_data.log_start_offset = (
+                partition_data.preferred_read_replica
+            ) = -1
+            partition_data.diverging_epoch = _DEFAULT_EPOCH_END_OFFSET
+            partition_data.current_leader = _DEFAULT_LEADER_ID_AND_EPOCH
+            partition_data.snapshot_id = _DEFAULT_SNAPSHOT_ID
+            (
+                partition_data.partition_index,
+                partition_data.error_code,
+                partition_data.high_watermark,
+                n,
+            ) = _unpack_i_h_q_i(data, at)
+            at += 18
+            if n < 0:
+                partition_data.records = None
+            else:
+                end = at + n
+                partition_data.records = view[at:end]
+                at = end
+            partition_data.unknown_tagged_fields = ()
+        fetchable_topic_response.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_fetch_response_0(data: Buffer, at: int) -> tuple[FetchResponse, int]:
     size = len(data)
     m = new(FetchResponse)
     m.node_endpoints = []
@@ -2342,56 +1961,41 @@ def _decode_fetch_response_0(data: memoryview, at: int) -> tuple[FetchResponse, 
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_count("FetchResponse.responses", n, size - at)
-    responses: list[FetchableTopicResponse] = []
-    m.responses = responses
-    for _ in range(n):
-        fetchable_topic_response = new(FetchableTopicResponse)
-        responses.append(fetchable_topic_response)
-        fetchable_topic_response.topic_id = ZERO_UUID
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("FetchableTopicResponse.topic")
-        end = at + n
-        fetchable_topic_response.topic = data[at:end].tobytes().decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 18 <= size - at:
-            raise bad_count("FetchableTopicResponse.partitions", n, size - at)
-        partitions: list[PartitionData] = []
-        fetchable_topic_response.partitions = partitions
-        for _ in range(n):
-            partition_data = new(PartitionData)
-            partitions.append(partition_data)
-            partition_data.aborted_transactions = []
-            partition_data.last_stable_offset = partition_data.log_start_offset = (
-                partition_data.preferred_read_replica
-            ) = -1
-            partition_data.diverging_epoch = _DEFAULT_EPOCH_END_OFFSET
-            partition_data.current_leader = _DEFAULT_LEADER_ID_AND_EPOCH
-            partition_data.snapshot_id = _DEFAULT_SNAPSHOT_ID
-            (
-                partition_data.partition_index,
-                partition_data.error_code,
-                partition_data.high_watermark,
-                n,
-            ) = _unpack_i_h_q_i(data, at)
-            at += 18
-            if n < 0:
-                partition_data.records = None
-            else:
-                end = at + n
-                partition_data.records = data[at:end]
-                at = end
-            partition_data.unknown_tagged_fields = ()
-        fetchable_topic_response.unknown_tagged_fields = ()
+    m.responses, at = _decode_each_fetchable_topic_response_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
 
-def _decode_fetch_response_1(data: memoryview, at: int) -> tuple[FetchResponse, int]:
+def _decode_fetch_response_1(data: Buffer, at: int) -> tuple[FetchResponse, int]:
     size = len(data)
+    m = new(FetchResponse)
+    m.node_endpoints = []
+    m.error_code = m.session_id = 0
+    m.throttle_time_ms, n = _unpack_i2(data, at)
+    at += 8
+    if not 0 <= n * 6 <= size - at:
+        raise bad_count("FetchResponse.responses", n, size - at)
+    m.responses, at = _decode_each_fetchable_topic_response_0(data, at, size, n)
+    m.unknown_tagged_fields = ()
+    return m, at
+
+
+def _decode_each_aborted_transaction_4(
+    data: Buffer, at: int, size: int, n: int
+) -> tuple[list[AbortedTransaction], int]:
+    items: list[AbortedTransaction] = []
+    for _ in range(n):
+        aborted_transaction = new(AbortedTransaction)
+        items.append(aborted_transaction)
+        aborted_transaction.unknown_tagged_fields = ()
+        aborted_transaction.producer_id, aborted_transaction.first_offset = _unpack_q2(data, at)
+        at += 16
+    return items, at
+
+
+def _decode_fetch_response_4(data: Buffer, at: int) -> tuple[FetchResponse, int]:
+    size = len(data)
+    view = data if type(data) is memoryview else memoryview(data)
     m = new(FetchResponse)
     m.node_endpoints = []
     m.error_code = m.session_id = 0
@@ -2410,64 +2014,7 @@ def _decode_fetch_response_1(data: memoryview, at: int) -> tuple[FetchResponse, 
         if n < 0:
             raise null_field("FetchableTopicResponse.topic")
         end = at + n
-        fetchable_topic_response.topic = data[at:end].tobytes().decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 18 <= size - at:
-            raise bad_count("FetchableTopicResponse.partitions", n, size - at)
-        partitions: list[PartitionData] = []
-        fetchable_topic_response.partitions = partitions
-        for _ in range(n):
-            partition_data = new(PartitionData)
-            partitions.append(partition_data)
-            partition_data.aborted_transactions = []
-            partition_data.last_stable_offset = partition_data.log_start_offset = (
-                partition_data.preferred_read_replica
-            ) = -1
-            partition_data.diverging_epoch = _DEFAULT_EPOCH_END_OFFSET
-            partition_data.current_leader = _DEFAULT_LEADER_ID_AND_EPOCH
-            partition_data.snapshot_id = _DEFAULT_SNAPSHOT_ID
-            (
-                partition_data.partition_index,
-                partition_data.error_code,
-                partition_data.high_watermark,
-                n,
-            ) = _unpack_i_h_q_i(data, at)
-            at += 18
-            if n < 0:
-                partition_data.records = None
-            else:
-                end = at + n
-                partition_data.records = data[at:end]
-                at = end
-            partition_data.unknown_tagged_fields = ()
-        fetchable_topic_response.unknown_tagged_fields = ()
-    m.unknown_tagged_fields = ()
-    return m, at
-
-
-def _decode_fetch_response_4(data: memoryview, at: int) -> tuple[FetchResponse, int]:
-    size = len(data)
-    m = new(FetchResponse)
-    m.node_endpoints = []
-    m.error_code = m.session_id = 0
-    m.throttle_time_ms, n = _unpack_i2(data, at)
-    at += 8
-    if not 0 <= n * 6 <= size - at:
-        raise bad_count("FetchResponse.responses", n, size - at)
-    responses: list[FetchableTopicResponse] = []
-    m.responses = responses
-    for _ in range(n):
-        fetchable_topic_response = new(FetchableTopicResponse)
-        responses.append(fetchable_topic_response)
-        fetchable_topic_response.topic_id = ZERO_UUID
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("FetchableTopicResponse.topic")
-        end = at + n
-        fetchable_topic_response.topic = data[at:end].tobytes().decode()
+        fetchable_topic_response.topic = str(data[at:end], "utf-8")
         at = end
         (n,) = _unpack_i(data, at)
         at += 4
@@ -2495,23 +2042,16 @@ def _decode_fetch_response_4(data: memoryview, at: int) -> tuple[FetchResponse, 
             else:
                 if n * 16 > size - at:
                     raise bad_count("PartitionData.aborted_transactions", n, size - at)
-                aborted_transactions: list[AbortedTransaction] = []
-                partition_data.aborted_transactions = aborted_transactions
-                for _ in range(n):
-                    aborted_transaction = new(AbortedTransaction)
-                    aborted_transactions.append(aborted_transaction)
-                    aborted_transaction.unknown_tagged_fields = ()
-                    aborted_transaction.producer_id, aborted_transaction.first_offset = _unpack_q2(
-                        data, at
-                    )
-                    at += 16
+                partition_data.aborted_transactions, at = _decode_each_aborted_transaction_4(
+                    data, at, size, n
+                )
             (n,) = _unpack_i(data, at)
             at += 4
             if n < 0:
                 partition_data.records = None
             else:
                 end = at + n
-                partition_data.records = data[at:end]
+                partition_data.records = view[at:end]
                 at = end
             partition_data.unknown_tagged_fields = ()
         fetchable_topic_response.unknown_tagged_fields = ()
@@ -2519,7 +2059,66 @@ def _decode_fetch_response_4(data: memoryview, at: int) -> tuple[FetchResponse, 
     return m, at
 
 
-def _decode_fetch_response_5(data: memoryview, at: int) -> tuple[FetchResponse, int]:
+def _decode_each_fetchable_topic_response_5(
+    data: Buffer, at: int, size: int, n: int
+) -> tuple[list[FetchableTopicResponse], int]:
+    view = data if type(data) is memoryview else memoryview(data)
+    items: list[FetchableTopicResponse] = []
+    for _ in range(n):
+        fetchable_topic_response = new(FetchableTopicResponse)
+        items.append(fetchable_topic_response)
+        fetchable_topic_response.topic_id = ZERO_UUID
+        (n,) = _unpack_h(data, at)
+        at += 2
+        if n < 0:
+            raise null_field("FetchableTopicResponse.topic")
+        end = at + n
+        fetchable_topic_response.topic = str(data[at:end], "utf-8")
+        at = end
+        (n,) = _unpack_i(data, at)
+        at += 4
+        if not 0 <= n * 38 <= size - at:
+            raise bad_count("FetchableTopicResponse.partitions", n, size - at)
+        partitions: list[PartitionData] = []
+        fetchable_topic_response.partitions = partitions
+        for _ in range(n):
+            partition_data = new(PartitionData)
+            partitions.append(partition_data)
+            partition_data.diverging_epoch = _DEFAULT_EPOCH_END_OFFSET
+            partition_data.current_leader = _DEFAULT_LEADER_ID_AND_EPOCH
+            partition_data.snapshot_id = _DEFAULT_SNAPSHOT_ID
+            partition_data.preferred_read_replica = -1
+            (
+                partition_data.partition_index,
+                partition_data.error_code,
+                partition_data.high_watermark,
+                partition_data.last_stable_offset,
+                partition_data.log_start_offset,
+                n,
+            ) = _unpack_i_h_q3_i(data, at)
+            at += 34
+            if n < 0:
+                partition_data.aborted_transactions = None
+            else:
+                if n * 16 > size - at:
+                    raise bad_count("PartitionData.aborted_transactions", n, size - at)
+                partition_data.aborted_transactions, at = _decode_each_aborted_transaction_4(
+                    data, at, size, n
+                )
+            (n,) = _unpack_i(data, at)
+            at += 4
+            if n < 0:
+                partition_data.records = None
+            else:
+                end = at + n
+                partition_data.records = view[at:end]
+                at = end
+            partition_data.unknown_tagged_fields = ()
+        fetchable_topic_response.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_fetch_response_5(data: Buffer, at: int) -> tuple[FetchResponse, int]:
     size = len(data)
     m = new(FetchResponse)
     m.node_endpoints = []
@@ -2528,72 +2127,27 @@ def _decode_fetch_response_5(data: memoryview, at: int) -> tuple[FetchResponse, 
     at += 8
     if not 0 <= n * 6 <= size - at:
         raise bad_count("FetchResponse.responses", n, size - at)
-    responses: list[FetchableTopicResponse] = []
-    m.responses = responses
-    for _ in range(n):
-        fetchable_topic_response = new(FetchableTopicResponse)
-        responses.append(fetchable_topic_response)
-        fetchable_topic_response.topic_id = ZERO_UUID
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("FetchableTopicResponse.topic")
-        end = at + n
-        fetchable_topic_response.topic = data[at:end].tobytes().decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 38 <= size - at:
-            raise bad_count("FetchableTopicResponse.partitions", n, size - at)
-        partitions: list[PartitionData] = []
-        fetchable_topic_response.partitions = partitions
-        for _ in range(n):
-            partition_data = new(PartitionData)
-            partitions.append(partition_data)
-            partition_data.diverging_epoch = _DEFAULT_EPOCH_END_OFFSET
-            partition_data.current_leader = _DEFAULT_LEADER_ID_AND_EPOCH
-            partition_data.snapshot_id = _DEFAULT_SNAPSHOT_ID
-            partition_data.preferred_read_replica = -1
-            (
-                partition_data.partition_index,
-                partition_data.error_code,
-                partition_data.high_watermark,
-                partition_data.last_stable_offset,
-                partition_data.log_start_offset,
-                n,
-            ) = _unpack_i_h_q3_i(data, at)
-            at += 34
-            if n < 0:
-                partition_data.aborted_transactions = None
-            else:
-                if n * 16 > size - at:
-                    raise bad_count("PartitionData.aborted_transactions", n, size - at)
-                aborted_transactions: list[AbortedTransaction] = []
-                partition_data.aborted_transactions = aborted_transactions
-                for _ in range(n):
-                    aborted_transaction = new(AbortedTransaction)
-                    aborted_transactions.append(aborted_transaction)
-                    aborted_transaction.unknown_tagged_fields = ()
-                    aborted_transaction.producer_id, aborted_transaction.first_offset = _unpack_q2(
-                        data, at
-                    )
-                    at += 16
-            (n,) = _unpack_i(data, at)
-            at += 4
-            if n < 0:
-                partition_data.records = None
-            else:
-                end = at + n
-                partition_data.records = data[at:end]
-                at = end
-            partition_data.unknown_tagged_fields = ()
-        fetchable_topic_response.unknown_tagged_fields = ()
+    m.responses, at = _decode_each_fetchable_topic_response_5(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
 
-def _decode_fetch_response_7(data: memoryview, at: int) -> tuple[FetchResponse, int]:
+def _decode_fetch_response_7(data: Buffer, at: int) -> tuple[FetchResponse, int]:
     size = len(data)
+    m = new(FetchResponse)
+    m.node_endpoints = []
+    m.throttle_time_ms, m.error_code, m.session_id, n = _unpack_i_h_i2(data, at)
+    at += 14
+    if not 0 <= n * 6 <= size - at:
+        raise bad_count("FetchResponse.responses", n, size - at)
+    m.responses, at = _decode_each_fetchable_topic_response_5(data, at, size, n)
+    m.unknown_tagged_fields = ()
+    return m, at
+
+
+def _decode_fetch_response_11(data: Buffer, at: int) -> tuple[FetchResponse, int]:
+    size = len(data)
+    view = data if type(data) is memoryview else memoryview(data)
     m = new(FetchResponse)
     m.node_endpoints = []
     m.throttle_time_ms, m.error_code, m.session_id, n = _unpack_i_h_i2(data, at)
@@ -2611,79 +2165,7 @@ def _decode_fetch_response_7(data: memoryview, at: int) -> tuple[FetchResponse, 
         if n < 0:
             raise null_field("FetchableTopicResponse.topic")
         end = at + n
-        fetchable_topic_response.topic = data[at:end].tobytes().decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 38 <= size - at:
-            raise bad_count("FetchableTopicResponse.partitions", n, size - at)
-        partitions: list[PartitionData] = []
-        fetchable_topic_response.partitions = partitions
-        for _ in range(n):
-            partition_data = new(PartitionData)
-            partitions.append(partition_data)
-            partition_data.diverging_epoch = _DEFAULT_EPOCH_END_OFFSET
-            partition_data.current_leader = _DEFAULT_LEADER_ID_AND_EPOCH
-            partition_data.snapshot_id = _DEFAULT_SNAPSHOT_ID
-            partition_data.preferred_read_replica = -1
-            (
-                partition_data.partition_index,
-                partition_data.error_code,
-                partition_data.high_watermark,
-                partition_data.last_stable_offset,
-                partition_data.log_start_offset,
-                n,
-            ) = _unpack_i_h_q3_i(data, at)
-            at += 34
-            if n < 0:
-                partition_data.aborted_transactions = None
-            else:
-                if n * 16 > size - at:
-                    raise bad_count("PartitionData.aborted_transactions", n, size - at)
-                aborted_transactions: list[AbortedTransaction] = []
-                partition_data.aborted_transactions = aborted_transactions
-                for _ in range(n):
-                    aborted_transaction = new(AbortedTransaction)
-                    aborted_transactions.append(aborted_transaction)
-                    aborted_transaction.unknown_tagged_fields = ()
-                    aborted_transaction.producer_id, aborted_transaction.first_offset = _unpack_q2(
-                        data, at
-                    )
-                    at += 16
-            (n,) = _unpack_i(data, at)
-            at += 4
-            if n < 0:
-                partition_data.records = None
-            else:
-                end = at + n
-                partition_data.records = data[at:end]
-                at = end
-            partition_data.unknown_tagged_fields = ()
-        fetchable_topic_response.unknown_tagged_fields = ()
-    m.unknown_tagged_fields = ()
-    return m, at
-
-
-def _decode_fetch_response_11(data: memoryview, at: int) -> tuple[FetchResponse, int]:
-    size = len(data)
-    m = new(FetchResponse)
-    m.node_endpoints = []
-    m.throttle_time_ms, m.error_code, m.session_id, n = _unpack_i_h_i2(data, at)
-    at += 14
-    if not 0 <= n * 6 <= size - at:
-        raise bad_count("FetchResponse.responses", n, size - at)
-    responses: list[FetchableTopicResponse] = []
-    m.responses = responses
-    for _ in range(n):
-        fetchable_topic_response = new(FetchableTopicResponse)
-        responses.append(fetchable_topic_response)
-        fetchable_topic_response.topic_id = ZERO_UUID
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("FetchableTopicResponse.topic")
-        end = at + n
-        fetchable_topic_response.topic = data[at:end].tobytes().decode()
+        fetchable_topic_response.topic = str(data[at:end], "utf-8")
         at = end
         (n,) = _unpack_i(data, at)
         at += 4
@@ -2711,23 +2193,16 @@ def _decode_fetch_response_11(data: memoryview, at: int) -> tuple[FetchResponse,
             else:
                 if n * 16 > size - at:
                     raise bad_count("PartitionData.aborted_transactions", n, size - at)
-                aborted_transactions: list[AbortedTransaction] = []
-                partition_data.aborted_transactions = aborted_transactions
-                for _ in range(n):
-                    aborted_transaction = new(AbortedTransaction)
-                    aborted_transactions.append(aborted_transaction)
-                    aborted_transaction.unknown_tagged_fields = ()
-                    aborted_transaction.producer_id, aborted_transaction.first_offset = _unpack_q2(
-                        data, at
-                    )
-                    at += 16
+                partition_data.aborted_transactions, at = _decode_each_aborted_transaction_4(
+                    data, at, size, n
+                )
             partition_data.preferred_read_replica, n = _unpack_i2(data, at)
             at += 8
             if n < 0:
                 partition_data.records = None
             else:
                 end = at + n
-                partition_data.records = data[at:end]
+                partition_data.records = view[at:end]
                 at = end
             partition_data.unknown_tagged_fields = ()
         fetchable_topic_response.unknown_tagged_fields = ()
@@ -2735,7 +2210,7 @@ def _decode_fetch_response_11(data: memoryview, at: int) -> tuple[FetchResponse,
     return m, at
 
 
-def _decode_partition_data_tags_12(m: PartitionData, data: memoryview, at: int, size: int) -> int:
+def _decode_partition_data_tags_12(m: PartitionData, data: Buffer, at: int, size: int) -> int:
     unknown: list[tuple[int, bytes]] = []
     count, at = read_uvarint(data, at)
     if count * 2 > size - at:
@@ -2786,7 +2261,69 @@ def _decode_partition_data_tags_12(m: PartitionData, data: memoryview, at: int, 
     return at
 
 
-def _decode_fetch_response_12(data: memoryview, at: int) -> tuple[FetchResponse, int]:
+def _decode_each_partition_data_12(
+    data: Buffer, at: int, size: int, n: int
+) -> tuple[list[PartitionData], int]:
+    view = data if type(data) is memoryview else memoryview(data)
+    items: list[PartitionData] = []
+    for _ in range(n):
+        partition_data = new(PartitionData)
+        items.append(partition_data)
+        partition_data.diverging_epoch = _DEFAULT_EPOCH_END_OFFSET
+        partition_data.current_leader = _DEFAULT_LEADER_ID_AND_EPOCH
+        partition_data.snapshot_id = _DEFAULT_SNAPSHOT_ID
+        (
+            partition_data.partition_index,
+            partition_data.error_code,
+            partition_data.high_watermark,
+            partition_data.last_stable_offset,
+            partition_data.log_start_offset,
+            n,
+        ) = _unpack_i_h_q3_ub(data, at)
+        at += 31
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        n -= 1
+        if n < 0:
+            partition_data.aborted_transactions = None
+        else:
+            if n * 17 > size - at:
+                raise bad_count("PartitionData.aborted_transactions", n, size - at)
+            aborted_transactions: list[AbortedTransaction] = []
+            partition_data.aborted_transactions = aborted_transactions
+            for _ in range(n):
+                aborted_transaction = new(AbortedTransaction)
+                aborted_transactions.append(aborted_transaction)
+                aborted_transaction.producer_id, aborted_transaction.first_offset, n = (
+                    _unpack_q2_ub(data, at)
+                )
+                at += 17
+                if n:
+                    aborted_transaction.unknown_tagged_fields, at = read_unknown_tags(
+                        data, at - 1, size
+                    )
+                else:
+                    aborted_transaction.unknown_tagged_fields = ()
+        partition_data.preferred_read_replica, n = _unpack_i_ub(data, at)
+        at += 5
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        if n == 0:
+            partition_data.records = None
+        else:
+            end = at + n - 1
+            partition_data.records = view[at:end]
+            at = end
+        n = data[at]
+        at += 1
+        if n:
+            at = _decode_partition_data_tags_12(partition_data, data, at - 1, size)
+        else:
+            partition_data.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_fetch_response_12(data: Buffer, at: int) -> tuple[FetchResponse, int]:
     size = len(data)
     m = new(FetchResponse)
     m.node_endpoints = []
@@ -2808,7 +2345,7 @@ def _decode_fetch_response_12(data: memoryview, at: int) -> tuple[FetchResponse,
         if not 0 < n < 128:
             n, at = string_length(data, at - 1, "FetchableTopicResponse.topic")
         end = at + n - 1
-        fetchable_topic_response.topic = data[at:end].tobytes().decode()
+        fetchable_topic_response.topic = str(data[at:end], "utf-8")
         at = end
         n = data[at]
         at += 1
@@ -2817,62 +2354,7 @@ def _decode_fetch_response_12(data: memoryview, at: int) -> tuple[FetchResponse,
         n -= 1
         if not 0 <= n * 37 <= size - at:
             raise bad_count("FetchableTopicResponse.partitions", n, size - at)
-        partitions: list[PartitionData] = []
-        fetchable_topic_response.partitions = partitions
-        for _ in range(n):
-            partition_data = new(PartitionData)
-            partitions.append(partition_data)
-            partition_data.diverging_epoch = _DEFAULT_EPOCH_END_OFFSET
-            partition_data.current_leader = _DEFAULT_LEADER_ID_AND_EPOCH
-            partition_data.snapshot_id = _DEFAULT_SNAPSHOT_ID
-            (
-                partition_data.partition_index,
-                partition_data.error_code,
-                partition_data.high_watermark,
-                partition_data.last_stable_offset,
-                partition_data.log_start_offset,
-                n,
-            ) = _unpack_i_h_q3_ub(data, at)
-            at += 31
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if n < 0:
-                partition_data.aborted_transactions = None
-            else:
-                if n * 17 > size - at:
-                    raise bad_count("PartitionData.aborted_transactions", n, size - at)
-                aborted_transactions: list[AbortedTransaction] = []
-                partition_data.aborted_transactions = aborted_transactions
-                for _ in range(n):
-                    aborted_transaction = new(AbortedTransaction)
-                    aborted_transactions.append(aborted_transaction)
-                    aborted_transaction.producer_id, aborted_transaction.first_offset, n = (
-                        _unpack_q2_ub(data, at)
-                    )
-                    at += 17
-                    if n:
-                        aborted_transaction.unknown_tagged_fields, at = read_unknown_tags(
-                            data, at - 1, size
-                        )
-                    else:
-                        aborted_transaction.unknown_tagged_fields = ()
-            partition_data.preferred_read_replica, n = _unpack_i_ub(data, at)
-            at += 5
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            if n == 0:
-                partition_data.records = None
-            else:
-                end = at + n - 1
-                partition_data.records = data[at:end]
-                at = end
-            n = data[at]
-            at += 1
-            if n:
-                at = _decode_partition_data_tags_12(partition_data, data, at - 1, size)
-            else:
-                partition_data.unknown_tagged_fields = ()
+        fetchable_topic_response.partitions, at = _decode_each_partition_data_12(data, at, size, n)
         n = data[at]
         at += 1
         if n:
@@ -2890,7 +2372,34 @@ def _decode_fetch_response_12(data: memoryview, at: int) -> tuple[FetchResponse,
     return m, at
 
 
-def _decode_fetch_response_13(data: memoryview, at: int) -> tuple[FetchResponse, int]:
+def _decode_each_fetchable_topic_response_13(
+    data: Buffer, at: int, size: int, n: int
+) -> tuple[list[FetchableTopicResponse], int]:
+    items: list[FetchableTopicResponse] = []
+    for _ in range(n):
+        fetchable_topic_response = new(FetchableTopicResponse)
+        items.append(fetchable_topic_response)
+        fetchable_topic_response.topic = ""
+        fetchable_topic_response.topic_id, n = _unpack_u_ub(data, at)
+        at += 17
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        n -= 1
+        if not 0 <= n * 37 <= size - at:
+            raise bad_count("FetchableTopicResponse.partitions", n, size - at)
+        fetchable_topic_response.partitions, at = _decode_each_partition_data_12(data, at, size, n)
+        n = data[at]
+        at += 1
+        if n:
+            fetchable_topic_response.unknown_tagged_fields, at = read_unknown_tags(
+                data, at - 1, size
+            )
+        else:
+            fetchable_topic_response.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_fetch_response_13(data: Buffer, at: int) -> tuple[FetchResponse, int]:
     size = len(data)
     m = new(FetchResponse)
     m.node_endpoints = []
@@ -2901,83 +2410,7 @@ def _decode_fetch_response_13(data: memoryview, at: int) -> tuple[FetchResponse,
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_count("FetchResponse.responses", n, size - at)
-    responses: list[FetchableTopicResponse] = []
-    m.responses = responses
-    for _ in range(n):
-        fetchable_topic_response = new(FetchableTopicResponse)
-        responses.append(fetchable_topic_response)
-        fetchable_topic_response.topic = ""
-        fetchable_topic_response.topic_id, n = _unpack_u_ub(data, at)
-        at += 17
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 37 <= size - at:
-            raise bad_count("FetchableTopicResponse.partitions", n, size - at)
-        partitions: list[PartitionData] = []
-        fetchable_topic_response.partitions = partitions
-        for _ in range(n):
-            partition_data = new(PartitionData)
-            partitions.append(partition_data)
-            partition_data.diverging_epoch = _DEFAULT_EPOCH_END_OFFSET
-            partition_data.current_leader = _DEFAULT_LEADER_ID_AND_EPOCH
-            partition_data.snapshot_id = _DEFAULT_SNAPSHOT_ID
-            (
-                partition_data.partition_index,
-                partition_data.error_code,
-                partition_data.high_watermark,
-                partition_data.last_stable_offset,
-                partition_data.log_start_offset,
-                n,
-            ) = _unpack_i_h_q3_ub(data, at)
-            at += 31
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if n < 0:
-                partition_data.aborted_transactions = None
-            else:
-                if n * 17 > size - at:
-                    raise bad_count("PartitionData.aborted_transactions", n, size - at)
-                aborted_transactions: list[AbortedTransaction] = []
-                partition_data.aborted_transactions = aborted_transactions
-                for _ in range(n):
-                    aborted_transaction = new(AbortedTransaction)
-                    aborted_transactions.append(aborted_transaction)
-                    aborted_transaction.producer_id, aborted_transaction.first_offset, n = (
-                        _unpack_q2_ub(data, at)
-                    )
-                    at += 17
-                    if n:
-                        aborted_transaction.unknown_tagged_fields, at = read_unknown_tags(
-                            data, at - 1, size
-                        )
-                    else:
-                        aborted_transaction.unknown_tagged_fields = ()
-            partition_data.preferred_read_replica, n = _unpack_i_ub(data, at)
-            at += 5
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            if n == 0:
-                partition_data.records = None
-            else:
-                end = at + n - 1
-                partition_data.records = data[at:end]
-                at = end
-            n = data[at]
-            at += 1
-            if n:
-                at = _decode_partition_data_tags_12(partition_data, data, at - 1, size)
-            else:
-                partition_data.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            fetchable_topic_response.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
-        else:
-            fetchable_topic_response.unknown_tagged_fields = ()
+    m.responses, at = _decode_each_fetchable_topic_response_13(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -2987,7 +2420,7 @@ def _decode_fetch_response_13(data: memoryview, at: int) -> tuple[FetchResponse,
     return m, at
 
 
-def _decode_fetch_response_tags_16(m: FetchResponse, data: memoryview, at: int, size: int) -> int:
+def _decode_fetch_response_tags_16(m: FetchResponse, data: Buffer, at: int, size: int) -> int:
     unknown: list[tuple[int, bytes]] = []
     count, at = read_uvarint(data, at)
     if count * 2 > size - at:
@@ -3012,7 +2445,7 @@ def _decode_fetch_response_tags_16(m: FetchResponse, data: memoryview, at: int, 
                 if not 0 < n < 128:
                     n, at = string_length(data, at - 1, "NodeEndpoint.host")
                 end = at + n - 1
-                node_endpoint.host = data[at:end].tobytes().decode()
+                node_endpoint.host = str(data[at:end], "utf-8")
                 at = end
                 node_endpoint.port, n = _unpack_i_ub(data, at)
                 at += 5
@@ -3022,7 +2455,7 @@ def _decode_fetch_response_tags_16(m: FetchResponse, data: memoryview, at: int, 
                     node_endpoint.rack = None
                 else:
                     end = at + n - 1
-                    node_endpoint.rack = data[at:end].tobytes().decode()
+                    node_endpoint.rack = str(data[at:end], "utf-8")
                     at = end
                 n = data[at]
                 at += 1
@@ -3039,7 +2472,7 @@ def _decode_fetch_response_tags_16(m: FetchResponse, data: memoryview, at: int, 
     return at
 
 
-def _decode_fetch_response_16(data: memoryview, at: int) -> tuple[FetchResponse, int]:
+def _decode_fetch_response_16(data: Buffer, at: int) -> tuple[FetchResponse, int]:
     size = len(data)
     m = new(FetchResponse)
     m.node_endpoints = []
@@ -3050,83 +2483,7 @@ def _decode_fetch_response_16(data: memoryview, at: int) -> tuple[FetchResponse,
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_count("FetchResponse.responses", n, size - at)
-    responses: list[FetchableTopicResponse] = []
-    m.responses = responses
-    for _ in range(n):
-        fetchable_topic_response = new(FetchableTopicResponse)
-        responses.append(fetchable_topic_response)
-        fetchable_topic_response.topic = ""
-        fetchable_topic_response.topic_id, n = _unpack_u_ub(data, at)
-        at += 17
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 37 <= size - at:
-            raise bad_count("FetchableTopicResponse.partitions", n, size - at)
-        partitions: list[PartitionData] = []
-        fetchable_topic_response.partitions = partitions
-        for _ in range(n):
-            partition_data = new(PartitionData)
-            partitions.append(partition_data)
-            partition_data.diverging_epoch = _DEFAULT_EPOCH_END_OFFSET
-            partition_data.current_leader = _DEFAULT_LEADER_ID_AND_EPOCH
-            partition_data.snapshot_id = _DEFAULT_SNAPSHOT_ID
-            (
-                partition_data.partition_index,
-                partition_data.error_code,
-                partition_data.high_watermark,
-                partition_data.last_stable_offset,
-                partition_data.log_start_offset,
-                n,
-            ) = _unpack_i_h_q3_ub(data, at)
-            at += 31
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if n < 0:
-                partition_data.aborted_transactions = None
-            else:
-                if n * 17 > size - at:
-                    raise bad_count("PartitionData.aborted_transactions", n, size - at)
-                aborted_transactions: list[AbortedTransaction] = []
-                partition_data.aborted_transactions = aborted_transactions
-                for _ in range(n):
-                    aborted_transaction = new(AbortedTransaction)
-                    aborted_transactions.append(aborted_transaction)
-                    aborted_transaction.producer_id, aborted_transaction.first_offset, n = (
-                        _unpack_q2_ub(data, at)
-                    )
-                    at += 17
-                    if n:
-                        aborted_transaction.unknown_tagged_fields, at = read_unknown_tags(
-                            data, at - 1, size
-                        )
-                    else:
-                        aborted_transaction.unknown_tagged_fields = ()
-            partition_data.preferred_read_replica, n = _unpack_i_ub(data, at)
-            at += 5
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            if n == 0:
-                partition_data.records = None
-            else:
-                end = at + n - 1
-                partition_data.records = data[at:end]
-                at = end
-            n = data[at]
-            at += 1
-            if n:
-                at = _decode_partition_data_tags_12(partition_data, data, at - 1, size)
-            else:
-                partition_data.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            fetchable_topic_response.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
-        else:
-            fetchable_topic_response.unknown_tagged_fields = ()
+    m.responses, at = _decode_each_fetchable_topic_response_13(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -3136,14 +2493,10 @@ def _decode_fetch_response_16(data: memoryview, at: int) -> tuple[FetchResponse,
     return m, at
 
 
-def _encode_fetch_response_0(m: FetchResponse, out: list[Buffer], cuts: list[int]) -> None:
-    if m.session_id != 0:
-        raise absent_field("FetchResponse.session_id")
-    if m.node_endpoints:
-        raise absent_field("FetchResponse.node_endpoints")
-    responses = m.responses
-    out.append(_pack_i(len(responses)))
-    for fetchable_topic_response in responses:
+def _encode_each_fetchable_topic_response_0(
+    items: list[FetchableTopicResponse], out: list[Buffer], cuts: list[int]
+) -> None:
+    for fetchable_topic_response in items:
         s = fetchable_topic_response.topic.encode()
         out.append(_pack_h(len(s)))
         out.append(s)
@@ -3185,6 +2538,16 @@ def _encode_fetch_response_0(m: FetchResponse, out: list[Buffer], cuts: list[int
                 raise absent_field("PartitionData.unknown_tagged_fields")
         if fetchable_topic_response.unknown_tagged_fields:
             raise absent_field("FetchableTopicResponse.unknown_tagged_fields")
+
+
+def _encode_fetch_response_0(m: FetchResponse, out: list[Buffer], cuts: list[int]) -> None:
+    if m.session_id != 0:
+        raise absent_field("FetchResponse.session_id")
+    if m.node_endpoints:
+        raise absent_field("FetchResponse.node_endpoints")
+    responses = m.responses
+    out.append(_pack_i(len(responses)))
+    _encode_each_fetchable_topic_response_0(responses, out, cuts)
     if m.unknown_tagged_fields:
         raise absent_field("FetchResponse.unknown_tagged_fields")
 
@@ -3196,50 +2559,16 @@ def _encode_fetch_response_1(m: FetchResponse, out: list[Buffer], cuts: list[int
         raise absent_field("FetchResponse.node_endpoints")
     responses = m.responses
     out.append(_pack_i2(m.throttle_time_ms, len(responses)))
-    for fetchable_topic_response in responses:
-        s = fetchable_topic_response.topic.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        partitions = fetchable_topic_response.partitions
-        out.append(_pack_i(len(partitions)))
-        for partition_data in partitions:
-            if (
-                partition_data.diverging_epoch is not _DEFAULT_EPOCH_END_OFFSET
-                and partition_data.diverging_epoch != _DEFAULT_EPOCH_END_OFFSET
-            ):
-                raise absent_field("PartitionData.diverging_epoch")
-            if (
-                partition_data.current_leader is not _DEFAULT_LEADER_ID_AND_EPOCH
-                and partition_data.current_leader != _DEFAULT_LEADER_ID_AND_EPOCH
-            ):
-                raise absent_field("PartitionData.current_leader")
-            if (
-                partition_data.snapshot_id is not _DEFAULT_SNAPSHOT_ID
-                and partition_data.snapshot_id != _DEFAULT_SNAPSHOT_ID
-            ):
-                raise absent_field("PartitionData.snapshot_id")
-            if partition_data.preferred_read_replica != -1:
-                raise absent_field("PartitionData.preferred_read_replica")
-            records = partition_data.records
-            out.append(
-                _pack_i_h_q(
-                    partition_data.partition_index,
-                    partition_data.error_code,
-                    partition_data.high_watermark,
-                )
-            )
-            if records is None:
-                out.append(b"\xff\xff\xff\xff")
-            else:
-                out.append(_pack_i(len(records)))
-                cuts.append(len(out))
-                out.append(records)
-            if partition_data.unknown_tagged_fields:
-                raise absent_field("PartitionData.unknown_tagged_fields")
-        if fetchable_topic_response.unknown_tagged_fields:
-            raise absent_field("FetchableTopicResponse.unknown_tagged_fields")
+    _encode_each_fetchable_topic_response_0(responses, out, cuts)
     if m.unknown_tagged_fields:
         raise absent_field("FetchResponse.unknown_tagged_fields")
+
+
+def _encode_each_aborted_transaction_4(items: list[AbortedTransaction], out: list[Buffer]) -> None:
+    for aborted_transaction in items:
+        if aborted_transaction.unknown_tagged_fields:
+            raise absent_field("AbortedTransaction.unknown_tagged_fields")
+        out.append(_pack_q2(aborted_transaction.producer_id, aborted_transaction.first_offset))
 
 
 def _encode_fetch_response_4(m: FetchResponse, out: list[Buffer], cuts: list[int]) -> None:
@@ -3286,12 +2615,7 @@ def _encode_fetch_response_4(m: FetchResponse, out: list[Buffer], cuts: list[int
                 out.append(b"\xff\xff\xff\xff")
             else:
                 out.append(_pack_i(len(aborted_transactions)))
-                for aborted_transaction in aborted_transactions:
-                    if aborted_transaction.unknown_tagged_fields:
-                        raise absent_field("AbortedTransaction.unknown_tagged_fields")
-                    out.append(
-                        _pack_q2(aborted_transaction.producer_id, aborted_transaction.first_offset)
-                    )
+                _encode_each_aborted_transaction_4(aborted_transactions, out)
             records = partition_data.records
             if records is None:
                 out.append(b"\xff\xff\xff\xff")
@@ -3305,6 +2629,61 @@ def _encode_fetch_response_4(m: FetchResponse, out: list[Buffer], cuts: list[int
             raise absent_field("FetchableTopicResponse.unknown_tagged_fields")
     if m.unknown_tagged_fields:
         raise absent_field("FetchResponse.unknown_tagged_fields")
+
+
+def _encode_each_fetchable_topic_response_5(
+    items: list[FetchableTopicResponse], out: list[Buffer], cuts: list[int]
+) -> None:
+    for fetchable_topic_response in items:
+        s = fetchable_topic_response.topic.encode()
+        out.append(_pack_h(len(s)))
+        out.append(s)
+        partitions = fetchable_topic_response.partitions
+        out.append(_pack_i(len(partitions)))
+        for partition_data in partitions:
+            if (
+                partition_data.diverging_epoch is not _DEFAULT_EPOCH_END_OFFSET
+                and partition_data.diverging_epoch != _DEFAULT_EPOCH_END_OFFSET
+            ):
+                raise absent_field("PartitionData.diverging_epoch")
+            if (
+                partition_data.current_leader is not _DEFAULT_LEADER_ID_AND_EPOCH
+                and partition_data.current_leader != _DEFAULT_LEADER_ID_AND_EPOCH
+            ):
+                raise absent_field("PartitionData.current_leader")
+            if (
+                partition_data.snapshot_id is not _DEFAULT_SNAPSHOT_ID
+                and partition_data.snapshot_id != _DEFAULT_SNAPSHOT_ID
+            ):
+                raise absent_field("PartitionData.snapshot_id")
+            if partition_data.preferred_read_replica != -1:
+                raise absent_field("PartitionData.preferred_read_replica")
+            aborted_transactions = partition_data.aborted_transactions
+            out.append(
+                _pack_i_h_q3(
+                    partition_data.partition_index,
+                    partition_data.error_code,
+                    partition_data.high_watermark,
+                    partition_data.last_stable_offset,
+                    partition_data.log_start_offset,
+                )
+            )
+            if aborted_transactions is None:
+                out.append(b"\xff\xff\xff\xff")
+            else:
+                out.append(_pack_i(len(aborted_transactions)))
+                _encode_each_aborted_transaction_4(aborted_transactions, out)
+            records = partition_data.records
+            if records is None:
+                out.append(b"\xff\xff\xff\xff")
+            else:
+                out.append(_pack_i(len(records)))
+                cuts.append(len(out))
+                out.append(records)
+            if partition_data.unknown_tagged_fields:
+                raise absent_field("PartitionData.unknown_tagged_fields")
+        if fetchable_topic_response.unknown_tagged_fields:
+            raise absent_field("FetchableTopicResponse.unknown_tagged_fields")
 
 
 def _encode_fetch_response_5(m: FetchResponse, out: list[Buffer], cuts: list[int]) -> None:
@@ -3314,61 +2693,7 @@ def _encode_fetch_response_5(m: FetchResponse, out: list[Buffer], cuts: list[int
         raise absent_field("FetchResponse.node_endpoints")
     responses = m.responses
     out.append(_pack_i2(m.throttle_time_ms, len(responses)))
-    for fetchable_topic_response in responses:
-        s = fetchable_topic_response.topic.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        partitions = fetchable_topic_response.partitions
-        out.append(_pack_i(len(partitions)))
-        for partition_data in partitions:
-            if (
-                partition_data.diverging_epoch is not _DEFAULT_EPOCH_END_OFFSET
-                and partition_data.diverging_epoch != _DEFAULT_EPOCH_END_OFFSET
-            ):
-                raise absent_field("PartitionData.diverging_epoch")
-            if (
-                partition_data.current_leader is not _DEFAULT_LEADER_ID_AND_EPOCH
-                and partition_data.current_leader != _DEFAULT_LEADER_ID_AND_EPOCH
-            ):
-                raise absent_field("PartitionData.current_leader")
-            if (
-                partition_data.snapshot_id is not _DEFAULT_SNAPSHOT_ID
-                and partition_data.snapshot_id != _DEFAULT_SNAPSHOT_ID
-            ):
-                raise absent_field("PartitionData.snapshot_id")
-            if partition_data.preferred_read_replica != -1:
-                raise absent_field("PartitionData.preferred_read_replica")
-            aborted_transactions = partition_data.aborted_transactions
-            out.append(
-                _pack_i_h_q3(
-                    partition_data.partition_index,
-                    partition_data.error_code,
-                    partition_data.high_watermark,
-                    partition_data.last_stable_offset,
-                    partition_data.log_start_offset,
-                )
-            )
-            if aborted_transactions is None:
-                out.append(b"\xff\xff\xff\xff")
-            else:
-                out.append(_pack_i(len(aborted_transactions)))
-                for aborted_transaction in aborted_transactions:
-                    if aborted_transaction.unknown_tagged_fields:
-                        raise absent_field("AbortedTransaction.unknown_tagged_fields")
-                    out.append(
-                        _pack_q2(aborted_transaction.producer_id, aborted_transaction.first_offset)
-                    )
-            records = partition_data.records
-            if records is None:
-                out.append(b"\xff\xff\xff\xff")
-            else:
-                out.append(_pack_i(len(records)))
-                cuts.append(len(out))
-                out.append(records)
-            if partition_data.unknown_tagged_fields:
-                raise absent_field("PartitionData.unknown_tagged_fields")
-        if fetchable_topic_response.unknown_tagged_fields:
-            raise absent_field("FetchableTopicResponse.unknown_tagged_fields")
+    _encode_each_fetchable_topic_response_5(responses, out, cuts)
     if m.unknown_tagged_fields:
         raise absent_field("FetchResponse.unknown_tagged_fields")
 
@@ -3378,61 +2703,7 @@ def _encode_fetch_response_7(m: FetchResponse, out: list[Buffer], cuts: list[int
         raise absent_field("FetchResponse.node_endpoints")
     responses = m.responses
     out.append(_pack_i_h_i2(m.throttle_time_ms, m.error_code, m.session_id, len(responses)))
-    for fetchable_topic_response in responses:
-        s = fetchable_topic_response.topic.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        partitions = fetchable_topic_response.partitions
-        out.append(_pack_i(len(partitions)))
-        for partition_data in partitions:
-            if (
-                partition_data.diverging_epoch is not _DEFAULT_EPOCH_END_OFFSET
-                and partition_data.diverging_epoch != _DEFAULT_EPOCH_END_OFFSET
-            ):
-                raise absent_field("PartitionData.diverging_epoch")
-            if (
-                partition_data.current_leader is not _DEFAULT_LEADER_ID_AND_EPOCH
-                and partition_data.current_leader != _DEFAULT_LEADER_ID_AND_EPOCH
-            ):
-                raise absent_field("PartitionData.current_leader")
-            if (
-                partition_data.snapshot_id is not _DEFAULT_SNAPSHOT_ID
-                and partition_data.snapshot_id != _DEFAULT_SNAPSHOT_ID
-            ):
-                raise absent_field("PartitionData.snapshot_id")
-            if partition_data.preferred_read_replica != -1:
-                raise absent_field("PartitionData.preferred_read_replica")
-            aborted_transactions = partition_data.aborted_transactions
-            out.append(
-                _pack_i_h_q3(
-                    partition_data.partition_index,
-                    partition_data.error_code,
-                    partition_data.high_watermark,
-                    partition_data.last_stable_offset,
-                    partition_data.log_start_offset,
-                )
-            )
-            if aborted_transactions is None:
-                out.append(b"\xff\xff\xff\xff")
-            else:
-                out.append(_pack_i(len(aborted_transactions)))
-                for aborted_transaction in aborted_transactions:
-                    if aborted_transaction.unknown_tagged_fields:
-                        raise absent_field("AbortedTransaction.unknown_tagged_fields")
-                    out.append(
-                        _pack_q2(aborted_transaction.producer_id, aborted_transaction.first_offset)
-                    )
-            records = partition_data.records
-            if records is None:
-                out.append(b"\xff\xff\xff\xff")
-            else:
-                out.append(_pack_i(len(records)))
-                cuts.append(len(out))
-                out.append(records)
-            if partition_data.unknown_tagged_fields:
-                raise absent_field("PartitionData.unknown_tagged_fields")
-        if fetchable_topic_response.unknown_tagged_fields:
-            raise absent_field("FetchableTopicResponse.unknown_tagged_fields")
+    _encode_each_fetchable_topic_response_5(responses, out, cuts)
     if m.unknown_tagged_fields:
         raise absent_field("FetchResponse.unknown_tagged_fields")
 
@@ -3478,12 +2749,7 @@ def _encode_fetch_response_11(m: FetchResponse, out: list[Buffer], cuts: list[in
                 out.append(b"\xff\xff\xff\xff")
             else:
                 out.append(_pack_i(len(aborted_transactions)))
-                for aborted_transaction in aborted_transactions:
-                    if aborted_transaction.unknown_tagged_fields:
-                        raise absent_field("AbortedTransaction.unknown_tagged_fields")
-                    out.append(
-                        _pack_q2(aborted_transaction.producer_id, aborted_transaction.first_offset)
-                    )
+                _encode_each_aborted_transaction_4(aborted_transactions, out)
             records = partition_data.records
             out.append(_pack_i(partition_data.preferred_read_replica))
             if records is None:
@@ -3538,6 +2804,62 @@ def _encode_partition_data_tags_12(m: PartitionData, out: list[Buffer]) -> None:
     write_tags(out, fields)
 
 
+def _encode_each_partition_data_12(
+    items: list[PartitionData], out: list[Buffer], cuts: list[int]
+) -> None:
+    for partition_data in items:
+        aborted_transactions = partition_data.aborted_transactions
+        out.append(
+            _pack_i_h_q3(
+                partition_data.partition_index,
+                partition_data.error_code,
+                partition_data.high_watermark,
+                partition_data.last_stable_offset,
+                partition_data.log_start_offset,
+            )
+        )
+        if aborted_transactions is None:
+            out.append(b"\0")
+        else:
+            n = len(aborted_transactions) + 1
+            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
+            for aborted_transaction in aborted_transactions:
+                out.append(
+                    _pack_q2(aborted_transaction.producer_id, aborted_transaction.first_offset)
+                )
+                if aborted_transaction.unknown_tagged_fields:
+                    write_tags(out, aborted_transaction.unknown_tagged_fields)
+                else:
+                    out.append(b"\0")
+        records = partition_data.records
+        out.append(_pack_i(partition_data.preferred_read_replica))
+        if records is None:
+            out.append(b"\0")
+        else:
+            n = len(records) + 1
+            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
+            cuts.append(len(out))
+            out.append(records)
+        if (
+            (
+                partition_data.diverging_epoch is not _DEFAULT_EPOCH_END_OFFSET
+                and partition_data.diverging_epoch != _DEFAULT_EPOCH_END_OFFSET
+            )
+            or (
+                partition_data.current_leader is not _DEFAULT_LEADER_ID_AND_EPOCH
+                and partition_data.current_leader != _DEFAULT_LEADER_ID_AND_EPOCH
+            )
+            or (
+                partition_data.snapshot_id is not _DEFAULT_SNAPSHOT_ID
+                and partition_data.snapshot_id != _DEFAULT_SNAPSHOT_ID
+            )
+            or partition_data.unknown_tagged_fields
+        ):
+            _encode_partition_data_tags_12(partition_data, out)
+        else:
+            out.append(b"\0")
+
+
 def _encode_fetch_response_12(m: FetchResponse, out: list[Buffer], cuts: list[int]) -> None:
     if m.node_endpoints:
         raise absent_field("FetchResponse.node_endpoints")
@@ -3556,57 +2878,7 @@ def _encode_fetch_response_12(m: FetchResponse, out: list[Buffer], cuts: list[in
         partitions = fetchable_topic_response.partitions
         n = len(partitions) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for partition_data in partitions:
-            aborted_transactions = partition_data.aborted_transactions
-            out.append(
-                _pack_i_h_q3(
-                    partition_data.partition_index,
-                    partition_data.error_code,
-                    partition_data.high_watermark,
-                    partition_data.last_stable_offset,
-                    partition_data.log_start_offset,
-                )
-            )
-            if aborted_transactions is None:
-                out.append(b"\0")
-            else:
-                n = len(aborted_transactions) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-                for aborted_transaction in aborted_transactions:
-                    out.append(
-                        _pack_q2(aborted_transaction.producer_id, aborted_transaction.first_offset)
-                    )
-                    if aborted_transaction.unknown_tagged_fields:
-                        write_tags(out, aborted_transaction.unknown_tagged_fields)
-                    else:
-                        out.append(b"\0")
-            records = partition_data.records
-            out.append(_pack_i(partition_data.preferred_read_replica))
-            if records is None:
-                out.append(b"\0")
-            else:
-                n = len(records) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-                cuts.append(len(out))
-                out.append(records)
-            if (
-                (
-                    partition_data.diverging_epoch is not _DEFAULT_EPOCH_END_OFFSET
-                    and partition_data.diverging_epoch != _DEFAULT_EPOCH_END_OFFSET
-                )
-                or (
-                    partition_data.current_leader is not _DEFAULT_LEADER_ID_AND_EPOCH
-                    and partition_data.current_leader != _DEFAULT_LEADER_ID_AND_EPOCH
-                )
-                or (
-                    partition_data.snapshot_id is not _DEFAULT_SNAPSHOT_ID
-                    and partition_data.snapshot_id != _DEFAULT_SNAPSHOT_ID
-                )
-                or partition_data.unknown_tagged_fields
-            ):
-                _encode_partition_data_tags_12(partition_data, out)
-            else:
-                out.append(b"\0")
+        _encode_each_partition_data_12(partitions, out, cuts)
         if fetchable_topic_response.unknown_tagged_fields:
             write_tags(out, fetchable_topic_response.unknown_tagged_fields)
         else:
@@ -3615,6 +2887,24 @@ def _encode_fetch_response_12(m: FetchResponse, out: list[Buffer], cuts: list[in
         write_tags(out, m.unknown_tagged_fields)
     else:
         out.append(b"\0")
+
+
+def _encode_each_fetchable_topic_response_13(
+    items: list[FetchableTopicResponse], out: list[Buffer], cuts: list[int]
+) -> None:
+    for fetchable_topic_response in items:
+        partitions = fetchable_topic_response.partitions
+        n = len(partitions) + 1
+        if n < 128:
+            out.append(_pack_u_ub(fetchable_topic_response.topic_id, n))
+        else:
+            out.append(_pack_u(fetchable_topic_response.topic_id))
+            out.append(uvarint(n))
+        _encode_each_partition_data_12(partitions, out, cuts)
+        if fetchable_topic_response.unknown_tagged_fields:
+            write_tags(out, fetchable_topic_response.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
 
 
 def _encode_fetch_response_13(m: FetchResponse, out: list[Buffer], cuts: list[int]) -> None:
@@ -3627,69 +2917,7 @@ def _encode_fetch_response_13(m: FetchResponse, out: list[Buffer], cuts: list[in
     else:
         out.append(_pack_i_h_i(m.throttle_time_ms, m.error_code, m.session_id))
         out.append(uvarint(n))
-    for fetchable_topic_response in responses:
-        partitions = fetchable_topic_response.partitions
-        n = len(partitions) + 1
-        if n < 128:
-            out.append(_pack_u_ub(fetchable_topic_response.topic_id, n))
-        else:
-            out.append(_pack_u(fetchable_topic_response.topic_id))
-            out.append(uvarint(n))
-        for partition_data in partitions:
-            aborted_transactions = partition_data.aborted_transactions
-            out.append(
-                _pack_i_h_q3(
-                    partition_data.partition_index,
-                    partition_data.error_code,
-                    partition_data.high_watermark,
-                    partition_data.last_stable_offset,
-                    partition_data.log_start_offset,
-                )
-            )
-            if aborted_transactions is None:
-                out.append(b"\0")
-            else:
-                n = len(aborted_transactions) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-                for aborted_transaction in aborted_transactions:
-                    out.append(
-                        _pack_q2(aborted_transaction.producer_id, aborted_transaction.first_offset)
-                    )
-                    if aborted_transaction.unknown_tagged_fields:
-                        write_tags(out, aborted_transaction.unknown_tagged_fields)
-                    else:
-                        out.append(b"\0")
-            records = partition_data.records
-            out.append(_pack_i(partition_data.preferred_read_replica))
-            if records is None:
-                out.append(b"\0")
-            else:
-                n = len(records) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-                cuts.append(len(out))
-                out.append(records)
-            if (
-                (
-                    partition_data.diverging_epoch is not _DEFAULT_EPOCH_END_OFFSET
-                    and partition_data.diverging_epoch != _DEFAULT_EPOCH_END_OFFSET
-                )
-                or (
-                    partition_data.current_leader is not _DEFAULT_LEADER_ID_AND_EPOCH
-                    and partition_data.current_leader != _DEFAULT_LEADER_ID_AND_EPOCH
-                )
-                or (
-                    partition_data.snapshot_id is not _DEFAULT_SNAPSHOT_ID
-                    and partition_data.snapshot_id != _DEFAULT_SNAPSHOT_ID
-                )
-                or partition_data.unknown_tagged_fields
-            ):
-                _encode_partition_data_tags_12(partition_data, out)
-            else:
-                out.append(b"\0")
-        if fetchable_topic_response.unknown_tagged_fields:
-            write_tags(out, fetchable_topic_response.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_fetchable_topic_response_13(responses, out, cuts)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:
@@ -3737,69 +2965,7 @@ def _encode_fetch_response_16(m: FetchResponse, out: list[Buffer], cuts: list[in
     else:
         out.append(_pack_i_h_i(m.throttle_time_ms, m.error_code, m.session_id))
         out.append(uvarint(n))
-    for fetchable_topic_response in responses:
-        partitions = fetchable_topic_response.partitions
-        n = len(partitions) + 1
-        if n < 128:
-            out.append(_pack_u_ub(fetchable_topic_response.topic_id, n))
-        else:
-            out.append(_pack_u(fetchable_topic_response.topic_id))
-            out.append(uvarint(n))
-        for partition_data in partitions:
-            aborted_transactions = partition_data.aborted_transactions
-            out.append(
-                _pack_i_h_q3(
-                    partition_data.partition_index,
-                    partition_data.error_code,
-                    partition_data.high_watermark,
-                    partition_data.last_stable_offset,
-                    partition_data.log_start_offset,
-                )
-            )
-            if aborted_transactions is None:
-                out.append(b"\0")
-            else:
-                n = len(aborted_transactions) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-                for aborted_transaction in aborted_transactions:
-                    out.append(
-                        _pack_q2(aborted_transaction.producer_id, aborted_transaction.first_offset)
-                    )
-                    if aborted_transaction.unknown_tagged_fields:
-                        write_tags(out, aborted_transaction.unknown_tagged_fields)
-                    else:
-                        out.append(b"\0")
-            records = partition_data.records
-            out.append(_pack_i(partition_data.preferred_read_replica))
-            if records is None:
-                out.append(b"\0")
-            else:
-                n = len(records) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-                cuts.append(len(out))
-                out.append(records)
-            if (
-                (
-                    partition_data.diverging_epoch is not _DEFAULT_EPOCH_END_OFFSET
-                    and partition_data.diverging_epoch != _DEFAULT_EPOCH_END_OFFSET
-                )
-                or (
-                    partition_data.current_leader is not _DEFAULT_LEADER_ID_AND_EPOCH
-                    and partition_data.current_leader != _DEFAULT_LEADER_ID_AND_EPOCH
-                )
-                or (
-                    partition_data.snapshot_id is not _DEFAULT_SNAPSHOT_ID
-                    and partition_data.snapshot_id != _DEFAULT_SNAPSHOT_ID
-                )
-                or partition_data.unknown_tagged_fields
-            ):
-                _encode_partition_data_tags_12(partition_data, out)
-            else:
-                out.append(b"\0")
-        if fetchable_topic_response.unknown_tagged_fields:
-            write_tags(out, fetchable_topic_response.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_fetchable_topic_response_13(responses, out, cuts)
     if m.node_endpoints or m.unknown_tagged_fields:
         _encode_fetch_response_tags_16(m, out)
     else:

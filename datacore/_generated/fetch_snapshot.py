@@ -42,11 +42,7 @@ _unpack_uh_ub = Struct(">HB").unpack_from
 
 
 class FetchSnapshotRequestSnapshotId(WireStruct):
-    __slots__ = (
-        "end_offset",
-        "epoch",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("end_offset", "epoch", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -92,11 +88,7 @@ class FetchSnapshotRequestPartitionSnapshot(WireStruct):
 
 
 class FetchSnapshotRequestTopicSnapshot(WireStruct):
-    __slots__ = (
-        "name",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -113,13 +105,7 @@ class FetchSnapshotRequestTopicSnapshot(WireStruct):
 
 
 class FetchSnapshotRequest(WireMessage):
-    __slots__ = (
-        "cluster_id",
-        "replica_id",
-        "max_bytes",
-        "topics",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("cluster_id", "replica_id", "max_bytes", "topics", "unknown_tagged_fields")
 
     api_key = 59
     min_version = 0
@@ -144,11 +130,7 @@ class FetchSnapshotRequest(WireMessage):
 
 
 class FetchSnapshotResponseSnapshotId(WireStruct):
-    __slots__ = (
-        "end_offset",
-        "epoch",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("end_offset", "epoch", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -166,11 +148,7 @@ _DEFAULT_FETCH_SNAPSHOT_RESPONSE_SNAPSHOT_ID = shared_default(FetchSnapshotRespo
 
 
 class LeaderIdAndEpoch(WireStruct):
-    __slots__ = (
-        "leader_id",
-        "leader_epoch",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("leader_id", "leader_epoch", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -222,11 +200,7 @@ class FetchSnapshotResponsePartitionSnapshot(WireStruct):
 
 
 class FetchSnapshotResponseTopicSnapshot(WireStruct):
-    __slots__ = (
-        "name",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -243,12 +217,7 @@ class FetchSnapshotResponseTopicSnapshot(WireStruct):
 
 
 class NodeEndpoint(WireStruct):
-    __slots__ = (
-        "node_id",
-        "host",
-        "port",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("node_id", "host", "port", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -608,7 +577,7 @@ def _encode_fetch_snapshot_request_1(m: FetchSnapshotRequest, out: list[Buffer])
 
 
 def _decode_fetch_snapshot_response_partition_snapshot_tags_0(
-    m: FetchSnapshotResponsePartitionSnapshot, data: memoryview, at: int, size: int
+    m: FetchSnapshotResponsePartitionSnapshot, data: Buffer, at: int, size: int
 ) -> int:
     unknown: list[tuple[int, bytes]] = []
     count, at = read_uvarint(data, at)
@@ -638,30 +607,20 @@ def _decode_fetch_snapshot_response_partition_snapshot_tags_0(
     return at
 
 
-def _decode_fetch_snapshot_response_0(
-    data: memoryview, at: int
-) -> tuple[FetchSnapshotResponse, int]:
-    size = len(data)
-    m = new(FetchSnapshotResponse)
-    m.node_endpoints = []
-    m.throttle_time_ms, m.error_code, n = _unpack_i_h_ub(data, at)
-    at += 7
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_count("FetchSnapshotResponse.topics", n, size - at)
-    topics: list[FetchSnapshotResponseTopicSnapshot] = []
-    m.topics = topics
+def _decode_each_fetch_snapshot_response_topic_snapshot_0(
+    data: Buffer, at: int, size: int, n: int
+) -> tuple[list[FetchSnapshotResponseTopicSnapshot], int]:
+    view = data if type(data) is memoryview else memoryview(data)
+    items: list[FetchSnapshotResponseTopicSnapshot] = []
     for _ in range(n):
         topic_snapshot = new(FetchSnapshotResponseTopicSnapshot)
-        topics.append(topic_snapshot)
+        items.append(topic_snapshot)
         n = data[at]
         at += 1
         if not 0 < n < 128:
             n, at = string_length(data, at - 1, "TopicSnapshot.name")
         end = at + n - 1
-        topic_snapshot.name = data[at:end].tobytes().decode()
+        topic_snapshot.name = str(data[at:end], "utf-8")
         at = end
         n = data[at]
         at += 1
@@ -695,7 +654,7 @@ def _decode_fetch_snapshot_response_0(
             if not 0 < n < 128:
                 n, at = bytes_length(data, at - 1, "PartitionSnapshot.unaligned_records")
             end = at + n - 1
-            partition_snapshot.unaligned_records = data[at:end]
+            partition_snapshot.unaligned_records = view[at:end]
             at = end
             n = data[at]
             at += 1
@@ -711,6 +670,21 @@ def _decode_fetch_snapshot_response_0(
             topic_snapshot.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
         else:
             topic_snapshot.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_fetch_snapshot_response_0(data: Buffer, at: int) -> tuple[FetchSnapshotResponse, int]:
+    size = len(data)
+    m = new(FetchSnapshotResponse)
+    m.node_endpoints = []
+    m.throttle_time_ms, m.error_code, n = _unpack_i_h_ub(data, at)
+    at += 7
+    if n > 127:
+        n, at = read_uvarint(data, at - 1)
+    n -= 1
+    if not 0 <= n * 3 <= size - at:
+        raise bad_count("FetchSnapshotResponse.topics", n, size - at)
+    m.topics, at = _decode_each_fetch_snapshot_response_topic_snapshot_0(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -721,7 +695,7 @@ def _decode_fetch_snapshot_response_0(
 
 
 def _decode_fetch_snapshot_response_tags_1(
-    m: FetchSnapshotResponse, data: memoryview, at: int, size: int
+    m: FetchSnapshotResponse, data: Buffer, at: int, size: int
 ) -> int:
     unknown: list[tuple[int, bytes]] = []
     count, at = read_uvarint(data, at)
@@ -747,7 +721,7 @@ def _decode_fetch_snapshot_response_tags_1(
                 if not 0 < n < 128:
                     n, at = string_length(data, at - 1, "NodeEndpoint.host")
                 end = at + n - 1
-                node_endpoint.host = data[at:end].tobytes().decode()
+                node_endpoint.host = str(data[at:end], "utf-8")
                 at = end
                 node_endpoint.port, n = _unpack_uh_ub(data, at)
                 at += 3
@@ -764,9 +738,7 @@ def _decode_fetch_snapshot_response_tags_1(
     return at
 
 
-def _decode_fetch_snapshot_response_1(
-    data: memoryview, at: int
-) -> tuple[FetchSnapshotResponse, int]:
+def _decode_fetch_snapshot_response_1(data: Buffer, at: int) -> tuple[FetchSnapshotResponse, int]:
     size = len(data)
     m = new(FetchSnapshotResponse)
     m.node_endpoints = []
@@ -777,66 +749,7 @@ def _decode_fetch_snapshot_response_1(
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_count("FetchSnapshotResponse.topics", n, size - at)
-    topics: list[FetchSnapshotResponseTopicSnapshot] = []
-    m.topics = topics
-    for _ in range(n):
-        topic_snapshot = new(FetchSnapshotResponseTopicSnapshot)
-        topics.append(topic_snapshot)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "TopicSnapshot.name")
-        end = at + n - 1
-        topic_snapshot.name = data[at:end].tobytes().decode()
-        at = end
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 37 <= size - at:
-            raise bad_count("TopicSnapshot.partitions", n, size - at)
-        partitions: list[FetchSnapshotResponsePartitionSnapshot] = []
-        topic_snapshot.partitions = partitions
-        for _ in range(n):
-            partition_snapshot = new(FetchSnapshotResponsePartitionSnapshot)
-            partitions.append(partition_snapshot)
-            partition_snapshot.current_leader = _DEFAULT_LEADER_ID_AND_EPOCH
-            snapshot_id = new(FetchSnapshotResponseSnapshotId)
-            partition_snapshot.snapshot_id = snapshot_id
-            (
-                partition_snapshot.index,
-                partition_snapshot.error_code,
-                snapshot_id.end_offset,
-                snapshot_id.epoch,
-                n,
-            ) = _unpack_i_h_q_i_ub(data, at)
-            at += 19
-            if n:
-                snapshot_id.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-            else:
-                snapshot_id.unknown_tagged_fields = ()
-            partition_snapshot.size, partition_snapshot.position, n = _unpack_q2_ub(data, at)
-            at += 17
-            if not 0 < n < 128:
-                n, at = bytes_length(data, at - 1, "PartitionSnapshot.unaligned_records")
-            end = at + n - 1
-            partition_snapshot.unaligned_records = data[at:end]
-            at = end
-            n = data[at]
-            at += 1
-            if n:
-                at = _decode_fetch_snapshot_response_partition_snapshot_tags_0(
-                    partition_snapshot, data, at - 1, size
-                )
-            else:
-                partition_snapshot.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            topic_snapshot.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            topic_snapshot.unknown_tagged_fields = ()
+    m.topics, at = _decode_each_fetch_snapshot_response_topic_snapshot_0(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -865,19 +778,10 @@ def _encode_fetch_snapshot_response_partition_snapshot_tags_0(
     write_tags(out, fields)
 
 
-def _encode_fetch_snapshot_response_0(
-    m: FetchSnapshotResponse, out: list[Buffer], cuts: list[int]
+def _encode_each_fetch_snapshot_response_topic_snapshot_0(
+    items: list[FetchSnapshotResponseTopicSnapshot], out: list[Buffer], cuts: list[int]
 ) -> None:
-    if m.node_endpoints:
-        raise absent_field("FetchSnapshotResponse.node_endpoints")
-    topics = m.topics
-    n = len(topics) + 1
-    if n < 128:
-        out.append(_pack_i_h_ub(m.throttle_time_ms, m.error_code, n))
-    else:
-        out.append(_pack_i_h(m.throttle_time_ms, m.error_code))
-        out.append(uvarint(n))
-    for topic_snapshot in topics:
+    for topic_snapshot in items:
         s = topic_snapshot.name.encode()
         n = len(s) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TopicSnapshot.name"))
@@ -921,6 +825,21 @@ def _encode_fetch_snapshot_response_0(
             write_tags(out, topic_snapshot.unknown_tagged_fields)
         else:
             out.append(b"\0")
+
+
+def _encode_fetch_snapshot_response_0(
+    m: FetchSnapshotResponse, out: list[Buffer], cuts: list[int]
+) -> None:
+    if m.node_endpoints:
+        raise absent_field("FetchSnapshotResponse.node_endpoints")
+    topics = m.topics
+    n = len(topics) + 1
+    if n < 128:
+        out.append(_pack_i_h_ub(m.throttle_time_ms, m.error_code, n))
+    else:
+        out.append(_pack_i_h(m.throttle_time_ms, m.error_code))
+        out.append(uvarint(n))
+    _encode_each_fetch_snapshot_response_topic_snapshot_0(topics, out, cuts)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:
@@ -962,50 +881,7 @@ def _encode_fetch_snapshot_response_1(
     else:
         out.append(_pack_i_h(m.throttle_time_ms, m.error_code))
         out.append(uvarint(n))
-    for topic_snapshot in topics:
-        s = topic_snapshot.name.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TopicSnapshot.name"))
-        out.append(s)
-        partitions = topic_snapshot.partitions
-        n = len(partitions) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for partition_snapshot in partitions:
-            snapshot_id = partition_snapshot.snapshot_id
-            out.append(
-                _pack_i_h_q_i(
-                    partition_snapshot.index,
-                    partition_snapshot.error_code,
-                    snapshot_id.end_offset,
-                    snapshot_id.epoch,
-                )
-            )
-            if snapshot_id.unknown_tagged_fields:
-                write_tags(out, snapshot_id.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
-            unaligned_records = partition_snapshot.unaligned_records
-            if unaligned_records is None:
-                raise null_value("PartitionSnapshot.unaligned_records")
-            n = len(unaligned_records) + 1
-            if n < 128:
-                out.append(_pack_q2_ub(partition_snapshot.size, partition_snapshot.position, n))
-            else:
-                out.append(_pack_q2(partition_snapshot.size, partition_snapshot.position))
-                out.append(uvarint(n))
-            cuts.append(len(out))
-            out.append(unaligned_records)
-            if (
-                partition_snapshot.current_leader is not _DEFAULT_LEADER_ID_AND_EPOCH
-                and partition_snapshot.current_leader != _DEFAULT_LEADER_ID_AND_EPOCH
-            ) or partition_snapshot.unknown_tagged_fields:
-                _encode_fetch_snapshot_response_partition_snapshot_tags_0(partition_snapshot, out)
-            else:
-                out.append(b"\0")
-        if topic_snapshot.unknown_tagged_fields:
-            write_tags(out, topic_snapshot.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_fetch_snapshot_response_topic_snapshot_0(topics, out, cuts)
     if m.node_endpoints or m.unknown_tagged_fields:
         _encode_fetch_snapshot_response_tags_1(m, out)
     else:

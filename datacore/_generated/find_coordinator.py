@@ -33,12 +33,7 @@ _unpack_i_ub = Struct(">iB").unpack_from
 
 
 class FindCoordinatorRequest(WireMessage):
-    __slots__ = (
-        "key",
-        "key_type",
-        "coordinator_keys",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("key", "key_type", "coordinator_keys", "unknown_tagged_fields")
 
     api_key = 10
     min_version = 0

@@ -51,11 +51,7 @@ class HeartbeatRequest(WireMessage):
 
 
 class HeartbeatResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "error_code",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "error_code", "unknown_tagged_fields")
 
     api_key = 12
     min_version = 0

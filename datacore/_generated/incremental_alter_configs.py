@@ -30,12 +30,7 @@ _unpack_t_ub = Struct(">?B").unpack_from
 
 
 class AlterableConfig(WireStruct):
-    __slots__ = (
-        "name",
-        "config_operation",
-        "value",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "config_operation", "value", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -52,12 +47,7 @@ class AlterableConfig(WireStruct):
 
 
 class AlterConfigsResource(WireStruct):
-    __slots__ = (
-        "resource_type",
-        "resource_name",
-        "configs",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("resource_type", "resource_name", "configs", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -74,11 +64,7 @@ class AlterConfigsResource(WireStruct):
 
 
 class IncrementalAlterConfigsRequest(WireMessage):
-    __slots__ = (
-        "resources",
-        "validate_only",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("resources", "validate_only", "unknown_tagged_fields")
 
     api_key = 44
     min_version = 0
@@ -124,11 +110,7 @@ class AlterConfigsResourceResponse(WireStruct):
 
 
 class IncrementalAlterConfigsResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "responses",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "responses", "unknown_tagged_fields")
 
     api_key = 44
     min_version = 0

@@ -19,12 +19,7 @@ _unpack_u_ub = Struct(">16sB").unpack_from
 
 
 class PartitionData(WireStruct):
-    __slots__ = (
-        "partition",
-        "state_epoch",
-        "start_offset",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("partition", "state_epoch", "start_offset", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -41,11 +36,7 @@ class PartitionData(WireStruct):
 
 
 class InitializeStateData(WireStruct):
-    __slots__ = (
-        "topic_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -60,11 +51,7 @@ class InitializeStateData(WireStruct):
 
 
 class InitializeShareGroupStateRequest(WireMessage):
-    __slots__ = (
-        "group_id",
-        "topics",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("group_id", "topics", "unknown_tagged_fields")
 
     api_key = 83
     min_version = 0
@@ -85,12 +72,7 @@ class InitializeShareGroupStateRequest(WireMessage):
 
 
 class PartitionResult(WireStruct):
-    __slots__ = (
-        "partition",
-        "error_code",
-        "error_message",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("partition", "error_code", "error_message", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -107,11 +89,7 @@ class PartitionResult(WireStruct):
 
 
 class InitializeStateResult(WireStruct):
-    __slots__ = (
-        "topic_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -126,10 +104,7 @@ class InitializeStateResult(WireStruct):
 
 
 class InitializeShareGroupStateResponse(WireMessage):
-    __slots__ = (
-        "results",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("results", "unknown_tagged_fields")
 
     api_key = 83
     min_version = 0

@@ -33,11 +33,7 @@ _unpack_t_ub = Struct(">?B").unpack_from
 
 
 class JoinGroupRequestProtocol(WireStruct):
-    __slots__ = (
-        "name",
-        "metadata",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "metadata", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -95,12 +91,7 @@ class JoinGroupRequest(WireMessage):
 
 
 class JoinGroupResponseMember(WireStruct):
-    __slots__ = (
-        "member_id",
-        "group_instance_id",
-        "metadata",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("member_id", "group_instance_id", "metadata", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -162,6 +153,31 @@ class JoinGroupResponse(WireMessage):
         self.unknown_tagged_fields = unknown_tagged_fields
 
 
+def _decode_each_join_group_request_protocol_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[JoinGroupRequestProtocol], int]:
+    items: list[JoinGroupRequestProtocol] = []
+    for _ in range(n):
+        join_group_request_protocol = new(JoinGroupRequestProtocol)
+        items.append(join_group_request_protocol)
+        (n,) = _unpack_h(data, at)
+        at += 2
+        if n < 0:
+            raise null_field("JoinGroupRequestProtocol.name")
+        end = at + n
+        join_group_request_protocol.name = data[at:end].decode()
+        at = end
+        (n,) = _unpack_i(data, at)
+        at += 4
+        if n < 0:
+            raise null_field("JoinGroupRequestProtocol.metadata")
+        end = at + n
+        join_group_request_protocol.metadata = data[at:end]
+        at = end
+        join_group_request_protocol.unknown_tagged_fields = ()
+    return items, at
+
+
 def _decode_join_group_request_0(data: bytes, at: int) -> tuple[JoinGroupRequest, int]:
     size = len(data)
     m = new(JoinGroupRequest)
@@ -192,26 +208,7 @@ def _decode_join_group_request_0(data: bytes, at: int) -> tuple[JoinGroupRequest
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_count("JoinGroupRequest.protocols", n, size - at)
-    protocols: list[JoinGroupRequestProtocol] = []
-    m.protocols = protocols
-    for _ in range(n):
-        join_group_request_protocol = new(JoinGroupRequestProtocol)
-        protocols.append(join_group_request_protocol)
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("JoinGroupRequestProtocol.name")
-        end = at + n
-        join_group_request_protocol.name = data[at:end].decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if n < 0:
-            raise null_field("JoinGroupRequestProtocol.metadata")
-        end = at + n
-        join_group_request_protocol.metadata = data[at:end]
-        at = end
-        join_group_request_protocol.unknown_tagged_fields = ()
+    m.protocols, at = _decode_each_join_group_request_protocol_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -245,26 +242,7 @@ def _decode_join_group_request_1(data: bytes, at: int) -> tuple[JoinGroupRequest
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_count("JoinGroupRequest.protocols", n, size - at)
-    protocols: list[JoinGroupRequestProtocol] = []
-    m.protocols = protocols
-    for _ in range(n):
-        join_group_request_protocol = new(JoinGroupRequestProtocol)
-        protocols.append(join_group_request_protocol)
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("JoinGroupRequestProtocol.name")
-        end = at + n
-        join_group_request_protocol.name = data[at:end].decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if n < 0:
-            raise null_field("JoinGroupRequestProtocol.metadata")
-        end = at + n
-        join_group_request_protocol.metadata = data[at:end]
-        at = end
-        join_group_request_protocol.unknown_tagged_fields = ()
+    m.protocols, at = _decode_each_join_group_request_protocol_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -306,28 +284,41 @@ def _decode_join_group_request_5(data: bytes, at: int) -> tuple[JoinGroupRequest
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_count("JoinGroupRequest.protocols", n, size - at)
-    protocols: list[JoinGroupRequestProtocol] = []
-    m.protocols = protocols
-    for _ in range(n):
-        join_group_request_protocol = new(JoinGroupRequestProtocol)
-        protocols.append(join_group_request_protocol)
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("JoinGroupRequestProtocol.name")
-        end = at + n
-        join_group_request_protocol.name = data[at:end].decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if n < 0:
-            raise null_field("JoinGroupRequestProtocol.metadata")
-        end = at + n
-        join_group_request_protocol.metadata = data[at:end]
-        at = end
-        join_group_request_protocol.unknown_tagged_fields = ()
+    m.protocols, at = _decode_each_join_group_request_protocol_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
+
+
+def _decode_each_join_group_request_protocol_6(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[JoinGroupRequestProtocol], int]:
+    items: list[JoinGroupRequestProtocol] = []
+    for _ in range(n):
+        join_group_request_protocol = new(JoinGroupRequestProtocol)
+        items.append(join_group_request_protocol)
+        n = data[at]
+        at += 1
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "JoinGroupRequestProtocol.name")
+        end = at + n - 1
+        join_group_request_protocol.name = data[at:end].decode()
+        at = end
+        n = data[at]
+        at += 1
+        if not 0 < n < 128:
+            n, at = bytes_length(data, at - 1, "JoinGroupRequestProtocol.metadata")
+        end = at + n - 1
+        join_group_request_protocol.metadata = data[at:end]
+        at = end
+        n = data[at]
+        at += 1
+        if n:
+            join_group_request_protocol.unknown_tagged_fields, at = read_unknown_tags(
+                data, at - 1, size
+            )
+        else:
+            join_group_request_protocol.unknown_tagged_fields = ()
+    return items, at
 
 
 def _decode_join_group_request_6(data: bytes, at: int) -> tuple[JoinGroupRequest, int]:
@@ -372,33 +363,7 @@ def _decode_join_group_request_6(data: bytes, at: int) -> tuple[JoinGroupRequest
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_count("JoinGroupRequest.protocols", n, size - at)
-    protocols: list[JoinGroupRequestProtocol] = []
-    m.protocols = protocols
-    for _ in range(n):
-        join_group_request_protocol = new(JoinGroupRequestProtocol)
-        protocols.append(join_group_request_protocol)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "JoinGroupRequestProtocol.name")
-        end = at + n - 1
-        join_group_request_protocol.name = data[at:end].decode()
-        at = end
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = bytes_length(data, at - 1, "JoinGroupRequestProtocol.metadata")
-        end = at + n - 1
-        join_group_request_protocol.metadata = data[at:end]
-        at = end
-        n = data[at]
-        at += 1
-        if n:
-            join_group_request_protocol.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
-        else:
-            join_group_request_protocol.unknown_tagged_fields = ()
+    m.protocols, at = _decode_each_join_group_request_protocol_6(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -449,33 +414,7 @@ def _decode_join_group_request_8(data: bytes, at: int) -> tuple[JoinGroupRequest
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_count("JoinGroupRequest.protocols", n, size - at)
-    protocols: list[JoinGroupRequestProtocol] = []
-    m.protocols = protocols
-    for _ in range(n):
-        join_group_request_protocol = new(JoinGroupRequestProtocol)
-        protocols.append(join_group_request_protocol)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "JoinGroupRequestProtocol.name")
-        end = at + n - 1
-        join_group_request_protocol.name = data[at:end].decode()
-        at = end
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = bytes_length(data, at - 1, "JoinGroupRequestProtocol.metadata")
-        end = at + n - 1
-        join_group_request_protocol.metadata = data[at:end]
-        at = end
-        n = data[at]
-        at += 1
-        if n:
-            join_group_request_protocol.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
-        else:
-            join_group_request_protocol.unknown_tagged_fields = ()
+    m.protocols, at = _decode_each_join_group_request_protocol_6(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -495,6 +434,20 @@ def _decode_join_group_request_8(data: bytes, at: int) -> tuple[JoinGroupRequest
     return m, at
 
 
+def _encode_each_join_group_request_protocol_0(
+    items: list[JoinGroupRequestProtocol], out: list[Buffer]
+) -> None:
+    for join_group_request_protocol in items:
+        s = join_group_request_protocol.name.encode()
+        out.append(_pack_h(len(s)))
+        out.append(s)
+        metadata = join_group_request_protocol.metadata
+        out.append(_pack_i(len(metadata)))
+        out.append(metadata)
+        if join_group_request_protocol.unknown_tagged_fields:
+            raise absent_field("JoinGroupRequestProtocol.unknown_tagged_fields")
+
+
 def _encode_join_group_request_0(m: JoinGroupRequest, out: list[Buffer]) -> None:
     if m.group_instance_id is not None:
         raise absent_field("JoinGroupRequest.group_instance_id")
@@ -509,15 +462,7 @@ def _encode_join_group_request_0(m: JoinGroupRequest, out: list[Buffer]) -> None
     out.append(s)
     protocols = m.protocols
     out.append(_pack_i(len(protocols)))
-    for join_group_request_protocol in protocols:
-        s = join_group_request_protocol.name.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        metadata = join_group_request_protocol.metadata
-        out.append(_pack_i(len(metadata)))
-        out.append(metadata)
-        if join_group_request_protocol.unknown_tagged_fields:
-            raise absent_field("JoinGroupRequestProtocol.unknown_tagged_fields")
+    _encode_each_join_group_request_protocol_0(protocols, out)
     if m.unknown_tagged_fields:
         raise absent_field("JoinGroupRequest.unknown_tagged_fields")
 
@@ -536,15 +481,7 @@ def _encode_join_group_request_1(m: JoinGroupRequest, out: list[Buffer]) -> None
     out.append(s)
     protocols = m.protocols
     out.append(_pack_i(len(protocols)))
-    for join_group_request_protocol in protocols:
-        s = join_group_request_protocol.name.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        metadata = join_group_request_protocol.metadata
-        out.append(_pack_i(len(metadata)))
-        out.append(metadata)
-        if join_group_request_protocol.unknown_tagged_fields:
-            raise absent_field("JoinGroupRequestProtocol.unknown_tagged_fields")
+    _encode_each_join_group_request_protocol_0(protocols, out)
     if m.unknown_tagged_fields:
         raise absent_field("JoinGroupRequest.unknown_tagged_fields")
 
@@ -568,17 +505,27 @@ def _encode_join_group_request_5(m: JoinGroupRequest, out: list[Buffer]) -> None
     out.append(s)
     protocols = m.protocols
     out.append(_pack_i(len(protocols)))
-    for join_group_request_protocol in protocols:
-        s = join_group_request_protocol.name.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        metadata = join_group_request_protocol.metadata
-        out.append(_pack_i(len(metadata)))
-        out.append(metadata)
-        if join_group_request_protocol.unknown_tagged_fields:
-            raise absent_field("JoinGroupRequestProtocol.unknown_tagged_fields")
+    _encode_each_join_group_request_protocol_0(protocols, out)
     if m.unknown_tagged_fields:
         raise absent_field("JoinGroupRequest.unknown_tagged_fields")
+
+
+def _encode_each_join_group_request_protocol_6(
+    items: list[JoinGroupRequestProtocol], out: list[Buffer]
+) -> None:
+    for join_group_request_protocol in items:
+        s = join_group_request_protocol.name.encode()
+        n = len(s) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "JoinGroupRequestProtocol.name"))
+        out.append(s)
+        metadata = join_group_request_protocol.metadata
+        n = len(metadata) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
+        out.append(metadata)
+        if join_group_request_protocol.unknown_tagged_fields:
+            write_tags(out, join_group_request_protocol.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
 
 
 def _encode_join_group_request_6(m: JoinGroupRequest, out: list[Buffer]) -> None:
@@ -611,19 +558,7 @@ def _encode_join_group_request_6(m: JoinGroupRequest, out: list[Buffer]) -> None
     protocols = m.protocols
     n = len(protocols) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for join_group_request_protocol in protocols:
-        s = join_group_request_protocol.name.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "JoinGroupRequestProtocol.name"))
-        out.append(s)
-        metadata = join_group_request_protocol.metadata
-        n = len(metadata) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        out.append(metadata)
-        if join_group_request_protocol.unknown_tagged_fields:
-            write_tags(out, join_group_request_protocol.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_join_group_request_protocol_6(protocols, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:
@@ -660,19 +595,7 @@ def _encode_join_group_request_8(m: JoinGroupRequest, out: list[Buffer]) -> None
     protocols = m.protocols
     n = len(protocols) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for join_group_request_protocol in protocols:
-        s = join_group_request_protocol.name.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "JoinGroupRequestProtocol.name"))
-        out.append(s)
-        metadata = join_group_request_protocol.metadata
-        n = len(metadata) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        out.append(metadata)
-        if join_group_request_protocol.unknown_tagged_fields:
-            write_tags(out, join_group_request_protocol.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_join_group_request_protocol_6(protocols, out)
     reason = m.reason
     if reason is None:
         out.append(b"\0")
@@ -685,6 +608,32 @@ def _encode_join_group_request_8(m: JoinGroupRequest, out: list[Buffer]) -> None
         write_tags(out, m.unknown_tagged_fields)
     else:
         out.append(b"\0")
+
+
+def _decode_each_join_group_response_member_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[JoinGroupResponseMember], int]:
+    items: list[JoinGroupResponseMember] = []
+    for _ in range(n):
+        join_group_response_member = new(JoinGroupResponseMember)
+        items.append(join_group_response_member)
+        join_group_response_member.group_instance_id = None
+        (n,) = _unpack_h(data, at)
+        at += 2
+        if n < 0:
+            raise null_field("JoinGroupResponseMember.member_id")
+        end = at + n
+        join_group_response_member.member_id = data[at:end].decode()
+        at = end
+        (n,) = _unpack_i(data, at)
+        at += 4
+        if n < 0:
+            raise null_field("JoinGroupResponseMember.metadata")
+        end = at + n
+        join_group_response_member.metadata = data[at:end]
+        at = end
+        join_group_response_member.unknown_tagged_fields = ()
+    return items, at
 
 
 def _decode_join_group_response_0(data: bytes, at: int) -> tuple[JoinGroupResponse, int]:
@@ -718,27 +667,7 @@ def _decode_join_group_response_0(data: bytes, at: int) -> tuple[JoinGroupRespon
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_count("JoinGroupResponse.members", n, size - at)
-    members: list[JoinGroupResponseMember] = []
-    m.members = members
-    for _ in range(n):
-        join_group_response_member = new(JoinGroupResponseMember)
-        members.append(join_group_response_member)
-        join_group_response_member.group_instance_id = None
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("JoinGroupResponseMember.member_id")
-        end = at + n
-        join_group_response_member.member_id = data[at:end].decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if n < 0:
-            raise null_field("JoinGroupResponseMember.metadata")
-        end = at + n
-        join_group_response_member.metadata = data[at:end]
-        at = end
-        join_group_response_member.unknown_tagged_fields = ()
+    m.members, at = _decode_each_join_group_response_member_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -773,27 +702,7 @@ def _decode_join_group_response_2(data: bytes, at: int) -> tuple[JoinGroupRespon
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_count("JoinGroupResponse.members", n, size - at)
-    members: list[JoinGroupResponseMember] = []
-    m.members = members
-    for _ in range(n):
-        join_group_response_member = new(JoinGroupResponseMember)
-        members.append(join_group_response_member)
-        join_group_response_member.group_instance_id = None
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("JoinGroupResponseMember.member_id")
-        end = at + n
-        join_group_response_member.member_id = data[at:end].decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if n < 0:
-            raise null_field("JoinGroupResponseMember.metadata")
-        end = at + n
-        join_group_response_member.metadata = data[at:end]
-        at = end
-        join_group_response_member.unknown_tagged_fields = ()
+    m.members, at = _decode_each_join_group_response_member_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -860,6 +769,48 @@ def _decode_join_group_response_5(data: bytes, at: int) -> tuple[JoinGroupRespon
     return m, at
 
 
+def _decode_each_join_group_response_member_6(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[JoinGroupResponseMember], int]:
+    items: list[JoinGroupResponseMember] = []
+    for _ in range(n):
+        join_group_response_member = new(JoinGroupResponseMember)
+        items.append(join_group_response_member)
+        n = data[at]
+        at += 1
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "JoinGroupResponseMember.member_id")
+        end = at + n - 1
+        join_group_response_member.member_id = data[at:end].decode()
+        at = end
+        n = data[at]
+        at += 1
+        if n > 127:
+            n, at = string_length(data, at - 1, "JoinGroupResponseMember.group_instance_id")
+        if n == 0:
+            join_group_response_member.group_instance_id = None
+        else:
+            end = at + n - 1
+            join_group_response_member.group_instance_id = data[at:end].decode()
+            at = end
+        n = data[at]
+        at += 1
+        if not 0 < n < 128:
+            n, at = bytes_length(data, at - 1, "JoinGroupResponseMember.metadata")
+        end = at + n - 1
+        join_group_response_member.metadata = data[at:end]
+        at = end
+        n = data[at]
+        at += 1
+        if n:
+            join_group_response_member.unknown_tagged_fields, at = read_unknown_tags(
+                data, at - 1, size
+            )
+        else:
+            join_group_response_member.unknown_tagged_fields = ()
+    return items, at
+
+
 def _decode_join_group_response_6(data: bytes, at: int) -> tuple[JoinGroupResponse, int]:
     size = len(data)
     m = new(JoinGroupResponse)
@@ -893,43 +844,7 @@ def _decode_join_group_response_6(data: bytes, at: int) -> tuple[JoinGroupRespon
     n -= 1
     if not 0 <= n * 4 <= size - at:
         raise bad_count("JoinGroupResponse.members", n, size - at)
-    members: list[JoinGroupResponseMember] = []
-    m.members = members
-    for _ in range(n):
-        join_group_response_member = new(JoinGroupResponseMember)
-        members.append(join_group_response_member)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "JoinGroupResponseMember.member_id")
-        end = at + n - 1
-        join_group_response_member.member_id = data[at:end].decode()
-        at = end
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = string_length(data, at - 1, "JoinGroupResponseMember.group_instance_id")
-        if n == 0:
-            join_group_response_member.group_instance_id = None
-        else:
-            end = at + n - 1
-            join_group_response_member.group_instance_id = data[at:end].decode()
-            at = end
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = bytes_length(data, at - 1, "JoinGroupResponseMember.metadata")
-        end = at + n - 1
-        join_group_response_member.metadata = data[at:end]
-        at = end
-        n = data[at]
-        at += 1
-        if n:
-            join_group_response_member.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
-        else:
-            join_group_response_member.unknown_tagged_fields = ()
+    m.members, at = _decode_each_join_group_response_member_6(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -984,43 +899,7 @@ def _decode_join_group_response_7(data: bytes, at: int) -> tuple[JoinGroupRespon
     n -= 1
     if not 0 <= n * 4 <= size - at:
         raise bad_count("JoinGroupResponse.members", n, size - at)
-    members: list[JoinGroupResponseMember] = []
-    m.members = members
-    for _ in range(n):
-        join_group_response_member = new(JoinGroupResponseMember)
-        members.append(join_group_response_member)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "JoinGroupResponseMember.member_id")
-        end = at + n - 1
-        join_group_response_member.member_id = data[at:end].decode()
-        at = end
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = string_length(data, at - 1, "JoinGroupResponseMember.group_instance_id")
-        if n == 0:
-            join_group_response_member.group_instance_id = None
-        else:
-            end = at + n - 1
-            join_group_response_member.group_instance_id = data[at:end].decode()
-            at = end
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = bytes_length(data, at - 1, "JoinGroupResponseMember.metadata")
-        end = at + n - 1
-        join_group_response_member.metadata = data[at:end]
-        at = end
-        n = data[at]
-        at += 1
-        if n:
-            join_group_response_member.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
-        else:
-            join_group_response_member.unknown_tagged_fields = ()
+    m.members, at = _decode_each_join_group_response_member_6(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -1074,43 +953,7 @@ def _decode_join_group_response_9(data: bytes, at: int) -> tuple[JoinGroupRespon
     n -= 1
     if not 0 <= n * 4 <= size - at:
         raise bad_count("JoinGroupResponse.members", n, size - at)
-    members: list[JoinGroupResponseMember] = []
-    m.members = members
-    for _ in range(n):
-        join_group_response_member = new(JoinGroupResponseMember)
-        members.append(join_group_response_member)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "JoinGroupResponseMember.member_id")
-        end = at + n - 1
-        join_group_response_member.member_id = data[at:end].decode()
-        at = end
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = string_length(data, at - 1, "JoinGroupResponseMember.group_instance_id")
-        if n == 0:
-            join_group_response_member.group_instance_id = None
-        else:
-            end = at + n - 1
-            join_group_response_member.group_instance_id = data[at:end].decode()
-            at = end
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = bytes_length(data, at - 1, "JoinGroupResponseMember.metadata")
-        end = at + n - 1
-        join_group_response_member.metadata = data[at:end]
-        at = end
-        n = data[at]
-        at += 1
-        if n:
-            join_group_response_member.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
-        else:
-            join_group_response_member.unknown_tagged_fields = ()
+    m.members, at = _decode_each_join_group_response_member_6(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -1118,6 +961,20 @@ def _decode_join_group_response_9(data: bytes, at: int) -> tuple[JoinGroupRespon
     else:
         m.unknown_tagged_fields = ()
     return m, at
+
+
+def _encode_each_join_group_response_member_0(
+    items: list[JoinGroupResponseMember], out: list[Buffer]
+) -> None:
+    for join_group_response_member in items:
+        s = join_group_response_member.member_id.encode()
+        out.append(_pack_h(len(s)))
+        out.append(s)
+        metadata = join_group_response_member.metadata
+        out.append(_pack_i(len(metadata)))
+        out.append(metadata)
+        if join_group_response_member.unknown_tagged_fields:
+            raise absent_field("JoinGroupResponseMember.unknown_tagged_fields")
 
 
 def _encode_join_group_response_0(m: JoinGroupResponse, out: list[Buffer]) -> None:
@@ -1137,15 +994,7 @@ def _encode_join_group_response_0(m: JoinGroupResponse, out: list[Buffer]) -> No
     out.append(s)
     members = m.members
     out.append(_pack_i(len(members)))
-    for join_group_response_member in members:
-        s = join_group_response_member.member_id.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        metadata = join_group_response_member.metadata
-        out.append(_pack_i(len(metadata)))
-        out.append(metadata)
-        if join_group_response_member.unknown_tagged_fields:
-            raise absent_field("JoinGroupResponseMember.unknown_tagged_fields")
+    _encode_each_join_group_response_member_0(members, out)
     if m.unknown_tagged_fields:
         raise absent_field("JoinGroupResponse.unknown_tagged_fields")
 
@@ -1167,15 +1016,7 @@ def _encode_join_group_response_2(m: JoinGroupResponse, out: list[Buffer]) -> No
     out.append(s)
     members = m.members
     out.append(_pack_i(len(members)))
-    for join_group_response_member in members:
-        s = join_group_response_member.member_id.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        metadata = join_group_response_member.metadata
-        out.append(_pack_i(len(metadata)))
-        out.append(metadata)
-        if join_group_response_member.unknown_tagged_fields:
-            raise absent_field("JoinGroupResponseMember.unknown_tagged_fields")
+    _encode_each_join_group_response_member_0(members, out)
     if m.unknown_tagged_fields:
         raise absent_field("JoinGroupResponse.unknown_tagged_fields")
 
@@ -1217,32 +1058,10 @@ def _encode_join_group_response_5(m: JoinGroupResponse, out: list[Buffer]) -> No
         raise absent_field("JoinGroupResponse.unknown_tagged_fields")
 
 
-def _encode_join_group_response_6(m: JoinGroupResponse, out: list[Buffer]) -> None:
-    if m.skip_assignment:
-        raise absent_field("JoinGroupResponse.skip_assignment")
-    protocol_name = m.protocol_name
-    if protocol_name is None:
-        raise null_value("JoinGroupResponse.protocol_name")
-    s = protocol_name.encode()
-    n = len(s) + 1
-    if n < 128:
-        out.append(_pack_i_h_i_ub(m.throttle_time_ms, m.error_code, m.generation_id, n))
-    else:
-        out.append(_pack_i_h_i(m.throttle_time_ms, m.error_code, m.generation_id))
-        out.append(string_prefix(n, "JoinGroupResponse.protocol_name"))
-    out.append(s)
-    s = m.leader.encode()
-    n = len(s) + 1
-    out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "JoinGroupResponse.leader"))
-    out.append(s)
-    s = m.member_id.encode()
-    n = len(s) + 1
-    out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "JoinGroupResponse.member_id"))
-    out.append(s)
-    members = m.members
-    n = len(members) + 1
-    out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for join_group_response_member in members:
+def _encode_each_join_group_response_member_6(
+    items: list[JoinGroupResponseMember], out: list[Buffer]
+) -> None:
+    for join_group_response_member in items:
         s = join_group_response_member.member_id.encode()
         n = len(s) + 1
         out.append(
@@ -1269,6 +1088,34 @@ def _encode_join_group_response_6(m: JoinGroupResponse, out: list[Buffer]) -> No
             write_tags(out, join_group_response_member.unknown_tagged_fields)
         else:
             out.append(b"\0")
+
+
+def _encode_join_group_response_6(m: JoinGroupResponse, out: list[Buffer]) -> None:
+    if m.skip_assignment:
+        raise absent_field("JoinGroupResponse.skip_assignment")
+    protocol_name = m.protocol_name
+    if protocol_name is None:
+        raise null_value("JoinGroupResponse.protocol_name")
+    s = protocol_name.encode()
+    n = len(s) + 1
+    if n < 128:
+        out.append(_pack_i_h_i_ub(m.throttle_time_ms, m.error_code, m.generation_id, n))
+    else:
+        out.append(_pack_i_h_i(m.throttle_time_ms, m.error_code, m.generation_id))
+        out.append(string_prefix(n, "JoinGroupResponse.protocol_name"))
+    out.append(s)
+    s = m.leader.encode()
+    n = len(s) + 1
+    out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "JoinGroupResponse.leader"))
+    out.append(s)
+    s = m.member_id.encode()
+    n = len(s) + 1
+    out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "JoinGroupResponse.member_id"))
+    out.append(s)
+    members = m.members
+    n = len(members) + 1
+    out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
+    _encode_each_join_group_response_member_6(members, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:
@@ -1310,33 +1157,7 @@ def _encode_join_group_response_7(m: JoinGroupResponse, out: list[Buffer]) -> No
     members = m.members
     n = len(members) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for join_group_response_member in members:
-        s = join_group_response_member.member_id.encode()
-        n = len(s) + 1
-        out.append(
-            SINGLE_BYTE[n] if n < 128 else string_prefix(n, "JoinGroupResponseMember.member_id")
-        )
-        out.append(s)
-        group_instance_id = join_group_response_member.group_instance_id
-        if group_instance_id is None:
-            out.append(b"\0")
-        else:
-            s = group_instance_id.encode()
-            n = len(s) + 1
-            out.append(
-                SINGLE_BYTE[n]
-                if n < 128
-                else string_prefix(n, "JoinGroupResponseMember.group_instance_id")
-            )
-            out.append(s)
-        metadata = join_group_response_member.metadata
-        n = len(metadata) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        out.append(metadata)
-        if join_group_response_member.unknown_tagged_fields:
-            write_tags(out, join_group_response_member.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_join_group_response_member_6(members, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:
@@ -1380,33 +1201,7 @@ def _encode_join_group_response_9(m: JoinGroupResponse, out: list[Buffer]) -> No
     members = m.members
     n = len(members) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for join_group_response_member in members:
-        s = join_group_response_member.member_id.encode()
-        n = len(s) + 1
-        out.append(
-            SINGLE_BYTE[n] if n < 128 else string_prefix(n, "JoinGroupResponseMember.member_id")
-        )
-        out.append(s)
-        group_instance_id = join_group_response_member.group_instance_id
-        if group_instance_id is None:
-            out.append(b"\0")
-        else:
-            s = group_instance_id.encode()
-            n = len(s) + 1
-            out.append(
-                SINGLE_BYTE[n]
-                if n < 128
-                else string_prefix(n, "JoinGroupResponseMember.group_instance_id")
-            )
-            out.append(s)
-        metadata = join_group_response_member.metadata
-        n = len(metadata) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        out.append(metadata)
-        if join_group_response_member.unknown_tagged_fields:
-            write_tags(out, join_group_response_member.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_join_group_response_member_6(members, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:

@@ -11,11 +11,7 @@ _unpack_h2_ub = Struct(">hhB").unpack_from
 
 
 class KRaftVersionRecord(WireMessage):
-    __slots__ = (
-        "version",
-        "kraft_version",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("version", "kraft_version", "unknown_tagged_fields")
 
     min_version = 0
     max_version = 0

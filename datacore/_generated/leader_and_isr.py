@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -103,12 +103,7 @@ class LeaderAndIsrPartitionState(WireStruct):
 
 
 class LeaderAndIsrTopicState(WireStruct):
-    __slots__ = (
-        "topic_name",
-        "topic_id",
-        "partition_states",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_name", "topic_id", "partition_states", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -127,12 +122,7 @@ class LeaderAndIsrTopicState(WireStruct):
 
 
 class LeaderAndIsrLiveLeader(WireStruct):
-    __slots__ = (
-        "broker_id",
-        "host_name",
-        "port",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("broker_id", "host_name", "port", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -198,12 +188,7 @@ class LeaderAndIsrRequest(WireMessage):
 
 
 class LeaderAndIsrPartitionError(WireStruct):
-    __slots__ = (
-        "topic_name",
-        "partition_index",
-        "error_code",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_name", "partition_index", "error_code", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -220,11 +205,7 @@ class LeaderAndIsrPartitionError(WireStruct):
 
 
 class LeaderAndIsrTopicError(WireStruct):
-    __slots__ = (
-        "topic_id",
-        "partition_errors",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_id", "partition_errors", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -241,12 +222,7 @@ class LeaderAndIsrTopicError(WireStruct):
 
 
 class LeaderAndIsrResponse(WireMessage):
-    __slots__ = (
-        "error_code",
-        "partition_errors",
-        "topics",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("error_code", "partition_errors", "topics", "unknown_tagged_fields")
 
     api_key = 4
     min_version = 0
@@ -268,6 +244,26 @@ class LeaderAndIsrResponse(WireMessage):
         )
         self.topics: list[LeaderAndIsrTopicError] = [] if topics is UNSET else topics
         self.unknown_tagged_fields = unknown_tagged_fields
+
+
+def _decode_each_leader_and_isr_live_leader_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[LeaderAndIsrLiveLeader], int]:
+    items: list[LeaderAndIsrLiveLeader] = []
+    for _ in range(n):
+        leader_and_isr_live_leader = new(LeaderAndIsrLiveLeader)
+        items.append(leader_and_isr_live_leader)
+        leader_and_isr_live_leader.broker_id, n = _unpack_i_h(data, at)
+        at += 6
+        if n < 0:
+            raise null_field("LeaderAndIsrLiveLeader.host_name")
+        end = at + n
+        leader_and_isr_live_leader.host_name = data[at:end].decode()
+        at = end
+        leader_and_isr_live_leader.unknown_tagged_fields = ()
+        (leader_and_isr_live_leader.port,) = _unpack_i(data, at)
+        at += 4
+    return items, at
 
 
 def _decode_leader_and_isr_request_0(data: bytes, at: int) -> tuple[LeaderAndIsrRequest, int]:
@@ -305,36 +301,28 @@ def _decode_leader_and_isr_request_0(data: bytes, at: int) -> tuple[LeaderAndIsr
             n,
         ) = _unpack_i5(data, at)
         at += 20
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("LeaderAndIsrPartitionState.isr", n, size - at)
-        leader_and_isr_partition_state.isr = read_int32s(data, at, n)
-        at += n * 4
+        if 0 <= n < 32:
+            leader_and_isr_partition_state.isr = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            leader_and_isr_partition_state.isr, at = read_int32s(
+                data, at, n, "LeaderAndIsrPartitionState.isr"
+            )
         leader_and_isr_partition_state.partition_epoch, n = _unpack_i2(data, at)
         at += 8
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("LeaderAndIsrPartitionState.replicas", n, size - at)
-        leader_and_isr_partition_state.replicas = read_int32s(data, at, n)
-        at += n * 4
+        if 0 <= n < 32:
+            leader_and_isr_partition_state.replicas = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            leader_and_isr_partition_state.replicas, at = read_int32s(
+                data, at, n, "LeaderAndIsrPartitionState.replicas"
+            )
         leader_and_isr_partition_state.unknown_tagged_fields = ()
     (n,) = _unpack_i(data, at)
     at += 4
     if not 0 <= n * 10 <= size - at:
         raise bad_count("LeaderAndIsrRequest.live_leaders", n, size - at)
-    live_leaders: list[LeaderAndIsrLiveLeader] = []
-    m.live_leaders = live_leaders
-    for _ in range(n):
-        leader_and_isr_live_leader = new(LeaderAndIsrLiveLeader)
-        live_leaders.append(leader_and_isr_live_leader)
-        leader_and_isr_live_leader.broker_id, n = _unpack_i_h(data, at)
-        at += 6
-        if n < 0:
-            raise null_field("LeaderAndIsrLiveLeader.host_name")
-        end = at + n
-        leader_and_isr_live_leader.host_name = data[at:end].decode()
-        at = end
-        leader_and_isr_live_leader.unknown_tagged_fields = ()
-        (leader_and_isr_live_leader.port,) = _unpack_i(data, at)
-        at += 4
+    m.live_leaders, at = _decode_each_leader_and_isr_live_leader_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -373,16 +361,22 @@ def _decode_leader_and_isr_request_1(data: bytes, at: int) -> tuple[LeaderAndIsr
             n,
         ) = _unpack_i5(data, at)
         at += 20
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("LeaderAndIsrPartitionState.isr", n, size - at)
-        leader_and_isr_partition_state.isr = read_int32s(data, at, n)
-        at += n * 4
+        if 0 <= n < 32:
+            leader_and_isr_partition_state.isr = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            leader_and_isr_partition_state.isr, at = read_int32s(
+                data, at, n, "LeaderAndIsrPartitionState.isr"
+            )
         leader_and_isr_partition_state.partition_epoch, n = _unpack_i2(data, at)
         at += 8
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("LeaderAndIsrPartitionState.replicas", n, size - at)
-        leader_and_isr_partition_state.replicas = read_int32s(data, at, n)
-        at += n * 4
+        if 0 <= n < 32:
+            leader_and_isr_partition_state.replicas = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            leader_and_isr_partition_state.replicas, at = read_int32s(
+                data, at, n, "LeaderAndIsrPartitionState.replicas"
+            )
         leader_and_isr_partition_state.unknown_tagged_fields = ()
         (leader_and_isr_partition_state.is_new,) = _unpack_t(data, at)
         at += 1
@@ -390,21 +384,7 @@ def _decode_leader_and_isr_request_1(data: bytes, at: int) -> tuple[LeaderAndIsr
     at += 4
     if not 0 <= n * 10 <= size - at:
         raise bad_count("LeaderAndIsrRequest.live_leaders", n, size - at)
-    live_leaders: list[LeaderAndIsrLiveLeader] = []
-    m.live_leaders = live_leaders
-    for _ in range(n):
-        leader_and_isr_live_leader = new(LeaderAndIsrLiveLeader)
-        live_leaders.append(leader_and_isr_live_leader)
-        leader_and_isr_live_leader.broker_id, n = _unpack_i_h(data, at)
-        at += 6
-        if n < 0:
-            raise null_field("LeaderAndIsrLiveLeader.host_name")
-        end = at + n
-        leader_and_isr_live_leader.host_name = data[at:end].decode()
-        at = end
-        leader_and_isr_live_leader.unknown_tagged_fields = ()
-        (leader_and_isr_live_leader.port,) = _unpack_i(data, at)
-        at += 4
+    m.live_leaders, at = _decode_each_leader_and_isr_live_leader_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -453,16 +433,22 @@ def _decode_leader_and_isr_request_2(data: bytes, at: int) -> tuple[LeaderAndIsr
                 n,
             ) = _unpack_i5(data, at)
             at += 20
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("LeaderAndIsrPartitionState.isr", n, size - at)
-            leader_and_isr_partition_state.isr = read_int32s(data, at, n)
-            at += n * 4
+            if 0 <= n < 32:
+                leader_and_isr_partition_state.isr = [*INT32S[n](data, at)]
+                at += n * 4
+            else:
+                leader_and_isr_partition_state.isr, at = read_int32s(
+                    data, at, n, "LeaderAndIsrPartitionState.isr"
+                )
             leader_and_isr_partition_state.partition_epoch, n = _unpack_i2(data, at)
             at += 8
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("LeaderAndIsrPartitionState.replicas", n, size - at)
-            leader_and_isr_partition_state.replicas = read_int32s(data, at, n)
-            at += n * 4
+            if 0 <= n < 32:
+                leader_and_isr_partition_state.replicas = [*INT32S[n](data, at)]
+                at += n * 4
+            else:
+                leader_and_isr_partition_state.replicas, at = read_int32s(
+                    data, at, n, "LeaderAndIsrPartitionState.replicas"
+                )
             leader_and_isr_partition_state.unknown_tagged_fields = ()
             (leader_and_isr_partition_state.is_new,) = _unpack_t(data, at)
             at += 1
@@ -471,21 +457,7 @@ def _decode_leader_and_isr_request_2(data: bytes, at: int) -> tuple[LeaderAndIsr
     at += 4
     if not 0 <= n * 10 <= size - at:
         raise bad_count("LeaderAndIsrRequest.live_leaders", n, size - at)
-    live_leaders: list[LeaderAndIsrLiveLeader] = []
-    m.live_leaders = live_leaders
-    for _ in range(n):
-        leader_and_isr_live_leader = new(LeaderAndIsrLiveLeader)
-        live_leaders.append(leader_and_isr_live_leader)
-        leader_and_isr_live_leader.broker_id, n = _unpack_i_h(data, at)
-        at += 6
-        if n < 0:
-            raise null_field("LeaderAndIsrLiveLeader.host_name")
-        end = at + n
-        leader_and_isr_live_leader.host_name = data[at:end].decode()
-        at = end
-        leader_and_isr_live_leader.unknown_tagged_fields = ()
-        (leader_and_isr_live_leader.port,) = _unpack_i(data, at)
-        at += 4
+    m.live_leaders, at = _decode_each_leader_and_isr_live_leader_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -532,28 +504,40 @@ def _decode_leader_and_isr_request_3(data: bytes, at: int) -> tuple[LeaderAndIsr
                 n,
             ) = _unpack_i5(data, at)
             at += 20
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("LeaderAndIsrPartitionState.isr", n, size - at)
-            leader_and_isr_partition_state.isr = read_int32s(data, at, n)
-            at += n * 4
+            if 0 <= n < 32:
+                leader_and_isr_partition_state.isr = [*INT32S[n](data, at)]
+                at += n * 4
+            else:
+                leader_and_isr_partition_state.isr, at = read_int32s(
+                    data, at, n, "LeaderAndIsrPartitionState.isr"
+                )
             leader_and_isr_partition_state.partition_epoch, n = _unpack_i2(data, at)
             at += 8
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("LeaderAndIsrPartitionState.replicas", n, size - at)
-            leader_and_isr_partition_state.replicas = read_int32s(data, at, n)
-            at += n * 4
+            if 0 <= n < 32:
+                leader_and_isr_partition_state.replicas = [*INT32S[n](data, at)]
+                at += n * 4
+            else:
+                leader_and_isr_partition_state.replicas, at = read_int32s(
+                    data, at, n, "LeaderAndIsrPartitionState.replicas"
+                )
             (n,) = _unpack_i(data, at)
             at += 4
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("LeaderAndIsrPartitionState.adding_replicas", n, size - at)
-            leader_and_isr_partition_state.adding_replicas = read_int32s(data, at, n)
-            at += n * 4
+            if 0 <= n < 32:
+                leader_and_isr_partition_state.adding_replicas = [*INT32S[n](data, at)]
+                at += n * 4
+            else:
+                leader_and_isr_partition_state.adding_replicas, at = read_int32s(
+                    data, at, n, "LeaderAndIsrPartitionState.adding_replicas"
+                )
             (n,) = _unpack_i(data, at)
             at += 4
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("LeaderAndIsrPartitionState.removing_replicas", n, size - at)
-            leader_and_isr_partition_state.removing_replicas = read_int32s(data, at, n)
-            at += n * 4
+            if 0 <= n < 32:
+                leader_and_isr_partition_state.removing_replicas = [*INT32S[n](data, at)]
+                at += n * 4
+            else:
+                leader_and_isr_partition_state.removing_replicas, at = read_int32s(
+                    data, at, n, "LeaderAndIsrPartitionState.removing_replicas"
+                )
             leader_and_isr_partition_state.unknown_tagged_fields = ()
             (leader_and_isr_partition_state.is_new,) = _unpack_t(data, at)
             at += 1
@@ -562,23 +546,100 @@ def _decode_leader_and_isr_request_3(data: bytes, at: int) -> tuple[LeaderAndIsr
     at += 4
     if not 0 <= n * 10 <= size - at:
         raise bad_count("LeaderAndIsrRequest.live_leaders", n, size - at)
-    live_leaders: list[LeaderAndIsrLiveLeader] = []
-    m.live_leaders = live_leaders
-    for _ in range(n):
-        leader_and_isr_live_leader = new(LeaderAndIsrLiveLeader)
-        live_leaders.append(leader_and_isr_live_leader)
-        leader_and_isr_live_leader.broker_id, n = _unpack_i_h(data, at)
-        at += 6
-        if n < 0:
-            raise null_field("LeaderAndIsrLiveLeader.host_name")
-        end = at + n
-        leader_and_isr_live_leader.host_name = data[at:end].decode()
-        at = end
-        leader_and_isr_live_leader.unknown_tagged_fields = ()
-        (leader_and_isr_live_leader.port,) = _unpack_i(data, at)
-        at += 4
+    m.live_leaders, at = _decode_each_leader_and_isr_live_leader_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
+
+
+def _decode_each_leader_and_isr_partition_state_4(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[LeaderAndIsrPartitionState], int]:
+    items: list[LeaderAndIsrPartitionState] = []
+    for _ in range(n):
+        leader_and_isr_partition_state = new(LeaderAndIsrPartitionState)
+        items.append(leader_and_isr_partition_state)
+        leader_and_isr_partition_state.topic_name = ""
+        leader_and_isr_partition_state.leader_recovery_state = 0
+        (
+            leader_and_isr_partition_state.partition_index,
+            leader_and_isr_partition_state.controller_epoch,
+            leader_and_isr_partition_state.leader,
+            leader_and_isr_partition_state.leader_epoch,
+            n,
+        ) = _unpack_i4_ub(data, at)
+        at += 17
+        if 0 < n <= 32:
+            leader_and_isr_partition_state.isr = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
+            n, at = read_uvarint(data, at - 1)
+            leader_and_isr_partition_state.isr, at = read_int32s(
+                data, at, n - 1, "LeaderAndIsrPartitionState.isr"
+            )
+        leader_and_isr_partition_state.partition_epoch, n = _unpack_i_ub(data, at)
+        at += 5
+        if 0 < n <= 32:
+            leader_and_isr_partition_state.replicas = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
+            n, at = read_uvarint(data, at - 1)
+            leader_and_isr_partition_state.replicas, at = read_int32s(
+                data, at, n - 1, "LeaderAndIsrPartitionState.replicas"
+            )
+        n = data[at]
+        at += 1
+        if 0 < n <= 32:
+            leader_and_isr_partition_state.adding_replicas = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
+            n, at = read_uvarint(data, at - 1)
+            leader_and_isr_partition_state.adding_replicas, at = read_int32s(
+                data, at, n - 1, "LeaderAndIsrPartitionState.adding_replicas"
+            )
+        n = data[at]
+        at += 1
+        if 0 < n <= 32:
+            leader_and_isr_partition_state.removing_replicas = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
+            n, at = read_uvarint(data, at - 1)
+            leader_and_isr_partition_state.removing_replicas, at = read_int32s(
+                data, at, n - 1, "LeaderAndIsrPartitionState.removing_replicas"
+            )
+        leader_and_isr_partition_state.is_new, n = _unpack_t_ub(data, at)
+        at += 2
+        if n:
+            leader_and_isr_partition_state.unknown_tagged_fields, at = read_unknown_tags(
+                data, at - 1, size
+            )
+        else:
+            leader_and_isr_partition_state.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_each_leader_and_isr_live_leader_4(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[LeaderAndIsrLiveLeader], int]:
+    items: list[LeaderAndIsrLiveLeader] = []
+    for _ in range(n):
+        leader_and_isr_live_leader = new(LeaderAndIsrLiveLeader)
+        items.append(leader_and_isr_live_leader)
+        leader_and_isr_live_leader.broker_id, n = _unpack_i_ub(data, at)
+        at += 5
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "LeaderAndIsrLiveLeader.host_name")
+        end = at + n - 1
+        leader_and_isr_live_leader.host_name = data[at:end].decode()
+        at = end
+        leader_and_isr_live_leader.port, n = _unpack_i_ub(data, at)
+        at += 5
+        if n:
+            leader_and_isr_live_leader.unknown_tagged_fields, at = read_unknown_tags(
+                data, at - 1, size
+            )
+        else:
+            leader_and_isr_live_leader.unknown_tagged_fields = ()
+    return items, at
 
 
 def _decode_leader_and_isr_request_4(data: bytes, at: int) -> tuple[LeaderAndIsrRequest, int]:
@@ -614,63 +675,9 @@ def _decode_leader_and_isr_request_4(data: bytes, at: int) -> tuple[LeaderAndIsr
         n -= 1
         if not 0 <= n * 26 <= size - at:
             raise bad_count("LeaderAndIsrTopicState.partition_states", n, size - at)
-        partition_states: list[LeaderAndIsrPartitionState] = []
-        leader_and_isr_topic_state.partition_states = partition_states
-        for _ in range(n):
-            leader_and_isr_partition_state = new(LeaderAndIsrPartitionState)
-            partition_states.append(leader_and_isr_partition_state)
-            leader_and_isr_partition_state.topic_name = ""
-            leader_and_isr_partition_state.leader_recovery_state = 0
-            (
-                leader_and_isr_partition_state.partition_index,
-                leader_and_isr_partition_state.controller_epoch,
-                leader_and_isr_partition_state.leader,
-                leader_and_isr_partition_state.leader_epoch,
-                n,
-            ) = _unpack_i4_ub(data, at)
-            at += 17
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("LeaderAndIsrPartitionState.isr", n, size - at)
-            leader_and_isr_partition_state.isr = read_int32s(data, at, n)
-            at += n * 4
-            leader_and_isr_partition_state.partition_epoch, n = _unpack_i_ub(data, at)
-            at += 5
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("LeaderAndIsrPartitionState.replicas", n, size - at)
-            leader_and_isr_partition_state.replicas = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("LeaderAndIsrPartitionState.adding_replicas", n, size - at)
-            leader_and_isr_partition_state.adding_replicas = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("LeaderAndIsrPartitionState.removing_replicas", n, size - at)
-            leader_and_isr_partition_state.removing_replicas = read_int32s(data, at, n)
-            at += n * 4
-            leader_and_isr_partition_state.is_new, n = _unpack_t_ub(data, at)
-            at += 2
-            if n:
-                leader_and_isr_partition_state.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
-            else:
-                leader_and_isr_partition_state.unknown_tagged_fields = ()
+        leader_and_isr_topic_state.partition_states, at = (
+            _decode_each_leader_and_isr_partition_state_4(data, at, size, n)
+        )
         n = data[at]
         at += 1
         if n:
@@ -686,26 +693,7 @@ def _decode_leader_and_isr_request_4(data: bytes, at: int) -> tuple[LeaderAndIsr
     n -= 1
     if not 0 <= n * 10 <= size - at:
         raise bad_count("LeaderAndIsrRequest.live_leaders", n, size - at)
-    live_leaders: list[LeaderAndIsrLiveLeader] = []
-    m.live_leaders = live_leaders
-    for _ in range(n):
-        leader_and_isr_live_leader = new(LeaderAndIsrLiveLeader)
-        live_leaders.append(leader_and_isr_live_leader)
-        leader_and_isr_live_leader.broker_id, n = _unpack_i_ub(data, at)
-        at += 5
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "LeaderAndIsrLiveLeader.host_name")
-        end = at + n - 1
-        leader_and_isr_live_leader.host_name = data[at:end].decode()
-        at = end
-        leader_and_isr_live_leader.port, n = _unpack_i_ub(data, at)
-        at += 5
-        if n:
-            leader_and_isr_live_leader.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
-        else:
-            leader_and_isr_live_leader.unknown_tagged_fields = ()
+    m.live_leaders, at = _decode_each_leader_and_isr_live_leader_4(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -746,63 +734,9 @@ def _decode_leader_and_isr_request_5(data: bytes, at: int) -> tuple[LeaderAndIsr
         n -= 1
         if not 0 <= n * 26 <= size - at:
             raise bad_count("LeaderAndIsrTopicState.partition_states", n, size - at)
-        partition_states: list[LeaderAndIsrPartitionState] = []
-        leader_and_isr_topic_state.partition_states = partition_states
-        for _ in range(n):
-            leader_and_isr_partition_state = new(LeaderAndIsrPartitionState)
-            partition_states.append(leader_and_isr_partition_state)
-            leader_and_isr_partition_state.topic_name = ""
-            leader_and_isr_partition_state.leader_recovery_state = 0
-            (
-                leader_and_isr_partition_state.partition_index,
-                leader_and_isr_partition_state.controller_epoch,
-                leader_and_isr_partition_state.leader,
-                leader_and_isr_partition_state.leader_epoch,
-                n,
-            ) = _unpack_i4_ub(data, at)
-            at += 17
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("LeaderAndIsrPartitionState.isr", n, size - at)
-            leader_and_isr_partition_state.isr = read_int32s(data, at, n)
-            at += n * 4
-            leader_and_isr_partition_state.partition_epoch, n = _unpack_i_ub(data, at)
-            at += 5
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("LeaderAndIsrPartitionState.replicas", n, size - at)
-            leader_and_isr_partition_state.replicas = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("LeaderAndIsrPartitionState.adding_replicas", n, size - at)
-            leader_and_isr_partition_state.adding_replicas = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("LeaderAndIsrPartitionState.removing_replicas", n, size - at)
-            leader_and_isr_partition_state.removing_replicas = read_int32s(data, at, n)
-            at += n * 4
-            leader_and_isr_partition_state.is_new, n = _unpack_t_ub(data, at)
-            at += 2
-            if n:
-                leader_and_isr_partition_state.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
-            else:
-                leader_and_isr_partition_state.unknown_tagged_fields = ()
+        leader_and_isr_topic_state.partition_states, at = (
+            _decode_each_leader_and_isr_partition_state_4(data, at, size, n)
+        )
         n = data[at]
         at += 1
         if n:
@@ -818,26 +752,7 @@ def _decode_leader_and_isr_request_5(data: bytes, at: int) -> tuple[LeaderAndIsr
     n -= 1
     if not 0 <= n * 10 <= size - at:
         raise bad_count("LeaderAndIsrRequest.live_leaders", n, size - at)
-    live_leaders: list[LeaderAndIsrLiveLeader] = []
-    m.live_leaders = live_leaders
-    for _ in range(n):
-        leader_and_isr_live_leader = new(LeaderAndIsrLiveLeader)
-        live_leaders.append(leader_and_isr_live_leader)
-        leader_and_isr_live_leader.broker_id, n = _unpack_i_ub(data, at)
-        at += 5
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "LeaderAndIsrLiveLeader.host_name")
-        end = at + n - 1
-        leader_and_isr_live_leader.host_name = data[at:end].decode()
-        at = end
-        leader_and_isr_live_leader.port, n = _unpack_i_ub(data, at)
-        at += 5
-        if n:
-            leader_and_isr_live_leader.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
-        else:
-            leader_and_isr_live_leader.unknown_tagged_fields = ()
+    m.live_leaders, at = _decode_each_leader_and_isr_live_leader_4(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -847,23 +762,13 @@ def _decode_leader_and_isr_request_5(data: bytes, at: int) -> tuple[LeaderAndIsr
     return m, at
 
 
-def _decode_leader_and_isr_request_6(data: bytes, at: int) -> tuple[LeaderAndIsrRequest, int]:
-    size = len(data)
-    m = new(LeaderAndIsrRequest)
-    m.ungrouped_partition_states = []
-    m.is_kraft_controller = False
-    m.controller_id, m.controller_epoch, m.broker_epoch, m.type, n = _unpack_i2_q_b_ub(data, at)
-    at += 18
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n * 19 <= size - at:
-        raise bad_count("LeaderAndIsrRequest.topic_states", n, size - at)
-    topic_states: list[LeaderAndIsrTopicState] = []
-    m.topic_states = topic_states
+def _decode_each_leader_and_isr_topic_state_6(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[LeaderAndIsrTopicState], int]:
+    items: list[LeaderAndIsrTopicState] = []
     for _ in range(n):
         leader_and_isr_topic_state = new(LeaderAndIsrTopicState)
-        topic_states.append(leader_and_isr_topic_state)
+        items.append(leader_and_isr_topic_state)
         n = data[at]
         at += 1
         if not 0 < n < 128:
@@ -892,40 +797,44 @@ def _decode_leader_and_isr_request_6(data: bytes, at: int) -> tuple[LeaderAndIsr
                 n,
             ) = _unpack_i4_ub(data, at)
             at += 17
-            if n > 127:
+            if 0 < n <= 32:
+                leader_and_isr_partition_state.isr = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("LeaderAndIsrPartitionState.isr", n, size - at)
-            leader_and_isr_partition_state.isr = read_int32s(data, at, n)
-            at += n * 4
+                leader_and_isr_partition_state.isr, at = read_int32s(
+                    data, at, n - 1, "LeaderAndIsrPartitionState.isr"
+                )
             leader_and_isr_partition_state.partition_epoch, n = _unpack_i_ub(data, at)
             at += 5
-            if n > 127:
+            if 0 < n <= 32:
+                leader_and_isr_partition_state.replicas = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("LeaderAndIsrPartitionState.replicas", n, size - at)
-            leader_and_isr_partition_state.replicas = read_int32s(data, at, n)
-            at += n * 4
+                leader_and_isr_partition_state.replicas, at = read_int32s(
+                    data, at, n - 1, "LeaderAndIsrPartitionState.replicas"
+                )
             n = data[at]
             at += 1
-            if n > 127:
+            if 0 < n <= 32:
+                leader_and_isr_partition_state.adding_replicas = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("LeaderAndIsrPartitionState.adding_replicas", n, size - at)
-            leader_and_isr_partition_state.adding_replicas = read_int32s(data, at, n)
-            at += n * 4
+                leader_and_isr_partition_state.adding_replicas, at = read_int32s(
+                    data, at, n - 1, "LeaderAndIsrPartitionState.adding_replicas"
+                )
             n = data[at]
             at += 1
-            if n > 127:
+            if 0 < n <= 32:
+                leader_and_isr_partition_state.removing_replicas = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("LeaderAndIsrPartitionState.removing_replicas", n, size - at)
-            leader_and_isr_partition_state.removing_replicas = read_int32s(data, at, n)
-            at += n * 4
+                leader_and_isr_partition_state.removing_replicas, at = read_int32s(
+                    data, at, n - 1, "LeaderAndIsrPartitionState.removing_replicas"
+                )
             (
                 leader_and_isr_partition_state.is_new,
                 leader_and_isr_partition_state.leader_recovery_state,
@@ -946,6 +855,22 @@ def _decode_leader_and_isr_request_6(data: bytes, at: int) -> tuple[LeaderAndIsr
             )
         else:
             leader_and_isr_topic_state.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_leader_and_isr_request_6(data: bytes, at: int) -> tuple[LeaderAndIsrRequest, int]:
+    size = len(data)
+    m = new(LeaderAndIsrRequest)
+    m.ungrouped_partition_states = []
+    m.is_kraft_controller = False
+    m.controller_id, m.controller_epoch, m.broker_epoch, m.type, n = _unpack_i2_q_b_ub(data, at)
+    at += 18
+    if n > 127:
+        n, at = read_uvarint(data, at - 1)
+    n -= 1
+    if not 0 <= n * 19 <= size - at:
+        raise bad_count("LeaderAndIsrRequest.topic_states", n, size - at)
+    m.topic_states, at = _decode_each_leader_and_isr_topic_state_6(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -953,26 +878,7 @@ def _decode_leader_and_isr_request_6(data: bytes, at: int) -> tuple[LeaderAndIsr
     n -= 1
     if not 0 <= n * 10 <= size - at:
         raise bad_count("LeaderAndIsrRequest.live_leaders", n, size - at)
-    live_leaders: list[LeaderAndIsrLiveLeader] = []
-    m.live_leaders = live_leaders
-    for _ in range(n):
-        leader_and_isr_live_leader = new(LeaderAndIsrLiveLeader)
-        live_leaders.append(leader_and_isr_live_leader)
-        leader_and_isr_live_leader.broker_id, n = _unpack_i_ub(data, at)
-        at += 5
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "LeaderAndIsrLiveLeader.host_name")
-        end = at + n - 1
-        leader_and_isr_live_leader.host_name = data[at:end].decode()
-        at = end
-        leader_and_isr_live_leader.port, n = _unpack_i_ub(data, at)
-        at += 5
-        if n:
-            leader_and_isr_live_leader.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
-        else:
-            leader_and_isr_live_leader.unknown_tagged_fields = ()
+    m.live_leaders, at = _decode_each_leader_and_isr_live_leader_4(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -995,93 +901,7 @@ def _decode_leader_and_isr_request_7(data: bytes, at: int) -> tuple[LeaderAndIsr
     n -= 1
     if not 0 <= n * 19 <= size - at:
         raise bad_count("LeaderAndIsrRequest.topic_states", n, size - at)
-    topic_states: list[LeaderAndIsrTopicState] = []
-    m.topic_states = topic_states
-    for _ in range(n):
-        leader_and_isr_topic_state = new(LeaderAndIsrTopicState)
-        topic_states.append(leader_and_isr_topic_state)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "LeaderAndIsrTopicState.topic_name")
-        end = at + n - 1
-        leader_and_isr_topic_state.topic_name = data[at:end].decode()
-        at = end
-        leader_and_isr_topic_state.topic_id, n = _unpack_u_ub(data, at)
-        at += 17
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 27 <= size - at:
-            raise bad_count("LeaderAndIsrTopicState.partition_states", n, size - at)
-        partition_states: list[LeaderAndIsrPartitionState] = []
-        leader_and_isr_topic_state.partition_states = partition_states
-        for _ in range(n):
-            leader_and_isr_partition_state = new(LeaderAndIsrPartitionState)
-            partition_states.append(leader_and_isr_partition_state)
-            leader_and_isr_partition_state.topic_name = ""
-            (
-                leader_and_isr_partition_state.partition_index,
-                leader_and_isr_partition_state.controller_epoch,
-                leader_and_isr_partition_state.leader,
-                leader_and_isr_partition_state.leader_epoch,
-                n,
-            ) = _unpack_i4_ub(data, at)
-            at += 17
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("LeaderAndIsrPartitionState.isr", n, size - at)
-            leader_and_isr_partition_state.isr = read_int32s(data, at, n)
-            at += n * 4
-            leader_and_isr_partition_state.partition_epoch, n = _unpack_i_ub(data, at)
-            at += 5
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("LeaderAndIsrPartitionState.replicas", n, size - at)
-            leader_and_isr_partition_state.replicas = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("LeaderAndIsrPartitionState.adding_replicas", n, size - at)
-            leader_and_isr_partition_state.adding_replicas = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("LeaderAndIsrPartitionState.removing_replicas", n, size - at)
-            leader_and_isr_partition_state.removing_replicas = read_int32s(data, at, n)
-            at += n * 4
-            (
-                leader_and_isr_partition_state.is_new,
-                leader_and_isr_partition_state.leader_recovery_state,
-                n,
-            ) = _unpack_t_b_ub(data, at)
-            at += 3
-            if n:
-                leader_and_isr_partition_state.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
-            else:
-                leader_and_isr_partition_state.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            leader_and_isr_topic_state.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
-        else:
-            leader_and_isr_topic_state.unknown_tagged_fields = ()
+    m.topic_states, at = _decode_each_leader_and_isr_topic_state_6(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -1089,26 +909,7 @@ def _decode_leader_and_isr_request_7(data: bytes, at: int) -> tuple[LeaderAndIsr
     n -= 1
     if not 0 <= n * 10 <= size - at:
         raise bad_count("LeaderAndIsrRequest.live_leaders", n, size - at)
-    live_leaders: list[LeaderAndIsrLiveLeader] = []
-    m.live_leaders = live_leaders
-    for _ in range(n):
-        leader_and_isr_live_leader = new(LeaderAndIsrLiveLeader)
-        live_leaders.append(leader_and_isr_live_leader)
-        leader_and_isr_live_leader.broker_id, n = _unpack_i_ub(data, at)
-        at += 5
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "LeaderAndIsrLiveLeader.host_name")
-        end = at + n - 1
-        leader_and_isr_live_leader.host_name = data[at:end].decode()
-        at = end
-        leader_and_isr_live_leader.port, n = _unpack_i_ub(data, at)
-        at += 5
-        if n:
-            leader_and_isr_live_leader.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
-        else:
-            leader_and_isr_live_leader.unknown_tagged_fields = ()
+    m.live_leaders, at = _decode_each_leader_and_isr_live_leader_4(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -1116,6 +917,18 @@ def _decode_leader_and_isr_request_7(data: bytes, at: int) -> tuple[LeaderAndIsr
     else:
         m.unknown_tagged_fields = ()
     return m, at
+
+
+def _encode_each_leader_and_isr_live_leader_0(
+    items: list[LeaderAndIsrLiveLeader], out: list[Buffer]
+) -> None:
+    for leader_and_isr_live_leader in items:
+        s = leader_and_isr_live_leader.host_name.encode()
+        out.append(_pack_i_h(leader_and_isr_live_leader.broker_id, len(s)))
+        out.append(s)
+        if leader_and_isr_live_leader.unknown_tagged_fields:
+            raise absent_field("LeaderAndIsrLiveLeader.unknown_tagged_fields")
+        out.append(_pack_i(leader_and_isr_live_leader.port))
 
 
 def _encode_leader_and_isr_request_0(m: LeaderAndIsrRequest, out: list[Buffer]) -> None:
@@ -1151,13 +964,7 @@ def _encode_leader_and_isr_request_0(m: LeaderAndIsrRequest, out: list[Buffer]) 
             raise absent_field("LeaderAndIsrPartitionState.unknown_tagged_fields")
     live_leaders = m.live_leaders
     out.append(_pack_i(len(live_leaders)))
-    for leader_and_isr_live_leader in live_leaders:
-        s = leader_and_isr_live_leader.host_name.encode()
-        out.append(_pack_i_h(leader_and_isr_live_leader.broker_id, len(s)))
-        out.append(s)
-        if leader_and_isr_live_leader.unknown_tagged_fields:
-            raise absent_field("LeaderAndIsrLiveLeader.unknown_tagged_fields")
-        out.append(_pack_i(leader_and_isr_live_leader.port))
+    _encode_each_leader_and_isr_live_leader_0(live_leaders, out)
     if m.unknown_tagged_fields:
         raise absent_field("LeaderAndIsrRequest.unknown_tagged_fields")
 
@@ -1196,13 +1003,7 @@ def _encode_leader_and_isr_request_1(m: LeaderAndIsrRequest, out: list[Buffer]) 
         out.append(_pack_t(leader_and_isr_partition_state.is_new))
     live_leaders = m.live_leaders
     out.append(_pack_i(len(live_leaders)))
-    for leader_and_isr_live_leader in live_leaders:
-        s = leader_and_isr_live_leader.host_name.encode()
-        out.append(_pack_i_h(leader_and_isr_live_leader.broker_id, len(s)))
-        out.append(s)
-        if leader_and_isr_live_leader.unknown_tagged_fields:
-            raise absent_field("LeaderAndIsrLiveLeader.unknown_tagged_fields")
-        out.append(_pack_i(leader_and_isr_live_leader.port))
+    _encode_each_leader_and_isr_live_leader_0(live_leaders, out)
     if m.unknown_tagged_fields:
         raise absent_field("LeaderAndIsrRequest.unknown_tagged_fields")
 
@@ -1246,13 +1047,7 @@ def _encode_leader_and_isr_request_2(m: LeaderAndIsrRequest, out: list[Buffer]) 
             raise absent_field("LeaderAndIsrTopicState.unknown_tagged_fields")
     live_leaders = m.live_leaders
     out.append(_pack_i(len(live_leaders)))
-    for leader_and_isr_live_leader in live_leaders:
-        s = leader_and_isr_live_leader.host_name.encode()
-        out.append(_pack_i_h(leader_and_isr_live_leader.broker_id, len(s)))
-        out.append(s)
-        if leader_and_isr_live_leader.unknown_tagged_fields:
-            raise absent_field("LeaderAndIsrLiveLeader.unknown_tagged_fields")
-        out.append(_pack_i(leader_and_isr_live_leader.port))
+    _encode_each_leader_and_isr_live_leader_0(live_leaders, out)
     if m.unknown_tagged_fields:
         raise absent_field("LeaderAndIsrRequest.unknown_tagged_fields")
 
@@ -1302,15 +1097,80 @@ def _encode_leader_and_isr_request_3(m: LeaderAndIsrRequest, out: list[Buffer]) 
             raise absent_field("LeaderAndIsrTopicState.unknown_tagged_fields")
     live_leaders = m.live_leaders
     out.append(_pack_i(len(live_leaders)))
-    for leader_and_isr_live_leader in live_leaders:
-        s = leader_and_isr_live_leader.host_name.encode()
-        out.append(_pack_i_h(leader_and_isr_live_leader.broker_id, len(s)))
-        out.append(s)
-        if leader_and_isr_live_leader.unknown_tagged_fields:
-            raise absent_field("LeaderAndIsrLiveLeader.unknown_tagged_fields")
-        out.append(_pack_i(leader_and_isr_live_leader.port))
+    _encode_each_leader_and_isr_live_leader_0(live_leaders, out)
     if m.unknown_tagged_fields:
         raise absent_field("LeaderAndIsrRequest.unknown_tagged_fields")
+
+
+def _encode_each_leader_and_isr_partition_state_4(
+    items: list[LeaderAndIsrPartitionState], out: list[Buffer]
+) -> None:
+    for leader_and_isr_partition_state in items:
+        if leader_and_isr_partition_state.leader_recovery_state != 0:
+            raise absent_field("LeaderAndIsrPartitionState.leader_recovery_state")
+        isr = leader_and_isr_partition_state.isr
+        n = len(isr) + 1
+        if n < 128:
+            out.append(
+                _pack_i4_ub(
+                    leader_and_isr_partition_state.partition_index,
+                    leader_and_isr_partition_state.controller_epoch,
+                    leader_and_isr_partition_state.leader,
+                    leader_and_isr_partition_state.leader_epoch,
+                    n,
+                )
+            )
+        else:
+            out.append(
+                _pack_i4(
+                    leader_and_isr_partition_state.partition_index,
+                    leader_and_isr_partition_state.controller_epoch,
+                    leader_and_isr_partition_state.leader,
+                    leader_and_isr_partition_state.leader_epoch,
+                )
+            )
+            out.append(uvarint(n))
+        out.append(write_int32s(isr))
+        replicas = leader_and_isr_partition_state.replicas
+        n = len(replicas) + 1
+        if n < 128:
+            out.append(_pack_i_ub(leader_and_isr_partition_state.partition_epoch, n))
+        else:
+            out.append(_pack_i(leader_and_isr_partition_state.partition_epoch))
+            out.append(uvarint(n))
+        out.append(write_int32s(replicas))
+        adding_replicas = leader_and_isr_partition_state.adding_replicas
+        n = len(adding_replicas) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
+        out.append(write_int32s(adding_replicas))
+        removing_replicas = leader_and_isr_partition_state.removing_replicas
+        n = len(removing_replicas) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
+        out.append(write_int32s(removing_replicas))
+        out.append(_pack_t(leader_and_isr_partition_state.is_new))
+        if leader_and_isr_partition_state.unknown_tagged_fields:
+            write_tags(out, leader_and_isr_partition_state.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
+
+
+def _encode_each_leader_and_isr_live_leader_4(
+    items: list[LeaderAndIsrLiveLeader], out: list[Buffer]
+) -> None:
+    for leader_and_isr_live_leader in items:
+        s = leader_and_isr_live_leader.host_name.encode()
+        n = len(s) + 1
+        if n < 128:
+            out.append(_pack_i_ub(leader_and_isr_live_leader.broker_id, n))
+        else:
+            out.append(_pack_i(leader_and_isr_live_leader.broker_id))
+            out.append(string_prefix(n, "LeaderAndIsrLiveLeader.host_name"))
+        out.append(s)
+        out.append(_pack_i(leader_and_isr_live_leader.port))
+        if leader_and_isr_live_leader.unknown_tagged_fields:
+            write_tags(out, leader_and_isr_live_leader.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
 
 
 def _encode_leader_and_isr_request_4(m: LeaderAndIsrRequest, out: list[Buffer]) -> None:
@@ -1337,53 +1197,7 @@ def _encode_leader_and_isr_request_4(m: LeaderAndIsrRequest, out: list[Buffer]) 
         partition_states = leader_and_isr_topic_state.partition_states
         n = len(partition_states) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for leader_and_isr_partition_state in partition_states:
-            if leader_and_isr_partition_state.leader_recovery_state != 0:
-                raise absent_field("LeaderAndIsrPartitionState.leader_recovery_state")
-            isr = leader_and_isr_partition_state.isr
-            n = len(isr) + 1
-            if n < 128:
-                out.append(
-                    _pack_i4_ub(
-                        leader_and_isr_partition_state.partition_index,
-                        leader_and_isr_partition_state.controller_epoch,
-                        leader_and_isr_partition_state.leader,
-                        leader_and_isr_partition_state.leader_epoch,
-                        n,
-                    )
-                )
-            else:
-                out.append(
-                    _pack_i4(
-                        leader_and_isr_partition_state.partition_index,
-                        leader_and_isr_partition_state.controller_epoch,
-                        leader_and_isr_partition_state.leader,
-                        leader_and_isr_partition_state.leader_epoch,
-                    )
-                )
-                out.append(uvarint(n))
-            out.append(write_int32s(isr))
-            replicas = leader_and_isr_partition_state.replicas
-            n = len(replicas) + 1
-            if n < 128:
-                out.append(_pack_i_ub(leader_and_isr_partition_state.partition_epoch, n))
-            else:
-                out.append(_pack_i(leader_and_isr_partition_state.partition_epoch))
-                out.append(uvarint(n))
-            out.append(write_int32s(replicas))
-            adding_replicas = leader_and_isr_partition_state.adding_replicas
-            n = len(adding_replicas) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(adding_replicas))
-            removing_replicas = leader_and_isr_partition_state.removing_replicas
-            n = len(removing_replicas) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(removing_replicas))
-            out.append(_pack_t(leader_and_isr_partition_state.is_new))
-            if leader_and_isr_partition_state.unknown_tagged_fields:
-                write_tags(out, leader_and_isr_partition_state.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_leader_and_isr_partition_state_4(partition_states, out)
         if leader_and_isr_topic_state.unknown_tagged_fields:
             write_tags(out, leader_and_isr_topic_state.unknown_tagged_fields)
         else:
@@ -1391,20 +1205,7 @@ def _encode_leader_and_isr_request_4(m: LeaderAndIsrRequest, out: list[Buffer]) 
     live_leaders = m.live_leaders
     n = len(live_leaders) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for leader_and_isr_live_leader in live_leaders:
-        s = leader_and_isr_live_leader.host_name.encode()
-        n = len(s) + 1
-        if n < 128:
-            out.append(_pack_i_ub(leader_and_isr_live_leader.broker_id, n))
-        else:
-            out.append(_pack_i(leader_and_isr_live_leader.broker_id))
-            out.append(string_prefix(n, "LeaderAndIsrLiveLeader.host_name"))
-        out.append(s)
-        out.append(_pack_i(leader_and_isr_live_leader.port))
-        if leader_and_isr_live_leader.unknown_tagged_fields:
-            write_tags(out, leader_and_isr_live_leader.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_leader_and_isr_live_leader_4(live_leaders, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:
@@ -1437,53 +1238,7 @@ def _encode_leader_and_isr_request_5(m: LeaderAndIsrRequest, out: list[Buffer]) 
         else:
             out.append(_pack_u(leader_and_isr_topic_state.topic_id))
             out.append(uvarint(n))
-        for leader_and_isr_partition_state in partition_states:
-            if leader_and_isr_partition_state.leader_recovery_state != 0:
-                raise absent_field("LeaderAndIsrPartitionState.leader_recovery_state")
-            isr = leader_and_isr_partition_state.isr
-            n = len(isr) + 1
-            if n < 128:
-                out.append(
-                    _pack_i4_ub(
-                        leader_and_isr_partition_state.partition_index,
-                        leader_and_isr_partition_state.controller_epoch,
-                        leader_and_isr_partition_state.leader,
-                        leader_and_isr_partition_state.leader_epoch,
-                        n,
-                    )
-                )
-            else:
-                out.append(
-                    _pack_i4(
-                        leader_and_isr_partition_state.partition_index,
-                        leader_and_isr_partition_state.controller_epoch,
-                        leader_and_isr_partition_state.leader,
-                        leader_and_isr_partition_state.leader_epoch,
-                    )
-                )
-                out.append(uvarint(n))
-            out.append(write_int32s(isr))
-            replicas = leader_and_isr_partition_state.replicas
-            n = len(replicas) + 1
-            if n < 128:
-                out.append(_pack_i_ub(leader_and_isr_partition_state.partition_epoch, n))
-            else:
-                out.append(_pack_i(leader_and_isr_partition_state.partition_epoch))
-                out.append(uvarint(n))
-            out.append(write_int32s(replicas))
-            adding_replicas = leader_and_isr_partition_state.adding_replicas
-            n = len(adding_replicas) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(adding_replicas))
-            removing_replicas = leader_and_isr_partition_state.removing_replicas
-            n = len(removing_replicas) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(removing_replicas))
-            out.append(_pack_t(leader_and_isr_partition_state.is_new))
-            if leader_and_isr_partition_state.unknown_tagged_fields:
-                write_tags(out, leader_and_isr_partition_state.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_leader_and_isr_partition_state_4(partition_states, out)
         if leader_and_isr_topic_state.unknown_tagged_fields:
             write_tags(out, leader_and_isr_topic_state.unknown_tagged_fields)
         else:
@@ -1491,39 +1246,17 @@ def _encode_leader_and_isr_request_5(m: LeaderAndIsrRequest, out: list[Buffer]) 
     live_leaders = m.live_leaders
     n = len(live_leaders) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for leader_and_isr_live_leader in live_leaders:
-        s = leader_and_isr_live_leader.host_name.encode()
-        n = len(s) + 1
-        if n < 128:
-            out.append(_pack_i_ub(leader_and_isr_live_leader.broker_id, n))
-        else:
-            out.append(_pack_i(leader_and_isr_live_leader.broker_id))
-            out.append(string_prefix(n, "LeaderAndIsrLiveLeader.host_name"))
-        out.append(s)
-        out.append(_pack_i(leader_and_isr_live_leader.port))
-        if leader_and_isr_live_leader.unknown_tagged_fields:
-            write_tags(out, leader_and_isr_live_leader.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_leader_and_isr_live_leader_4(live_leaders, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:
         out.append(b"\0")
 
 
-def _encode_leader_and_isr_request_6(m: LeaderAndIsrRequest, out: list[Buffer]) -> None:
-    if m.is_kraft_controller:
-        raise absent_field("LeaderAndIsrRequest.is_kraft_controller")
-    if m.ungrouped_partition_states:
-        raise absent_field("LeaderAndIsrRequest.ungrouped_partition_states")
-    topic_states = m.topic_states
-    n = len(topic_states) + 1
-    if n < 128:
-        out.append(_pack_i2_q_b_ub(m.controller_id, m.controller_epoch, m.broker_epoch, m.type, n))
-    else:
-        out.append(_pack_i2_q_b(m.controller_id, m.controller_epoch, m.broker_epoch, m.type))
-        out.append(uvarint(n))
-    for leader_and_isr_topic_state in topic_states:
+def _encode_each_leader_and_isr_topic_state_6(
+    items: list[LeaderAndIsrTopicState], out: list[Buffer]
+) -> None:
+    for leader_and_isr_topic_state in items:
         s = leader_and_isr_topic_state.topic_name.encode()
         n = len(s) + 1
         out.append(
@@ -1591,23 +1324,25 @@ def _encode_leader_and_isr_request_6(m: LeaderAndIsrRequest, out: list[Buffer]) 
             write_tags(out, leader_and_isr_topic_state.unknown_tagged_fields)
         else:
             out.append(b"\0")
+
+
+def _encode_leader_and_isr_request_6(m: LeaderAndIsrRequest, out: list[Buffer]) -> None:
+    if m.is_kraft_controller:
+        raise absent_field("LeaderAndIsrRequest.is_kraft_controller")
+    if m.ungrouped_partition_states:
+        raise absent_field("LeaderAndIsrRequest.ungrouped_partition_states")
+    topic_states = m.topic_states
+    n = len(topic_states) + 1
+    if n < 128:
+        out.append(_pack_i2_q_b_ub(m.controller_id, m.controller_epoch, m.broker_epoch, m.type, n))
+    else:
+        out.append(_pack_i2_q_b(m.controller_id, m.controller_epoch, m.broker_epoch, m.type))
+        out.append(uvarint(n))
+    _encode_each_leader_and_isr_topic_state_6(topic_states, out)
     live_leaders = m.live_leaders
     n = len(live_leaders) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for leader_and_isr_live_leader in live_leaders:
-        s = leader_and_isr_live_leader.host_name.encode()
-        n = len(s) + 1
-        if n < 128:
-            out.append(_pack_i_ub(leader_and_isr_live_leader.broker_id, n))
-        else:
-            out.append(_pack_i(leader_and_isr_live_leader.broker_id))
-            out.append(string_prefix(n, "LeaderAndIsrLiveLeader.host_name"))
-        out.append(s)
-        out.append(_pack_i(leader_and_isr_live_leader.port))
-        if leader_and_isr_live_leader.unknown_tagged_fields:
-            write_tags(out, leader_and_isr_live_leader.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_leader_and_isr_live_leader_4(live_leaders, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:
@@ -1637,91 +1372,11 @@ def _encode_leader_and_isr_request_7(m: LeaderAndIsrRequest, out: list[Buffer]) 
             )
         )
         out.append(uvarint(n))
-    for leader_and_isr_topic_state in topic_states:
-        s = leader_and_isr_topic_state.topic_name.encode()
-        n = len(s) + 1
-        out.append(
-            SINGLE_BYTE[n] if n < 128 else string_prefix(n, "LeaderAndIsrTopicState.topic_name")
-        )
-        out.append(s)
-        partition_states = leader_and_isr_topic_state.partition_states
-        n = len(partition_states) + 1
-        if n < 128:
-            out.append(_pack_u_ub(leader_and_isr_topic_state.topic_id, n))
-        else:
-            out.append(_pack_u(leader_and_isr_topic_state.topic_id))
-            out.append(uvarint(n))
-        for leader_and_isr_partition_state in partition_states:
-            isr = leader_and_isr_partition_state.isr
-            n = len(isr) + 1
-            if n < 128:
-                out.append(
-                    _pack_i4_ub(
-                        leader_and_isr_partition_state.partition_index,
-                        leader_and_isr_partition_state.controller_epoch,
-                        leader_and_isr_partition_state.leader,
-                        leader_and_isr_partition_state.leader_epoch,
-                        n,
-                    )
-                )
-            else:
-                out.append(
-                    _pack_i4(
-                        leader_and_isr_partition_state.partition_index,
-                        leader_and_isr_partition_state.controller_epoch,
-                        leader_and_isr_partition_state.leader,
-                        leader_and_isr_partition_state.leader_epoch,
-                    )
-                )
-                out.append(uvarint(n))
-            out.append(write_int32s(isr))
-            replicas = leader_and_isr_partition_state.replicas
-            n = len(replicas) + 1
-            if n < 128:
-                out.append(_pack_i_ub(leader_and_isr_partition_state.partition_epoch, n))
-            else:
-                out.append(_pack_i(leader_and_isr_partition_state.partition_epoch))
-                out.append(uvarint(n))
-            out.append(write_int32s(replicas))
-            adding_replicas = leader_and_isr_partition_state.adding_replicas
-            n = len(adding_replicas) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(adding_replicas))
-            removing_replicas = leader_and_isr_partition_state.removing_replicas
-            n = len(removing_replicas) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(removing_replicas))
-            out.append(
-                _pack_t_b(
-                    leader_and_isr_partition_state.is_new,
-                    leader_and_isr_partition_state.leader_recovery_state,
-                )
-            )
-            if leader_and_isr_partition_state.unknown_tagged_fields:
-                write_tags(out, leader_and_isr_partition_state.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
-        if leader_and_isr_topic_state.unknown_tagged_fields:
-            write_tags(out, leader_and_isr_topic_state.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_leader_and_isr_topic_state_6(topic_states, out)
     live_leaders = m.live_leaders
     n = len(live_leaders) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for leader_and_isr_live_leader in live_leaders:
-        s = leader_and_isr_live_leader.host_name.encode()
-        n = len(s) + 1
-        if n < 128:
-            out.append(_pack_i_ub(leader_and_isr_live_leader.broker_id, n))
-        else:
-            out.append(_pack_i(leader_and_isr_live_leader.broker_id))
-            out.append(string_prefix(n, "LeaderAndIsrLiveLeader.host_name"))
-        out.append(s)
-        out.append(_pack_i(leader_and_isr_live_leader.port))
-        if leader_and_isr_live_leader.unknown_tagged_fields:
-            write_tags(out, leader_and_isr_live_leader.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_leader_and_isr_live_leader_4(live_leaders, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:

@@ -18,11 +18,7 @@ _unpack_i_ub = Struct(">iB").unpack_from
 
 
 class Voter(WireStruct):
-    __slots__ = (
-        "voter_id",
-        "voter_directory_id",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("voter_id", "voter_directory_id", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -37,13 +33,7 @@ class Voter(WireStruct):
 
 
 class LeaderChangeMessage(WireMessage):
-    __slots__ = (
-        "version",
-        "leader_id",
-        "voters",
-        "granting_voters",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("version", "leader_id", "voters", "granting_voters", "unknown_tagged_fields")
 
     min_version = 0
     max_version = 1
@@ -66,6 +56,21 @@ class LeaderChangeMessage(WireMessage):
         self.unknown_tagged_fields = unknown_tagged_fields
 
 
+def _decode_each_voter_0(data: bytes, at: int, size: int, n: int) -> tuple[list[Voter], int]:
+    items: list[Voter] = []
+    for _ in range(n):
+        voter = new(Voter)
+        items.append(voter)
+        voter.voter_directory_id = ZERO_UUID
+        voter.voter_id, n = _unpack_i_ub(data, at)
+        at += 5
+        if n:
+            voter.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        else:
+            voter.unknown_tagged_fields = ()
+    return items, at
+
+
 def _decode_leader_change_message_0(data: bytes, at: int) -> tuple[LeaderChangeMessage, int]:
     size = len(data)
     m = new(LeaderChangeMessage)
@@ -76,18 +81,7 @@ def _decode_leader_change_message_0(data: bytes, at: int) -> tuple[LeaderChangeM
     n -= 1
     if not 0 <= n * 5 <= size - at:
         raise bad_count("LeaderChangeMessage.voters", n, size - at)
-    voters: list[Voter] = []
-    m.voters = voters
-    for _ in range(n):
-        voter = new(Voter)
-        voters.append(voter)
-        voter.voter_directory_id = ZERO_UUID
-        voter.voter_id, n = _unpack_i_ub(data, at)
-        at += 5
-        if n:
-            voter.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            voter.unknown_tagged_fields = ()
+    m.voters, at = _decode_each_voter_0(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -95,18 +89,7 @@ def _decode_leader_change_message_0(data: bytes, at: int) -> tuple[LeaderChangeM
     n -= 1
     if not 0 <= n * 5 <= size - at:
         raise bad_count("LeaderChangeMessage.granting_voters", n, size - at)
-    granting_voters: list[Voter] = []
-    m.granting_voters = granting_voters
-    for _ in range(n):
-        voter_2 = new(Voter)
-        granting_voters.append(voter_2)
-        voter_2.voter_directory_id = ZERO_UUID
-        voter_2.voter_id, n = _unpack_i_ub(data, at)
-        at += 5
-        if n:
-            voter_2.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            voter_2.unknown_tagged_fields = ()
+    m.granting_voters, at = _decode_each_voter_0(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -114,6 +97,20 @@ def _decode_leader_change_message_0(data: bytes, at: int) -> tuple[LeaderChangeM
     else:
         m.unknown_tagged_fields = ()
     return m, at
+
+
+def _decode_each_voter_1(data: bytes, at: int, size: int, n: int) -> tuple[list[Voter], int]:
+    items: list[Voter] = []
+    for _ in range(n):
+        voter = new(Voter)
+        items.append(voter)
+        voter.voter_id, voter.voter_directory_id, n = _unpack_i_u_ub(data, at)
+        at += 21
+        if n:
+            voter.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        else:
+            voter.unknown_tagged_fields = ()
+    return items, at
 
 
 def _decode_leader_change_message_1(data: bytes, at: int) -> tuple[LeaderChangeMessage, int]:
@@ -126,17 +123,7 @@ def _decode_leader_change_message_1(data: bytes, at: int) -> tuple[LeaderChangeM
     n -= 1
     if not 0 <= n * 21 <= size - at:
         raise bad_count("LeaderChangeMessage.voters", n, size - at)
-    voters: list[Voter] = []
-    m.voters = voters
-    for _ in range(n):
-        voter = new(Voter)
-        voters.append(voter)
-        voter.voter_id, voter.voter_directory_id, n = _unpack_i_u_ub(data, at)
-        at += 21
-        if n:
-            voter.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            voter.unknown_tagged_fields = ()
+    m.voters, at = _decode_each_voter_1(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -144,17 +131,7 @@ def _decode_leader_change_message_1(data: bytes, at: int) -> tuple[LeaderChangeM
     n -= 1
     if not 0 <= n * 21 <= size - at:
         raise bad_count("LeaderChangeMessage.granting_voters", n, size - at)
-    granting_voters: list[Voter] = []
-    m.granting_voters = granting_voters
-    for _ in range(n):
-        voter_2 = new(Voter)
-        granting_voters.append(voter_2)
-        voter_2.voter_id, voter_2.voter_directory_id, n = _unpack_i_u_ub(data, at)
-        at += 21
-        if n:
-            voter_2.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            voter_2.unknown_tagged_fields = ()
+    m.granting_voters, at = _decode_each_voter_1(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -162,6 +139,17 @@ def _decode_leader_change_message_1(data: bytes, at: int) -> tuple[LeaderChangeM
     else:
         m.unknown_tagged_fields = ()
     return m, at
+
+
+def _encode_each_voter_0(items: list[Voter], out: list[Buffer]) -> None:
+    for voter in items:
+        if voter.voter_directory_id != ZERO_UUID:
+            raise absent_field("Voter.voter_directory_id")
+        out.append(_pack_i(voter.voter_id))
+        if voter.unknown_tagged_fields:
+            write_tags(out, voter.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
 
 
 def _encode_leader_change_message_0(m: LeaderChangeMessage, out: list[Buffer]) -> None:
@@ -172,29 +160,24 @@ def _encode_leader_change_message_0(m: LeaderChangeMessage, out: list[Buffer]) -
     else:
         out.append(_pack_h_i(m.version, m.leader_id))
         out.append(uvarint(n))
-    for voter in voters:
-        if voter.voter_directory_id != ZERO_UUID:
-            raise absent_field("Voter.voter_directory_id")
-        out.append(_pack_i(voter.voter_id))
-        if voter.unknown_tagged_fields:
-            write_tags(out, voter.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_voter_0(voters, out)
     granting_voters = m.granting_voters
     n = len(granting_voters) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for voter_2 in granting_voters:
-        if voter_2.voter_directory_id != ZERO_UUID:
-            raise absent_field("Voter.voter_directory_id")
-        out.append(_pack_i(voter_2.voter_id))
-        if voter_2.unknown_tagged_fields:
-            write_tags(out, voter_2.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_voter_0(granting_voters, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:
         out.append(b"\0")
+
+
+def _encode_each_voter_1(items: list[Voter], out: list[Buffer]) -> None:
+    for voter in items:
+        out.append(_pack_i_u(voter.voter_id, voter.voter_directory_id))
+        if voter.unknown_tagged_fields:
+            write_tags(out, voter.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
 
 
 def _encode_leader_change_message_1(m: LeaderChangeMessage, out: list[Buffer]) -> None:
@@ -205,21 +188,11 @@ def _encode_leader_change_message_1(m: LeaderChangeMessage, out: list[Buffer]) -
     else:
         out.append(_pack_h_i(m.version, m.leader_id))
         out.append(uvarint(n))
-    for voter in voters:
-        out.append(_pack_i_u(voter.voter_id, voter.voter_directory_id))
-        if voter.unknown_tagged_fields:
-            write_tags(out, voter.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_voter_1(voters, out)
     granting_voters = m.granting_voters
     n = len(granting_voters) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for voter_2 in granting_voters:
-        out.append(_pack_i_u(voter_2.voter_id, voter_2.voter_directory_id))
-        if voter_2.unknown_tagged_fields:
-            write_tags(out, voter_2.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_voter_1(granting_voters, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:

@@ -23,12 +23,7 @@ _unpack_i_h_ub = Struct(">ihB").unpack_from
 
 
 class MemberIdentity(WireStruct):
-    __slots__ = (
-        "member_id",
-        "group_instance_id",
-        "reason",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("member_id", "group_instance_id", "reason", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -45,12 +40,7 @@ class MemberIdentity(WireStruct):
 
 
 class LeaveGroupRequest(WireMessage):
-    __slots__ = (
-        "group_id",
-        "member_id",
-        "members",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("group_id", "member_id", "members", "unknown_tagged_fields")
 
     api_key = 13
     min_version = 0
@@ -73,12 +63,7 @@ class LeaveGroupRequest(WireMessage):
 
 
 class MemberResponse(WireStruct):
-    __slots__ = (
-        "member_id",
-        "group_instance_id",
-        "error_code",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("member_id", "group_instance_id", "error_code", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -95,12 +80,7 @@ class MemberResponse(WireStruct):
 
 
 class LeaveGroupResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "error_code",
-        "members",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "error_code", "members", "unknown_tagged_fields")
 
     api_key = 13
     min_version = 0

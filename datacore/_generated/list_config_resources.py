@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int8s, write_int8s
+from datacore.wire.arrays import INT8S, read_int8s, write_int8s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -18,10 +18,7 @@ _unpack_i_h_ub = Struct(">ihB").unpack_from
 
 
 class ListConfigResourcesRequest(WireMessage):
-    __slots__ = (
-        "resource_types",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("resource_types", "unknown_tagged_fields")
 
     api_key = 74
     min_version = 0
@@ -40,11 +37,7 @@ class ListConfigResourcesRequest(WireMessage):
 
 
 class ConfigResource(WireStruct):
-    __slots__ = (
-        "resource_name",
-        "resource_type",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("resource_name", "resource_type", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -59,12 +52,7 @@ class ConfigResource(WireStruct):
 
 
 class ListConfigResourcesResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "error_code",
-        "config_resources",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "error_code", "config_resources", "unknown_tagged_fields")
 
     api_key = 74
     min_version = 0
@@ -110,13 +98,14 @@ def _decode_list_config_resources_request_1(
     m = new(ListConfigResourcesRequest)
     n = data[at]
     at += 1
-    if n > 127:
+    if 0 < n <= 32:
+        m.resource_types = [*INT8S[n - 1](data, at)]
+        at += n - 1
+    else:
         n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n <= size - at:
-        raise bad_count("ListConfigResourcesRequest.resource_types", n, size - at)
-    m.resource_types = read_int8s(data, at, n)
-    at += n
+        m.resource_types, at = read_int8s(
+            data, at, n - 1, "ListConfigResourcesRequest.resource_types"
+        )
     n = data[at]
     at += 1
     if n:

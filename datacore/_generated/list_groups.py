@@ -26,11 +26,7 @@ _unpack_i_h_ub = Struct(">ihB").unpack_from
 
 
 class ListGroupsRequest(WireMessage):
-    __slots__ = (
-        "states_filter",
-        "types_filter",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("states_filter", "types_filter", "unknown_tagged_fields")
 
     api_key = 16
     min_version = 0
@@ -51,13 +47,7 @@ class ListGroupsRequest(WireMessage):
 
 
 class ListedGroup(WireStruct):
-    __slots__ = (
-        "group_id",
-        "protocol_type",
-        "group_state",
-        "group_type",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("group_id", "protocol_type", "group_state", "group_type", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -76,12 +66,7 @@ class ListedGroup(WireStruct):
 
 
 class ListGroupsResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "error_code",
-        "groups",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "error_code", "groups", "unknown_tagged_fields")
 
     api_key = 16
     min_version = 0
@@ -222,19 +207,13 @@ def _encode_list_groups_request_5(m: ListGroupsRequest, out: list[Buffer]) -> No
         out.append(b"\0")
 
 
-def _decode_list_groups_response_0(data: bytes, at: int) -> tuple[ListGroupsResponse, int]:
-    size = len(data)
-    m = new(ListGroupsResponse)
-    m.throttle_time_ms = 0
-    m.error_code, n = _unpack_h_i(data, at)
-    at += 6
-    if not 0 <= n * 4 <= size - at:
-        raise bad_count("ListGroupsResponse.groups", n, size - at)
-    groups: list[ListedGroup] = []
-    m.groups = groups
+def _decode_each_listed_group_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[ListedGroup], int]:
+    items: list[ListedGroup] = []
     for _ in range(n):
         listed_group = new(ListedGroup)
-        groups.append(listed_group)
+        items.append(listed_group)
         listed_group.group_state = listed_group.group_type = ""
         (n,) = _unpack_h(data, at)
         at += 2
@@ -251,6 +230,18 @@ def _decode_list_groups_response_0(data: bytes, at: int) -> tuple[ListGroupsResp
         listed_group.protocol_type = data[at:end].decode()
         at = end
         listed_group.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_list_groups_response_0(data: bytes, at: int) -> tuple[ListGroupsResponse, int]:
+    size = len(data)
+    m = new(ListGroupsResponse)
+    m.throttle_time_ms = 0
+    m.error_code, n = _unpack_h_i(data, at)
+    at += 6
+    if not 0 <= n * 4 <= size - at:
+        raise bad_count("ListGroupsResponse.groups", n, size - at)
+    m.groups, at = _decode_each_listed_group_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -262,27 +253,7 @@ def _decode_list_groups_response_1(data: bytes, at: int) -> tuple[ListGroupsResp
     at += 10
     if not 0 <= n * 4 <= size - at:
         raise bad_count("ListGroupsResponse.groups", n, size - at)
-    groups: list[ListedGroup] = []
-    m.groups = groups
-    for _ in range(n):
-        listed_group = new(ListedGroup)
-        groups.append(listed_group)
-        listed_group.group_state = listed_group.group_type = ""
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("ListedGroup.group_id")
-        end = at + n
-        listed_group.group_id = data[at:end].decode()
-        at = end
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("ListedGroup.protocol_type")
-        end = at + n
-        listed_group.protocol_type = data[at:end].decode()
-        at = end
-        listed_group.unknown_tagged_fields = ()
+    m.groups, at = _decode_each_listed_group_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -442,10 +413,8 @@ def _decode_list_groups_response_5(data: bytes, at: int) -> tuple[ListGroupsResp
     return m, at
 
 
-def _encode_list_groups_response_0(m: ListGroupsResponse, out: list[Buffer]) -> None:
-    groups = m.groups
-    out.append(_pack_h_i(m.error_code, len(groups)))
-    for listed_group in groups:
+def _encode_each_listed_group_0(items: list[ListedGroup], out: list[Buffer]) -> None:
+    for listed_group in items:
         s = listed_group.group_id.encode()
         out.append(_pack_h(len(s)))
         out.append(s)
@@ -454,6 +423,12 @@ def _encode_list_groups_response_0(m: ListGroupsResponse, out: list[Buffer]) -> 
         out.append(s)
         if listed_group.unknown_tagged_fields:
             raise absent_field("ListedGroup.unknown_tagged_fields")
+
+
+def _encode_list_groups_response_0(m: ListGroupsResponse, out: list[Buffer]) -> None:
+    groups = m.groups
+    out.append(_pack_h_i(m.error_code, len(groups)))
+    _encode_each_listed_group_0(groups, out)
     if m.unknown_tagged_fields:
         raise absent_field("ListGroupsResponse.unknown_tagged_fields")
 
@@ -461,15 +436,7 @@ def _encode_list_groups_response_0(m: ListGroupsResponse, out: list[Buffer]) -> 
 def _encode_list_groups_response_1(m: ListGroupsResponse, out: list[Buffer]) -> None:
     groups = m.groups
     out.append(_pack_i_h_i(m.throttle_time_ms, m.error_code, len(groups)))
-    for listed_group in groups:
-        s = listed_group.group_id.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        s = listed_group.protocol_type.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        if listed_group.unknown_tagged_fields:
-            raise absent_field("ListedGroup.unknown_tagged_fields")
+    _encode_each_listed_group_0(groups, out)
     if m.unknown_tagged_fields:
         raise absent_field("ListGroupsResponse.unknown_tagged_fields")
 

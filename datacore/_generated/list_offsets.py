@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int64s, write_int64s
+from datacore.wire.arrays import INT64S, read_int64s, write_int64s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -65,11 +65,7 @@ class ListOffsetsPartition(WireStruct):
 
 
 class ListOffsetsTopic(WireStruct):
-    __slots__ = (
-        "name",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -84,13 +80,7 @@ class ListOffsetsTopic(WireStruct):
 
 
 class ListOffsetsRequest(WireMessage):
-    __slots__ = (
-        "replica_id",
-        "isolation_level",
-        "topics",
-        "timeout_ms",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("replica_id", "isolation_level", "topics", "timeout_ms", "unknown_tagged_fields")
 
     api_key = 2
     min_version = 0
@@ -146,11 +136,7 @@ class ListOffsetsPartitionResponse(WireStruct):
 
 
 class ListOffsetsTopicResponse(WireStruct):
-    __slots__ = (
-        "name",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -167,11 +153,7 @@ class ListOffsetsTopicResponse(WireStruct):
 
 
 class ListOffsetsResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "topics",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "topics", "unknown_tagged_fields")
 
     api_key = 2
     min_version = 0
@@ -233,19 +215,13 @@ def _decode_list_offsets_request_0(data: bytes, at: int) -> tuple[ListOffsetsReq
     return m, at
 
 
-def _decode_list_offsets_request_1(data: bytes, at: int) -> tuple[ListOffsetsRequest, int]:
-    size = len(data)
-    m = new(ListOffsetsRequest)
-    m.isolation_level = m.timeout_ms = 0
-    m.replica_id, n = _unpack_i2(data, at)
-    at += 8
-    if not 0 <= n * 6 <= size - at:
-        raise bad_count("ListOffsetsRequest.topics", n, size - at)
-    topics: list[ListOffsetsTopic] = []
-    m.topics = topics
+def _decode_each_list_offsets_topic_1(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[ListOffsetsTopic], int]:
+    items: list[ListOffsetsTopic] = []
     for _ in range(n):
         list_offsets_topic = new(ListOffsetsTopic)
-        topics.append(list_offsets_topic)
+        items.append(list_offsets_topic)
         (n,) = _unpack_h(data, at)
         at += 2
         if n < 0:
@@ -270,6 +246,18 @@ def _decode_list_offsets_request_1(data: bytes, at: int) -> tuple[ListOffsetsReq
             )
             at += 12
         list_offsets_topic.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_list_offsets_request_1(data: bytes, at: int) -> tuple[ListOffsetsRequest, int]:
+    size = len(data)
+    m = new(ListOffsetsRequest)
+    m.isolation_level = m.timeout_ms = 0
+    m.replica_id, n = _unpack_i2(data, at)
+    at += 8
+    if not 0 <= n * 6 <= size - at:
+        raise bad_count("ListOffsetsRequest.topics", n, size - at)
+    m.topics, at = _decode_each_list_offsets_topic_1(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -282,35 +270,7 @@ def _decode_list_offsets_request_2(data: bytes, at: int) -> tuple[ListOffsetsReq
     at += 9
     if not 0 <= n * 6 <= size - at:
         raise bad_count("ListOffsetsRequest.topics", n, size - at)
-    topics: list[ListOffsetsTopic] = []
-    m.topics = topics
-    for _ in range(n):
-        list_offsets_topic = new(ListOffsetsTopic)
-        topics.append(list_offsets_topic)
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("ListOffsetsTopic.name")
-        end = at + n
-        list_offsets_topic.name = data[at:end].decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 12 <= size - at:
-            raise bad_count("ListOffsetsTopic.partitions", n, size - at)
-        partitions: list[ListOffsetsPartition] = []
-        list_offsets_topic.partitions = partitions
-        for _ in range(n):
-            list_offsets_partition = new(ListOffsetsPartition)
-            partitions.append(list_offsets_partition)
-            list_offsets_partition.current_leader_epoch = -1
-            list_offsets_partition.max_num_offsets = 1
-            list_offsets_partition.unknown_tagged_fields = ()
-            list_offsets_partition.partition_index, list_offsets_partition.timestamp = _unpack_i_q(
-                data, at
-            )
-            at += 12
-        list_offsets_topic.unknown_tagged_fields = ()
+    m.topics, at = _decode_each_list_offsets_topic_1(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -357,22 +317,13 @@ def _decode_list_offsets_request_4(data: bytes, at: int) -> tuple[ListOffsetsReq
     return m, at
 
 
-def _decode_list_offsets_request_6(data: bytes, at: int) -> tuple[ListOffsetsRequest, int]:
-    size = len(data)
-    m = new(ListOffsetsRequest)
-    m.timeout_ms = 0
-    m.replica_id, m.isolation_level, n = _unpack_i_b_ub(data, at)
-    at += 6
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_count("ListOffsetsRequest.topics", n, size - at)
-    topics: list[ListOffsetsTopic] = []
-    m.topics = topics
+def _decode_each_list_offsets_topic_6(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[ListOffsetsTopic], int]:
+    items: list[ListOffsetsTopic] = []
     for _ in range(n):
         list_offsets_topic = new(ListOffsetsTopic)
-        topics.append(list_offsets_topic)
+        items.append(list_offsets_topic)
         n = data[at]
         at += 1
         if not 0 < n < 128:
@@ -412,6 +363,21 @@ def _decode_list_offsets_request_6(data: bytes, at: int) -> tuple[ListOffsetsReq
             list_offsets_topic.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
         else:
             list_offsets_topic.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_list_offsets_request_6(data: bytes, at: int) -> tuple[ListOffsetsRequest, int]:
+    size = len(data)
+    m = new(ListOffsetsRequest)
+    m.timeout_ms = 0
+    m.replica_id, m.isolation_level, n = _unpack_i_b_ub(data, at)
+    at += 6
+    if n > 127:
+        n, at = read_uvarint(data, at - 1)
+    n -= 1
+    if not 0 <= n * 3 <= size - at:
+        raise bad_count("ListOffsetsRequest.topics", n, size - at)
+    m.topics, at = _decode_each_list_offsets_topic_6(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -431,50 +397,7 @@ def _decode_list_offsets_request_10(data: bytes, at: int) -> tuple[ListOffsetsRe
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_count("ListOffsetsRequest.topics", n, size - at)
-    topics: list[ListOffsetsTopic] = []
-    m.topics = topics
-    for _ in range(n):
-        list_offsets_topic = new(ListOffsetsTopic)
-        topics.append(list_offsets_topic)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "ListOffsetsTopic.name")
-        end = at + n - 1
-        list_offsets_topic.name = data[at:end].decode()
-        at = end
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 17 <= size - at:
-            raise bad_count("ListOffsetsTopic.partitions", n, size - at)
-        partitions: list[ListOffsetsPartition] = []
-        list_offsets_topic.partitions = partitions
-        for _ in range(n):
-            list_offsets_partition = new(ListOffsetsPartition)
-            partitions.append(list_offsets_partition)
-            list_offsets_partition.max_num_offsets = 1
-            (
-                list_offsets_partition.partition_index,
-                list_offsets_partition.current_leader_epoch,
-                list_offsets_partition.timestamp,
-                n,
-            ) = _unpack_i2_q_ub(data, at)
-            at += 17
-            if n:
-                list_offsets_partition.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
-            else:
-                list_offsets_partition.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            list_offsets_topic.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            list_offsets_topic.unknown_tagged_fields = ()
+    m.topics, at = _decode_each_list_offsets_topic_6(data, at, size, n)
     m.timeout_ms, n = _unpack_i_ub(data, at)
     at += 5
     if n:
@@ -511,12 +434,8 @@ def _encode_list_offsets_request_0(m: ListOffsetsRequest, out: list[Buffer]) -> 
         raise absent_field("ListOffsetsRequest.unknown_tagged_fields")
 
 
-def _encode_list_offsets_request_1(m: ListOffsetsRequest, out: list[Buffer]) -> None:
-    if m.isolation_level != 0:
-        raise absent_field("ListOffsetsRequest.isolation_level")
-    topics = m.topics
-    out.append(_pack_i2(m.replica_id, len(topics)))
-    for list_offsets_topic in topics:
+def _encode_each_list_offsets_topic_1(items: list[ListOffsetsTopic], out: list[Buffer]) -> None:
+    for list_offsets_topic in items:
         s = list_offsets_topic.name.encode()
         out.append(_pack_h(len(s)))
         out.append(s)
@@ -532,6 +451,14 @@ def _encode_list_offsets_request_1(m: ListOffsetsRequest, out: list[Buffer]) -> 
             )
         if list_offsets_topic.unknown_tagged_fields:
             raise absent_field("ListOffsetsTopic.unknown_tagged_fields")
+
+
+def _encode_list_offsets_request_1(m: ListOffsetsRequest, out: list[Buffer]) -> None:
+    if m.isolation_level != 0:
+        raise absent_field("ListOffsetsRequest.isolation_level")
+    topics = m.topics
+    out.append(_pack_i2(m.replica_id, len(topics)))
+    _encode_each_list_offsets_topic_1(topics, out)
     if m.unknown_tagged_fields:
         raise absent_field("ListOffsetsRequest.unknown_tagged_fields")
 
@@ -539,22 +466,7 @@ def _encode_list_offsets_request_1(m: ListOffsetsRequest, out: list[Buffer]) -> 
 def _encode_list_offsets_request_2(m: ListOffsetsRequest, out: list[Buffer]) -> None:
     topics = m.topics
     out.append(_pack_i_b_i(m.replica_id, m.isolation_level, len(topics)))
-    for list_offsets_topic in topics:
-        s = list_offsets_topic.name.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        partitions = list_offsets_topic.partitions
-        out.append(_pack_i(len(partitions)))
-        for list_offsets_partition in partitions:
-            if list_offsets_partition.max_num_offsets != 1:
-                raise absent_field("ListOffsetsPartition.max_num_offsets")
-            if list_offsets_partition.unknown_tagged_fields:
-                raise absent_field("ListOffsetsPartition.unknown_tagged_fields")
-            out.append(
-                _pack_i_q(list_offsets_partition.partition_index, list_offsets_partition.timestamp)
-            )
-        if list_offsets_topic.unknown_tagged_fields:
-            raise absent_field("ListOffsetsTopic.unknown_tagged_fields")
+    _encode_each_list_offsets_topic_1(topics, out)
     if m.unknown_tagged_fields:
         raise absent_field("ListOffsetsRequest.unknown_tagged_fields")
 
@@ -586,15 +498,8 @@ def _encode_list_offsets_request_4(m: ListOffsetsRequest, out: list[Buffer]) -> 
         raise absent_field("ListOffsetsRequest.unknown_tagged_fields")
 
 
-def _encode_list_offsets_request_6(m: ListOffsetsRequest, out: list[Buffer]) -> None:
-    topics = m.topics
-    n = len(topics) + 1
-    if n < 128:
-        out.append(_pack_i_b_ub(m.replica_id, m.isolation_level, n))
-    else:
-        out.append(_pack_i_b(m.replica_id, m.isolation_level))
-        out.append(uvarint(n))
-    for list_offsets_topic in topics:
+def _encode_each_list_offsets_topic_6(items: list[ListOffsetsTopic], out: list[Buffer]) -> None:
+    for list_offsets_topic in items:
         s = list_offsets_topic.name.encode()
         n = len(s) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "ListOffsetsTopic.name"))
@@ -620,6 +525,17 @@ def _encode_list_offsets_request_6(m: ListOffsetsRequest, out: list[Buffer]) -> 
             write_tags(out, list_offsets_topic.unknown_tagged_fields)
         else:
             out.append(b"\0")
+
+
+def _encode_list_offsets_request_6(m: ListOffsetsRequest, out: list[Buffer]) -> None:
+    topics = m.topics
+    n = len(topics) + 1
+    if n < 128:
+        out.append(_pack_i_b_ub(m.replica_id, m.isolation_level, n))
+    else:
+        out.append(_pack_i_b(m.replica_id, m.isolation_level))
+        out.append(uvarint(n))
+    _encode_each_list_offsets_topic_6(topics, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:
@@ -634,32 +550,7 @@ def _encode_list_offsets_request_10(m: ListOffsetsRequest, out: list[Buffer]) ->
     else:
         out.append(_pack_i_b(m.replica_id, m.isolation_level))
         out.append(uvarint(n))
-    for list_offsets_topic in topics:
-        s = list_offsets_topic.name.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "ListOffsetsTopic.name"))
-        out.append(s)
-        partitions = list_offsets_topic.partitions
-        n = len(partitions) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for list_offsets_partition in partitions:
-            if list_offsets_partition.max_num_offsets != 1:
-                raise absent_field("ListOffsetsPartition.max_num_offsets")
-            out.append(
-                _pack_i2_q(
-                    list_offsets_partition.partition_index,
-                    list_offsets_partition.current_leader_epoch,
-                    list_offsets_partition.timestamp,
-                )
-            )
-            if list_offsets_partition.unknown_tagged_fields:
-                write_tags(out, list_offsets_partition.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
-        if list_offsets_topic.unknown_tagged_fields:
-            write_tags(out, list_offsets_topic.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_list_offsets_topic_6(topics, out)
     out.append(_pack_i(m.timeout_ms))
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
@@ -705,29 +596,26 @@ def _decode_list_offsets_response_0(data: bytes, at: int) -> tuple[ListOffsetsRe
                 n,
             ) = _unpack_i_h_i(data, at)
             at += 10
-            if not 0 <= n * 8 <= size - at:
-                raise bad_count("ListOffsetsPartitionResponse.old_style_offsets", n, size - at)
-            list_offsets_partition_response.old_style_offsets = read_int64s(data, at, n)
-            at += n * 8
+            if 0 <= n < 32:
+                list_offsets_partition_response.old_style_offsets = [*INT64S[n](data, at)]
+                at += n * 8
+            else:
+                list_offsets_partition_response.old_style_offsets, at = read_int64s(
+                    data, at, n, "ListOffsetsPartitionResponse.old_style_offsets"
+                )
             list_offsets_partition_response.unknown_tagged_fields = ()
         list_offsets_topic_response.unknown_tagged_fields = ()
     m.unknown_tagged_fields = ()
     return m, at
 
 
-def _decode_list_offsets_response_1(data: bytes, at: int) -> tuple[ListOffsetsResponse, int]:
-    size = len(data)
-    m = new(ListOffsetsResponse)
-    m.throttle_time_ms = 0
-    (n,) = _unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 6 <= size - at:
-        raise bad_count("ListOffsetsResponse.topics", n, size - at)
-    topics: list[ListOffsetsTopicResponse] = []
-    m.topics = topics
+def _decode_each_list_offsets_topic_response_1(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[ListOffsetsTopicResponse], int]:
+    items: list[ListOffsetsTopicResponse] = []
     for _ in range(n):
         list_offsets_topic_response = new(ListOffsetsTopicResponse)
-        topics.append(list_offsets_topic_response)
+        items.append(list_offsets_topic_response)
         (n,) = _unpack_h(data, at)
         at += 2
         if n < 0:
@@ -755,6 +643,18 @@ def _decode_list_offsets_response_1(data: bytes, at: int) -> tuple[ListOffsetsRe
             ) = _unpack_i_h_q2(data, at)
             at += 22
         list_offsets_topic_response.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_list_offsets_response_1(data: bytes, at: int) -> tuple[ListOffsetsResponse, int]:
+    size = len(data)
+    m = new(ListOffsetsResponse)
+    m.throttle_time_ms = 0
+    (n,) = _unpack_i(data, at)
+    at += 4
+    if not 0 <= n * 6 <= size - at:
+        raise bad_count("ListOffsetsResponse.topics", n, size - at)
+    m.topics, at = _decode_each_list_offsets_topic_response_1(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -766,38 +666,7 @@ def _decode_list_offsets_response_2(data: bytes, at: int) -> tuple[ListOffsetsRe
     at += 8
     if not 0 <= n * 6 <= size - at:
         raise bad_count("ListOffsetsResponse.topics", n, size - at)
-    topics: list[ListOffsetsTopicResponse] = []
-    m.topics = topics
-    for _ in range(n):
-        list_offsets_topic_response = new(ListOffsetsTopicResponse)
-        topics.append(list_offsets_topic_response)
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("ListOffsetsTopicResponse.name")
-        end = at + n
-        list_offsets_topic_response.name = data[at:end].decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 22 <= size - at:
-            raise bad_count("ListOffsetsTopicResponse.partitions", n, size - at)
-        partitions: list[ListOffsetsPartitionResponse] = []
-        list_offsets_topic_response.partitions = partitions
-        for _ in range(n):
-            list_offsets_partition_response = new(ListOffsetsPartitionResponse)
-            partitions.append(list_offsets_partition_response)
-            list_offsets_partition_response.old_style_offsets = []
-            list_offsets_partition_response.leader_epoch = -1
-            list_offsets_partition_response.unknown_tagged_fields = ()
-            (
-                list_offsets_partition_response.partition_index,
-                list_offsets_partition_response.error_code,
-                list_offsets_partition_response.timestamp,
-                list_offsets_partition_response.offset,
-            ) = _unpack_i_h_q2(data, at)
-            at += 22
-        list_offsets_topic_response.unknown_tagged_fields = ()
+    m.topics, at = _decode_each_list_offsets_topic_response_1(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -945,10 +814,10 @@ def _encode_list_offsets_response_0(m: ListOffsetsResponse, out: list[Buffer]) -
         raise absent_field("ListOffsetsResponse.unknown_tagged_fields")
 
 
-def _encode_list_offsets_response_1(m: ListOffsetsResponse, out: list[Buffer]) -> None:
-    topics = m.topics
-    out.append(_pack_i(len(topics)))
-    for list_offsets_topic_response in topics:
+def _encode_each_list_offsets_topic_response_1(
+    items: list[ListOffsetsTopicResponse], out: list[Buffer]
+) -> None:
+    for list_offsets_topic_response in items:
         s = list_offsets_topic_response.name.encode()
         out.append(_pack_h(len(s)))
         out.append(s)
@@ -971,6 +840,12 @@ def _encode_list_offsets_response_1(m: ListOffsetsResponse, out: list[Buffer]) -
             )
         if list_offsets_topic_response.unknown_tagged_fields:
             raise absent_field("ListOffsetsTopicResponse.unknown_tagged_fields")
+
+
+def _encode_list_offsets_response_1(m: ListOffsetsResponse, out: list[Buffer]) -> None:
+    topics = m.topics
+    out.append(_pack_i(len(topics)))
+    _encode_each_list_offsets_topic_response_1(topics, out)
     if m.unknown_tagged_fields:
         raise absent_field("ListOffsetsResponse.unknown_tagged_fields")
 
@@ -978,29 +853,7 @@ def _encode_list_offsets_response_1(m: ListOffsetsResponse, out: list[Buffer]) -
 def _encode_list_offsets_response_2(m: ListOffsetsResponse, out: list[Buffer]) -> None:
     topics = m.topics
     out.append(_pack_i2(m.throttle_time_ms, len(topics)))
-    for list_offsets_topic_response in topics:
-        s = list_offsets_topic_response.name.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        partitions = list_offsets_topic_response.partitions
-        out.append(_pack_i(len(partitions)))
-        for list_offsets_partition_response in partitions:
-            if list_offsets_partition_response.old_style_offsets:
-                raise absent_field("ListOffsetsPartitionResponse.old_style_offsets")
-            if list_offsets_partition_response.leader_epoch != -1:
-                raise absent_field("ListOffsetsPartitionResponse.leader_epoch")
-            if list_offsets_partition_response.unknown_tagged_fields:
-                raise absent_field("ListOffsetsPartitionResponse.unknown_tagged_fields")
-            out.append(
-                _pack_i_h_q2(
-                    list_offsets_partition_response.partition_index,
-                    list_offsets_partition_response.error_code,
-                    list_offsets_partition_response.timestamp,
-                    list_offsets_partition_response.offset,
-                )
-            )
-        if list_offsets_topic_response.unknown_tagged_fields:
-            raise absent_field("ListOffsetsTopicResponse.unknown_tagged_fields")
+    _encode_each_list_offsets_topic_response_1(topics, out)
     if m.unknown_tagged_fields:
         raise absent_field("ListOffsetsResponse.unknown_tagged_fields")
 

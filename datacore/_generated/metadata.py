@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field, null_value
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -49,11 +49,7 @@ _unpack_u_ub = Struct(">16sB").unpack_from
 
 
 class MetadataRequestTopic(WireStruct):
-    __slots__ = (
-        "topic_id",
-        "name",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_id", "name", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -99,13 +95,7 @@ class MetadataRequest(WireMessage):
 
 
 class MetadataResponseBroker(WireStruct):
-    __slots__ = (
-        "node_id",
-        "host",
-        "port",
-        "rack",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("node_id", "host", "port", "rack", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -228,20 +218,13 @@ class MetadataResponse(WireMessage):
         self.unknown_tagged_fields = unknown_tagged_fields
 
 
-def _decode_metadata_request_0(data: bytes, at: int) -> tuple[MetadataRequest, int]:
-    size = len(data)
-    m = new(MetadataRequest)
-    m.allow_auto_topic_creation = True
-    m.include_cluster_authorized_operations = m.include_topic_authorized_operations = False
-    (n,) = _unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 2 <= size - at:
-        raise bad_count("MetadataRequest.topics", n, size - at)
-    topics: list[MetadataRequestTopic] = []
-    m.topics = topics
+def _decode_each_metadata_request_topic_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[MetadataRequestTopic], int]:
+    items: list[MetadataRequestTopic] = []
     for _ in range(n):
         metadata_request_topic = new(MetadataRequestTopic)
-        topics.append(metadata_request_topic)
+        items.append(metadata_request_topic)
         metadata_request_topic.topic_id = ZERO_UUID
         (n,) = _unpack_h(data, at)
         at += 2
@@ -251,6 +234,19 @@ def _decode_metadata_request_0(data: bytes, at: int) -> tuple[MetadataRequest, i
         metadata_request_topic.name = data[at:end].decode()
         at = end
         metadata_request_topic.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_metadata_request_0(data: bytes, at: int) -> tuple[MetadataRequest, int]:
+    size = len(data)
+    m = new(MetadataRequest)
+    m.allow_auto_topic_creation = True
+    m.include_cluster_authorized_operations = m.include_topic_authorized_operations = False
+    (n,) = _unpack_i(data, at)
+    at += 4
+    if not 0 <= n * 2 <= size - at:
+        raise bad_count("MetadataRequest.topics", n, size - at)
+    m.topics, at = _decode_each_metadata_request_topic_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -267,20 +263,7 @@ def _decode_metadata_request_1(data: bytes, at: int) -> tuple[MetadataRequest, i
     else:
         if n * 2 > size - at:
             raise bad_count("MetadataRequest.topics", n, size - at)
-        topics: list[MetadataRequestTopic] = []
-        m.topics = topics
-        for _ in range(n):
-            metadata_request_topic = new(MetadataRequestTopic)
-            topics.append(metadata_request_topic)
-            metadata_request_topic.topic_id = ZERO_UUID
-            (n,) = _unpack_h(data, at)
-            at += 2
-            if n < 0:
-                raise null_field("MetadataRequestTopic.name")
-            end = at + n
-            metadata_request_topic.name = data[at:end].decode()
-            at = end
-            metadata_request_topic.unknown_tagged_fields = ()
+        m.topics, at = _decode_each_metadata_request_topic_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -296,20 +279,7 @@ def _decode_metadata_request_4(data: bytes, at: int) -> tuple[MetadataRequest, i
     else:
         if n * 2 > size - at:
             raise bad_count("MetadataRequest.topics", n, size - at)
-        topics: list[MetadataRequestTopic] = []
-        m.topics = topics
-        for _ in range(n):
-            metadata_request_topic = new(MetadataRequestTopic)
-            topics.append(metadata_request_topic)
-            metadata_request_topic.topic_id = ZERO_UUID
-            (n,) = _unpack_h(data, at)
-            at += 2
-            if n < 0:
-                raise null_field("MetadataRequestTopic.name")
-            end = at + n
-            metadata_request_topic.name = data[at:end].decode()
-            at = end
-            metadata_request_topic.unknown_tagged_fields = ()
+        m.topics, at = _decode_each_metadata_request_topic_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     (m.allow_auto_topic_creation,) = _unpack_t(data, at)
     at += 1
@@ -326,20 +296,7 @@ def _decode_metadata_request_8(data: bytes, at: int) -> tuple[MetadataRequest, i
     else:
         if n * 2 > size - at:
             raise bad_count("MetadataRequest.topics", n, size - at)
-        topics: list[MetadataRequestTopic] = []
-        m.topics = topics
-        for _ in range(n):
-            metadata_request_topic = new(MetadataRequestTopic)
-            topics.append(metadata_request_topic)
-            metadata_request_topic.topic_id = ZERO_UUID
-            (n,) = _unpack_h(data, at)
-            at += 2
-            if n < 0:
-                raise null_field("MetadataRequestTopic.name")
-            end = at + n
-            metadata_request_topic.name = data[at:end].decode()
-            at = end
-            metadata_request_topic.unknown_tagged_fields = ()
+        m.topics, at = _decode_each_metadata_request_topic_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     (
         m.allow_auto_topic_creation,
@@ -398,6 +355,32 @@ def _decode_metadata_request_9(data: bytes, at: int) -> tuple[MetadataRequest, i
     return m, at
 
 
+def _decode_each_metadata_request_topic_10(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[MetadataRequestTopic], int]:
+    items: list[MetadataRequestTopic] = []
+    for _ in range(n):
+        metadata_request_topic = new(MetadataRequestTopic)
+        items.append(metadata_request_topic)
+        metadata_request_topic.topic_id, n = _unpack_u_ub(data, at)
+        at += 17
+        if n > 127:
+            n, at = string_length(data, at - 1, "MetadataRequestTopic.name")
+        if n == 0:
+            metadata_request_topic.name = None
+        else:
+            end = at + n - 1
+            metadata_request_topic.name = data[at:end].decode()
+            at = end
+        n = data[at]
+        at += 1
+        if n:
+            metadata_request_topic.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        else:
+            metadata_request_topic.unknown_tagged_fields = ()
+    return items, at
+
+
 def _decode_metadata_request_10(data: bytes, at: int) -> tuple[MetadataRequest, int]:
     size = len(data)
     m = new(MetadataRequest)
@@ -411,29 +394,7 @@ def _decode_metadata_request_10(data: bytes, at: int) -> tuple[MetadataRequest, 
     else:
         if n * 18 > size - at:
             raise bad_count("MetadataRequest.topics", n, size - at)
-        topics: list[MetadataRequestTopic] = []
-        m.topics = topics
-        for _ in range(n):
-            metadata_request_topic = new(MetadataRequestTopic)
-            topics.append(metadata_request_topic)
-            metadata_request_topic.topic_id, n = _unpack_u_ub(data, at)
-            at += 17
-            if n > 127:
-                n, at = string_length(data, at - 1, "MetadataRequestTopic.name")
-            if n == 0:
-                metadata_request_topic.name = None
-            else:
-                end = at + n - 1
-                metadata_request_topic.name = data[at:end].decode()
-                at = end
-            n = data[at]
-            at += 1
-            if n:
-                metadata_request_topic.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
-            else:
-                metadata_request_topic.unknown_tagged_fields = ()
+        m.topics, at = _decode_each_metadata_request_topic_10(data, at, size, n)
     (
         m.allow_auto_topic_creation,
         m.include_cluster_authorized_operations,
@@ -462,29 +423,7 @@ def _decode_metadata_request_11(data: bytes, at: int) -> tuple[MetadataRequest, 
     else:
         if n * 18 > size - at:
             raise bad_count("MetadataRequest.topics", n, size - at)
-        topics: list[MetadataRequestTopic] = []
-        m.topics = topics
-        for _ in range(n):
-            metadata_request_topic = new(MetadataRequestTopic)
-            topics.append(metadata_request_topic)
-            metadata_request_topic.topic_id, n = _unpack_u_ub(data, at)
-            at += 17
-            if n > 127:
-                n, at = string_length(data, at - 1, "MetadataRequestTopic.name")
-            if n == 0:
-                metadata_request_topic.name = None
-            else:
-                end = at + n - 1
-                metadata_request_topic.name = data[at:end].decode()
-                at = end
-            n = data[at]
-            at += 1
-            if n:
-                metadata_request_topic.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
-            else:
-                metadata_request_topic.unknown_tagged_fields = ()
+        m.topics, at = _decode_each_metadata_request_topic_10(data, at, size, n)
     m.allow_auto_topic_creation, m.include_topic_authorized_operations, n = _unpack_t2_ub(data, at)
     at += 3
     if n:
@@ -492,6 +431,20 @@ def _decode_metadata_request_11(data: bytes, at: int) -> tuple[MetadataRequest, 
     else:
         m.unknown_tagged_fields = ()
     return m, at
+
+
+def _encode_each_metadata_request_topic_0(
+    items: list[MetadataRequestTopic], out: list[Buffer]
+) -> None:
+    for metadata_request_topic in items:
+        name = metadata_request_topic.name
+        if name is None:
+            raise null_value("MetadataRequestTopic.name")
+        s = name.encode()
+        out.append(_pack_h(len(s)))
+        out.append(s)
+        if metadata_request_topic.unknown_tagged_fields:
+            raise absent_field("MetadataRequestTopic.unknown_tagged_fields")
 
 
 def _encode_metadata_request_0(m: MetadataRequest, out: list[Buffer]) -> None:
@@ -505,15 +458,7 @@ def _encode_metadata_request_0(m: MetadataRequest, out: list[Buffer]) -> None:
     if topics is None:
         raise null_value("MetadataRequest.topics")
     out.append(_pack_i(len(topics)))
-    for metadata_request_topic in topics:
-        name = metadata_request_topic.name
-        if name is None:
-            raise null_value("MetadataRequestTopic.name")
-        s = name.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        if metadata_request_topic.unknown_tagged_fields:
-            raise absent_field("MetadataRequestTopic.unknown_tagged_fields")
+    _encode_each_metadata_request_topic_0(topics, out)
     if m.unknown_tagged_fields:
         raise absent_field("MetadataRequest.unknown_tagged_fields")
 
@@ -530,15 +475,7 @@ def _encode_metadata_request_1(m: MetadataRequest, out: list[Buffer]) -> None:
         out.append(b"\xff\xff\xff\xff")
     else:
         out.append(_pack_i(len(topics)))
-        for metadata_request_topic in topics:
-            name = metadata_request_topic.name
-            if name is None:
-                raise null_value("MetadataRequestTopic.name")
-            s = name.encode()
-            out.append(_pack_h(len(s)))
-            out.append(s)
-            if metadata_request_topic.unknown_tagged_fields:
-                raise absent_field("MetadataRequestTopic.unknown_tagged_fields")
+        _encode_each_metadata_request_topic_0(topics, out)
     if m.unknown_tagged_fields:
         raise absent_field("MetadataRequest.unknown_tagged_fields")
 
@@ -553,15 +490,7 @@ def _encode_metadata_request_4(m: MetadataRequest, out: list[Buffer]) -> None:
         out.append(b"\xff\xff\xff\xff")
     else:
         out.append(_pack_i(len(topics)))
-        for metadata_request_topic in topics:
-            name = metadata_request_topic.name
-            if name is None:
-                raise null_value("MetadataRequestTopic.name")
-            s = name.encode()
-            out.append(_pack_h(len(s)))
-            out.append(s)
-            if metadata_request_topic.unknown_tagged_fields:
-                raise absent_field("MetadataRequestTopic.unknown_tagged_fields")
+        _encode_each_metadata_request_topic_0(topics, out)
     if m.unknown_tagged_fields:
         raise absent_field("MetadataRequest.unknown_tagged_fields")
     out.append(_pack_t(m.allow_auto_topic_creation))
@@ -573,15 +502,7 @@ def _encode_metadata_request_8(m: MetadataRequest, out: list[Buffer]) -> None:
         out.append(b"\xff\xff\xff\xff")
     else:
         out.append(_pack_i(len(topics)))
-        for metadata_request_topic in topics:
-            name = metadata_request_topic.name
-            if name is None:
-                raise null_value("MetadataRequestTopic.name")
-            s = name.encode()
-            out.append(_pack_h(len(s)))
-            out.append(s)
-            if metadata_request_topic.unknown_tagged_fields:
-                raise absent_field("MetadataRequestTopic.unknown_tagged_fields")
+        _encode_each_metadata_request_topic_0(topics, out)
     if m.unknown_tagged_fields:
         raise absent_field("MetadataRequest.unknown_tagged_fields")
     out.append(
@@ -625,6 +546,25 @@ def _encode_metadata_request_9(m: MetadataRequest, out: list[Buffer]) -> None:
         out.append(b"\0")
 
 
+def _encode_each_metadata_request_topic_10(
+    items: list[MetadataRequestTopic], out: list[Buffer]
+) -> None:
+    for metadata_request_topic in items:
+        name = metadata_request_topic.name
+        out.append(_pack_u(metadata_request_topic.topic_id))
+        if name is None:
+            out.append(b"\0")
+        else:
+            s = name.encode()
+            n = len(s) + 1
+            out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "MetadataRequestTopic.name"))
+            out.append(s)
+        if metadata_request_topic.unknown_tagged_fields:
+            write_tags(out, metadata_request_topic.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
+
+
 def _encode_metadata_request_10(m: MetadataRequest, out: list[Buffer]) -> None:
     topics = m.topics
     if topics is None:
@@ -632,22 +572,7 @@ def _encode_metadata_request_10(m: MetadataRequest, out: list[Buffer]) -> None:
     else:
         n = len(topics) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for metadata_request_topic in topics:
-            name = metadata_request_topic.name
-            out.append(_pack_u(metadata_request_topic.topic_id))
-            if name is None:
-                out.append(b"\0")
-            else:
-                s = name.encode()
-                n = len(s) + 1
-                out.append(
-                    SINGLE_BYTE[n] if n < 128 else string_prefix(n, "MetadataRequestTopic.name")
-                )
-                out.append(s)
-            if metadata_request_topic.unknown_tagged_fields:
-                write_tags(out, metadata_request_topic.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_metadata_request_topic_10(topics, out)
     out.append(
         _pack_t3(
             m.allow_auto_topic_creation,
@@ -670,27 +595,48 @@ def _encode_metadata_request_11(m: MetadataRequest, out: list[Buffer]) -> None:
     else:
         n = len(topics) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for metadata_request_topic in topics:
-            name = metadata_request_topic.name
-            out.append(_pack_u(metadata_request_topic.topic_id))
-            if name is None:
-                out.append(b"\0")
-            else:
-                s = name.encode()
-                n = len(s) + 1
-                out.append(
-                    SINGLE_BYTE[n] if n < 128 else string_prefix(n, "MetadataRequestTopic.name")
-                )
-                out.append(s)
-            if metadata_request_topic.unknown_tagged_fields:
-                write_tags(out, metadata_request_topic.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_metadata_request_topic_10(topics, out)
     out.append(_pack_t2(m.allow_auto_topic_creation, m.include_topic_authorized_operations))
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:
         out.append(b"\0")
+
+
+def _decode_each_metadata_response_partition_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[MetadataResponsePartition], int]:
+    items: list[MetadataResponsePartition] = []
+    for _ in range(n):
+        metadata_response_partition = new(MetadataResponsePartition)
+        items.append(metadata_response_partition)
+        metadata_response_partition.offline_replicas = []
+        metadata_response_partition.leader_epoch = -1
+        (
+            metadata_response_partition.error_code,
+            metadata_response_partition.partition_index,
+            metadata_response_partition.leader_id,
+            n,
+        ) = _unpack_h_i3(data, at)
+        at += 14
+        if 0 <= n < 32:
+            metadata_response_partition.replica_nodes = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            metadata_response_partition.replica_nodes, at = read_int32s(
+                data, at, n, "MetadataResponsePartition.replica_nodes"
+            )
+        (n,) = _unpack_i(data, at)
+        at += 4
+        if 0 <= n < 32:
+            metadata_response_partition.isr_nodes = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            metadata_response_partition.isr_nodes, at = read_int32s(
+                data, at, n, "MetadataResponsePartition.isr_nodes"
+            )
+        metadata_response_partition.unknown_tagged_fields = ()
+    return items, at
 
 
 def _decode_metadata_response_0(data: bytes, at: int) -> tuple[MetadataResponse, int]:
@@ -743,51 +689,21 @@ def _decode_metadata_response_0(data: bytes, at: int) -> tuple[MetadataResponse,
         at += 4
         if not 0 <= n * 18 <= size - at:
             raise bad_count("MetadataResponseTopic.partitions", n, size - at)
-        partitions: list[MetadataResponsePartition] = []
-        metadata_response_topic.partitions = partitions
-        for _ in range(n):
-            metadata_response_partition = new(MetadataResponsePartition)
-            partitions.append(metadata_response_partition)
-            metadata_response_partition.offline_replicas = []
-            metadata_response_partition.leader_epoch = -1
-            (
-                metadata_response_partition.error_code,
-                metadata_response_partition.partition_index,
-                metadata_response_partition.leader_id,
-                n,
-            ) = _unpack_h_i3(data, at)
-            at += 14
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("MetadataResponsePartition.replica_nodes", n, size - at)
-            metadata_response_partition.replica_nodes = read_int32s(data, at, n)
-            at += n * 4
-            (n,) = _unpack_i(data, at)
-            at += 4
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("MetadataResponsePartition.isr_nodes", n, size - at)
-            metadata_response_partition.isr_nodes = read_int32s(data, at, n)
-            at += n * 4
-            metadata_response_partition.unknown_tagged_fields = ()
+        metadata_response_topic.partitions, at = _decode_each_metadata_response_partition_0(
+            data, at, size, n
+        )
         metadata_response_topic.unknown_tagged_fields = ()
     m.unknown_tagged_fields = ()
     return m, at
 
 
-def _decode_metadata_response_1(data: bytes, at: int) -> tuple[MetadataResponse, int]:
-    size = len(data)
-    m = new(MetadataResponse)
-    m.throttle_time_ms = m.error_code = 0
-    m.cluster_id = None
-    m.cluster_authorized_operations = -2147483648
-    (n,) = _unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 12 <= size - at:
-        raise bad_count("MetadataResponse.brokers", n, size - at)
-    brokers: list[MetadataResponseBroker] = []
-    m.brokers = brokers
+def _decode_each_metadata_response_broker_1(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[MetadataResponseBroker], int]:
+    items: list[MetadataResponseBroker] = []
     for _ in range(n):
         metadata_response_broker = new(MetadataResponseBroker)
-        brokers.append(metadata_response_broker)
+        items.append(metadata_response_broker)
         metadata_response_broker.node_id, n = _unpack_i_h(data, at)
         at += 6
         if n < 0:
@@ -804,15 +720,16 @@ def _decode_metadata_response_1(data: bytes, at: int) -> tuple[MetadataResponse,
             metadata_response_broker.rack = data[at:end].decode()
             at = end
         metadata_response_broker.unknown_tagged_fields = ()
-    m.controller_id, n = _unpack_i2(data, at)
-    at += 8
-    if not 0 <= n * 9 <= size - at:
-        raise bad_count("MetadataResponse.topics", n, size - at)
-    topics: list[MetadataResponseTopic] = []
-    m.topics = topics
+    return items, at
+
+
+def _decode_each_metadata_response_topic_1(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[MetadataResponseTopic], int]:
+    items: list[MetadataResponseTopic] = []
     for _ in range(n):
         metadata_response_topic = new(MetadataResponseTopic)
-        topics.append(metadata_response_topic)
+        items.append(metadata_response_topic)
         metadata_response_topic.topic_id = ZERO_UUID
         metadata_response_topic.topic_authorized_operations = -2147483648
         metadata_response_topic.error_code, n = _unpack_h2(data, at)
@@ -826,32 +743,29 @@ def _decode_metadata_response_1(data: bytes, at: int) -> tuple[MetadataResponse,
         at += 5
         if not 0 <= n * 18 <= size - at:
             raise bad_count("MetadataResponseTopic.partitions", n, size - at)
-        partitions: list[MetadataResponsePartition] = []
-        metadata_response_topic.partitions = partitions
-        for _ in range(n):
-            metadata_response_partition = new(MetadataResponsePartition)
-            partitions.append(metadata_response_partition)
-            metadata_response_partition.offline_replicas = []
-            metadata_response_partition.leader_epoch = -1
-            (
-                metadata_response_partition.error_code,
-                metadata_response_partition.partition_index,
-                metadata_response_partition.leader_id,
-                n,
-            ) = _unpack_h_i3(data, at)
-            at += 14
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("MetadataResponsePartition.replica_nodes", n, size - at)
-            metadata_response_partition.replica_nodes = read_int32s(data, at, n)
-            at += n * 4
-            (n,) = _unpack_i(data, at)
-            at += 4
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("MetadataResponsePartition.isr_nodes", n, size - at)
-            metadata_response_partition.isr_nodes = read_int32s(data, at, n)
-            at += n * 4
-            metadata_response_partition.unknown_tagged_fields = ()
+        metadata_response_topic.partitions, at = _decode_each_metadata_response_partition_0(
+            data, at, size, n
+        )
         metadata_response_topic.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_metadata_response_1(data: bytes, at: int) -> tuple[MetadataResponse, int]:
+    size = len(data)
+    m = new(MetadataResponse)
+    m.throttle_time_ms = m.error_code = 0
+    m.cluster_id = None
+    m.cluster_authorized_operations = -2147483648
+    (n,) = _unpack_i(data, at)
+    at += 4
+    if not 0 <= n * 12 <= size - at:
+        raise bad_count("MetadataResponse.brokers", n, size - at)
+    m.brokers, at = _decode_each_metadata_response_broker_1(data, at, size, n)
+    m.controller_id, n = _unpack_i2(data, at)
+    at += 8
+    if not 0 <= n * 9 <= size - at:
+        raise bad_count("MetadataResponse.topics", n, size - at)
+    m.topics, at = _decode_each_metadata_response_topic_1(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -865,27 +779,7 @@ def _decode_metadata_response_2(data: bytes, at: int) -> tuple[MetadataResponse,
     at += 4
     if not 0 <= n * 12 <= size - at:
         raise bad_count("MetadataResponse.brokers", n, size - at)
-    brokers: list[MetadataResponseBroker] = []
-    m.brokers = brokers
-    for _ in range(n):
-        metadata_response_broker = new(MetadataResponseBroker)
-        brokers.append(metadata_response_broker)
-        metadata_response_broker.node_id, n = _unpack_i_h(data, at)
-        at += 6
-        if n < 0:
-            raise null_field("MetadataResponseBroker.host")
-        end = at + n
-        metadata_response_broker.host = data[at:end].decode()
-        at = end
-        metadata_response_broker.port, n = _unpack_i_h(data, at)
-        at += 6
-        if n < 0:
-            metadata_response_broker.rack = None
-        else:
-            end = at + n
-            metadata_response_broker.rack = data[at:end].decode()
-            at = end
-        metadata_response_broker.unknown_tagged_fields = ()
+    m.brokers, at = _decode_each_metadata_response_broker_1(data, at, size, n)
     (n,) = _unpack_h(data, at)
     at += 2
     if n < 0:
@@ -898,50 +792,7 @@ def _decode_metadata_response_2(data: bytes, at: int) -> tuple[MetadataResponse,
     at += 8
     if not 0 <= n * 9 <= size - at:
         raise bad_count("MetadataResponse.topics", n, size - at)
-    topics: list[MetadataResponseTopic] = []
-    m.topics = topics
-    for _ in range(n):
-        metadata_response_topic = new(MetadataResponseTopic)
-        topics.append(metadata_response_topic)
-        metadata_response_topic.topic_id = ZERO_UUID
-        metadata_response_topic.topic_authorized_operations = -2147483648
-        metadata_response_topic.error_code, n = _unpack_h2(data, at)
-        at += 4
-        if n < 0:
-            raise null_field("MetadataResponseTopic.name")
-        end = at + n
-        metadata_response_topic.name = data[at:end].decode()
-        at = end
-        metadata_response_topic.is_internal, n = _unpack_t_i(data, at)
-        at += 5
-        if not 0 <= n * 18 <= size - at:
-            raise bad_count("MetadataResponseTopic.partitions", n, size - at)
-        partitions: list[MetadataResponsePartition] = []
-        metadata_response_topic.partitions = partitions
-        for _ in range(n):
-            metadata_response_partition = new(MetadataResponsePartition)
-            partitions.append(metadata_response_partition)
-            metadata_response_partition.offline_replicas = []
-            metadata_response_partition.leader_epoch = -1
-            (
-                metadata_response_partition.error_code,
-                metadata_response_partition.partition_index,
-                metadata_response_partition.leader_id,
-                n,
-            ) = _unpack_h_i3(data, at)
-            at += 14
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("MetadataResponsePartition.replica_nodes", n, size - at)
-            metadata_response_partition.replica_nodes = read_int32s(data, at, n)
-            at += n * 4
-            (n,) = _unpack_i(data, at)
-            at += 4
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("MetadataResponsePartition.isr_nodes", n, size - at)
-            metadata_response_partition.isr_nodes = read_int32s(data, at, n)
-            at += n * 4
-            metadata_response_partition.unknown_tagged_fields = ()
-        metadata_response_topic.unknown_tagged_fields = ()
+    m.topics, at = _decode_each_metadata_response_topic_1(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -955,27 +806,7 @@ def _decode_metadata_response_3(data: bytes, at: int) -> tuple[MetadataResponse,
     at += 8
     if not 0 <= n * 12 <= size - at:
         raise bad_count("MetadataResponse.brokers", n, size - at)
-    brokers: list[MetadataResponseBroker] = []
-    m.brokers = brokers
-    for _ in range(n):
-        metadata_response_broker = new(MetadataResponseBroker)
-        brokers.append(metadata_response_broker)
-        metadata_response_broker.node_id, n = _unpack_i_h(data, at)
-        at += 6
-        if n < 0:
-            raise null_field("MetadataResponseBroker.host")
-        end = at + n
-        metadata_response_broker.host = data[at:end].decode()
-        at = end
-        metadata_response_broker.port, n = _unpack_i_h(data, at)
-        at += 6
-        if n < 0:
-            metadata_response_broker.rack = None
-        else:
-            end = at + n
-            metadata_response_broker.rack = data[at:end].decode()
-            at = end
-        metadata_response_broker.unknown_tagged_fields = ()
+    m.brokers, at = _decode_each_metadata_response_broker_1(data, at, size, n)
     (n,) = _unpack_h(data, at)
     at += 2
     if n < 0:
@@ -988,50 +819,7 @@ def _decode_metadata_response_3(data: bytes, at: int) -> tuple[MetadataResponse,
     at += 8
     if not 0 <= n * 9 <= size - at:
         raise bad_count("MetadataResponse.topics", n, size - at)
-    topics: list[MetadataResponseTopic] = []
-    m.topics = topics
-    for _ in range(n):
-        metadata_response_topic = new(MetadataResponseTopic)
-        topics.append(metadata_response_topic)
-        metadata_response_topic.topic_id = ZERO_UUID
-        metadata_response_topic.topic_authorized_operations = -2147483648
-        metadata_response_topic.error_code, n = _unpack_h2(data, at)
-        at += 4
-        if n < 0:
-            raise null_field("MetadataResponseTopic.name")
-        end = at + n
-        metadata_response_topic.name = data[at:end].decode()
-        at = end
-        metadata_response_topic.is_internal, n = _unpack_t_i(data, at)
-        at += 5
-        if not 0 <= n * 18 <= size - at:
-            raise bad_count("MetadataResponseTopic.partitions", n, size - at)
-        partitions: list[MetadataResponsePartition] = []
-        metadata_response_topic.partitions = partitions
-        for _ in range(n):
-            metadata_response_partition = new(MetadataResponsePartition)
-            partitions.append(metadata_response_partition)
-            metadata_response_partition.offline_replicas = []
-            metadata_response_partition.leader_epoch = -1
-            (
-                metadata_response_partition.error_code,
-                metadata_response_partition.partition_index,
-                metadata_response_partition.leader_id,
-                n,
-            ) = _unpack_h_i3(data, at)
-            at += 14
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("MetadataResponsePartition.replica_nodes", n, size - at)
-            metadata_response_partition.replica_nodes = read_int32s(data, at, n)
-            at += n * 4
-            (n,) = _unpack_i(data, at)
-            at += 4
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("MetadataResponsePartition.isr_nodes", n, size - at)
-            metadata_response_partition.isr_nodes = read_int32s(data, at, n)
-            at += n * 4
-            metadata_response_partition.unknown_tagged_fields = ()
-        metadata_response_topic.unknown_tagged_fields = ()
+    m.topics, at = _decode_each_metadata_response_topic_1(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -1045,27 +833,7 @@ def _decode_metadata_response_5(data: bytes, at: int) -> tuple[MetadataResponse,
     at += 8
     if not 0 <= n * 12 <= size - at:
         raise bad_count("MetadataResponse.brokers", n, size - at)
-    brokers: list[MetadataResponseBroker] = []
-    m.brokers = brokers
-    for _ in range(n):
-        metadata_response_broker = new(MetadataResponseBroker)
-        brokers.append(metadata_response_broker)
-        metadata_response_broker.node_id, n = _unpack_i_h(data, at)
-        at += 6
-        if n < 0:
-            raise null_field("MetadataResponseBroker.host")
-        end = at + n
-        metadata_response_broker.host = data[at:end].decode()
-        at = end
-        metadata_response_broker.port, n = _unpack_i_h(data, at)
-        at += 6
-        if n < 0:
-            metadata_response_broker.rack = None
-        else:
-            end = at + n
-            metadata_response_broker.rack = data[at:end].decode()
-            at = end
-        metadata_response_broker.unknown_tagged_fields = ()
+    m.brokers, at = _decode_each_metadata_response_broker_1(data, at, size, n)
     (n,) = _unpack_h(data, at)
     at += 2
     if n < 0:
@@ -1109,26 +877,79 @@ def _decode_metadata_response_5(data: bytes, at: int) -> tuple[MetadataResponse,
                 n,
             ) = _unpack_h_i3(data, at)
             at += 14
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("MetadataResponsePartition.replica_nodes", n, size - at)
-            metadata_response_partition.replica_nodes = read_int32s(data, at, n)
-            at += n * 4
+            if 0 <= n < 32:
+                metadata_response_partition.replica_nodes = [*INT32S[n](data, at)]
+                at += n * 4
+            else:
+                metadata_response_partition.replica_nodes, at = read_int32s(
+                    data, at, n, "MetadataResponsePartition.replica_nodes"
+                )
             (n,) = _unpack_i(data, at)
             at += 4
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("MetadataResponsePartition.isr_nodes", n, size - at)
-            metadata_response_partition.isr_nodes = read_int32s(data, at, n)
-            at += n * 4
+            if 0 <= n < 32:
+                metadata_response_partition.isr_nodes = [*INT32S[n](data, at)]
+                at += n * 4
+            else:
+                metadata_response_partition.isr_nodes, at = read_int32s(
+                    data, at, n, "MetadataResponsePartition.isr_nodes"
+                )
             (n,) = _unpack_i(data, at)
             at += 4
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("MetadataResponsePartition.offline_replicas", n, size - at)
-            metadata_response_partition.offline_replicas = read_int32s(data, at, n)
-            at += n * 4
+            if 0 <= n < 32:
+                metadata_response_partition.offline_replicas = [*INT32S[n](data, at)]
+                at += n * 4
+            else:
+                metadata_response_partition.offline_replicas, at = read_int32s(
+                    data, at, n, "MetadataResponsePartition.offline_replicas"
+                )
             metadata_response_partition.unknown_tagged_fields = ()
         metadata_response_topic.unknown_tagged_fields = ()
     m.unknown_tagged_fields = ()
     return m, at
+
+
+def _decode_each_metadata_response_partition_7(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[MetadataResponsePartition], int]:
+    items: list[MetadataResponsePartition] = []
+    for _ in range(n):
+        metadata_response_partition = new(MetadataResponsePartition)
+        items.append(metadata_response_partition)
+        (
+            metadata_response_partition.error_code,
+            metadata_response_partition.partition_index,
+            metadata_response_partition.leader_id,
+            metadata_response_partition.leader_epoch,
+            n,
+        ) = _unpack_h_i4(data, at)
+        at += 18
+        if 0 <= n < 32:
+            metadata_response_partition.replica_nodes = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            metadata_response_partition.replica_nodes, at = read_int32s(
+                data, at, n, "MetadataResponsePartition.replica_nodes"
+            )
+        (n,) = _unpack_i(data, at)
+        at += 4
+        if 0 <= n < 32:
+            metadata_response_partition.isr_nodes = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            metadata_response_partition.isr_nodes, at = read_int32s(
+                data, at, n, "MetadataResponsePartition.isr_nodes"
+            )
+        (n,) = _unpack_i(data, at)
+        at += 4
+        if 0 <= n < 32:
+            metadata_response_partition.offline_replicas = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            metadata_response_partition.offline_replicas, at = read_int32s(
+                data, at, n, "MetadataResponsePartition.offline_replicas"
+            )
+        metadata_response_partition.unknown_tagged_fields = ()
+    return items, at
 
 
 def _decode_metadata_response_7(data: bytes, at: int) -> tuple[MetadataResponse, int]:
@@ -1140,27 +961,7 @@ def _decode_metadata_response_7(data: bytes, at: int) -> tuple[MetadataResponse,
     at += 8
     if not 0 <= n * 12 <= size - at:
         raise bad_count("MetadataResponse.brokers", n, size - at)
-    brokers: list[MetadataResponseBroker] = []
-    m.brokers = brokers
-    for _ in range(n):
-        metadata_response_broker = new(MetadataResponseBroker)
-        brokers.append(metadata_response_broker)
-        metadata_response_broker.node_id, n = _unpack_i_h(data, at)
-        at += 6
-        if n < 0:
-            raise null_field("MetadataResponseBroker.host")
-        end = at + n
-        metadata_response_broker.host = data[at:end].decode()
-        at = end
-        metadata_response_broker.port, n = _unpack_i_h(data, at)
-        at += 6
-        if n < 0:
-            metadata_response_broker.rack = None
-        else:
-            end = at + n
-            metadata_response_broker.rack = data[at:end].decode()
-            at = end
-        metadata_response_broker.unknown_tagged_fields = ()
+    m.brokers, at = _decode_each_metadata_response_broker_1(data, at, size, n)
     (n,) = _unpack_h(data, at)
     at += 2
     if n < 0:
@@ -1191,36 +992,9 @@ def _decode_metadata_response_7(data: bytes, at: int) -> tuple[MetadataResponse,
         at += 5
         if not 0 <= n * 26 <= size - at:
             raise bad_count("MetadataResponseTopic.partitions", n, size - at)
-        partitions: list[MetadataResponsePartition] = []
-        metadata_response_topic.partitions = partitions
-        for _ in range(n):
-            metadata_response_partition = new(MetadataResponsePartition)
-            partitions.append(metadata_response_partition)
-            (
-                metadata_response_partition.error_code,
-                metadata_response_partition.partition_index,
-                metadata_response_partition.leader_id,
-                metadata_response_partition.leader_epoch,
-                n,
-            ) = _unpack_h_i4(data, at)
-            at += 18
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("MetadataResponsePartition.replica_nodes", n, size - at)
-            metadata_response_partition.replica_nodes = read_int32s(data, at, n)
-            at += n * 4
-            (n,) = _unpack_i(data, at)
-            at += 4
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("MetadataResponsePartition.isr_nodes", n, size - at)
-            metadata_response_partition.isr_nodes = read_int32s(data, at, n)
-            at += n * 4
-            (n,) = _unpack_i(data, at)
-            at += 4
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("MetadataResponsePartition.offline_replicas", n, size - at)
-            metadata_response_partition.offline_replicas = read_int32s(data, at, n)
-            at += n * 4
-            metadata_response_partition.unknown_tagged_fields = ()
+        metadata_response_topic.partitions, at = _decode_each_metadata_response_partition_7(
+            data, at, size, n
+        )
         metadata_response_topic.unknown_tagged_fields = ()
     m.unknown_tagged_fields = ()
     return m, at
@@ -1234,27 +1008,7 @@ def _decode_metadata_response_8(data: bytes, at: int) -> tuple[MetadataResponse,
     at += 8
     if not 0 <= n * 12 <= size - at:
         raise bad_count("MetadataResponse.brokers", n, size - at)
-    brokers: list[MetadataResponseBroker] = []
-    m.brokers = brokers
-    for _ in range(n):
-        metadata_response_broker = new(MetadataResponseBroker)
-        brokers.append(metadata_response_broker)
-        metadata_response_broker.node_id, n = _unpack_i_h(data, at)
-        at += 6
-        if n < 0:
-            raise null_field("MetadataResponseBroker.host")
-        end = at + n
-        metadata_response_broker.host = data[at:end].decode()
-        at = end
-        metadata_response_broker.port, n = _unpack_i_h(data, at)
-        at += 6
-        if n < 0:
-            metadata_response_broker.rack = None
-        else:
-            end = at + n
-            metadata_response_broker.rack = data[at:end].decode()
-            at = end
-        metadata_response_broker.unknown_tagged_fields = ()
+    m.brokers, at = _decode_each_metadata_response_broker_1(data, at, size, n)
     (n,) = _unpack_h(data, at)
     at += 2
     if n < 0:
@@ -1284,36 +1038,9 @@ def _decode_metadata_response_8(data: bytes, at: int) -> tuple[MetadataResponse,
         at += 5
         if not 0 <= n * 26 <= size - at:
             raise bad_count("MetadataResponseTopic.partitions", n, size - at)
-        partitions: list[MetadataResponsePartition] = []
-        metadata_response_topic.partitions = partitions
-        for _ in range(n):
-            metadata_response_partition = new(MetadataResponsePartition)
-            partitions.append(metadata_response_partition)
-            (
-                metadata_response_partition.error_code,
-                metadata_response_partition.partition_index,
-                metadata_response_partition.leader_id,
-                metadata_response_partition.leader_epoch,
-                n,
-            ) = _unpack_h_i4(data, at)
-            at += 18
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("MetadataResponsePartition.replica_nodes", n, size - at)
-            metadata_response_partition.replica_nodes = read_int32s(data, at, n)
-            at += n * 4
-            (n,) = _unpack_i(data, at)
-            at += 4
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("MetadataResponsePartition.isr_nodes", n, size - at)
-            metadata_response_partition.isr_nodes = read_int32s(data, at, n)
-            at += n * 4
-            (n,) = _unpack_i(data, at)
-            at += 4
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("MetadataResponsePartition.offline_replicas", n, size - at)
-            metadata_response_partition.offline_replicas = read_int32s(data, at, n)
-            at += n * 4
-            metadata_response_partition.unknown_tagged_fields = ()
+        metadata_response_topic.partitions, at = _decode_each_metadata_response_partition_7(
+            data, at, size, n
+        )
         metadata_response_topic.unknown_tagged_fields = ()
         (metadata_response_topic.topic_authorized_operations,) = _unpack_i(data, at)
         at += 4
@@ -1323,22 +1050,13 @@ def _decode_metadata_response_8(data: bytes, at: int) -> tuple[MetadataResponse,
     return m, at
 
 
-def _decode_metadata_response_9(data: bytes, at: int) -> tuple[MetadataResponse, int]:
-    size = len(data)
-    m = new(MetadataResponse)
-    m.error_code = 0
-    m.throttle_time_ms, n = _unpack_i_ub(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n * 11 <= size - at:
-        raise bad_count("MetadataResponse.brokers", n, size - at)
-    brokers: list[MetadataResponseBroker] = []
-    m.brokers = brokers
+def _decode_each_metadata_response_broker_9(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[MetadataResponseBroker], int]:
+    items: list[MetadataResponseBroker] = []
     for _ in range(n):
         metadata_response_broker = new(MetadataResponseBroker)
-        brokers.append(metadata_response_broker)
+        items.append(metadata_response_broker)
         metadata_response_broker.node_id, n = _unpack_i_ub(data, at)
         at += 5
         if not 0 < n < 128:
@@ -1364,6 +1082,75 @@ def _decode_metadata_response_9(data: bytes, at: int) -> tuple[MetadataResponse,
             )
         else:
             metadata_response_broker.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_each_metadata_response_partition_9(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[MetadataResponsePartition], int]:
+    items: list[MetadataResponsePartition] = []
+    for _ in range(n):
+        metadata_response_partition = new(MetadataResponsePartition)
+        items.append(metadata_response_partition)
+        (
+            metadata_response_partition.error_code,
+            metadata_response_partition.partition_index,
+            metadata_response_partition.leader_id,
+            metadata_response_partition.leader_epoch,
+            n,
+        ) = _unpack_h_i3_ub(data, at)
+        at += 15
+        if 0 < n <= 32:
+            metadata_response_partition.replica_nodes = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
+            n, at = read_uvarint(data, at - 1)
+            metadata_response_partition.replica_nodes, at = read_int32s(
+                data, at, n - 1, "MetadataResponsePartition.replica_nodes"
+            )
+        n = data[at]
+        at += 1
+        if 0 < n <= 32:
+            metadata_response_partition.isr_nodes = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
+            n, at = read_uvarint(data, at - 1)
+            metadata_response_partition.isr_nodes, at = read_int32s(
+                data, at, n - 1, "MetadataResponsePartition.isr_nodes"
+            )
+        n = data[at]
+        at += 1
+        if 0 < n <= 32:
+            metadata_response_partition.offline_replicas = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
+            n, at = read_uvarint(data, at - 1)
+            metadata_response_partition.offline_replicas, at = read_int32s(
+                data, at, n - 1, "MetadataResponsePartition.offline_replicas"
+            )
+        n = data[at]
+        at += 1
+        if n:
+            metadata_response_partition.unknown_tagged_fields, at = read_unknown_tags(
+                data, at - 1, size
+            )
+        else:
+            metadata_response_partition.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_metadata_response_9(data: bytes, at: int) -> tuple[MetadataResponse, int]:
+    size = len(data)
+    m = new(MetadataResponse)
+    m.error_code = 0
+    m.throttle_time_ms, n = _unpack_i_ub(data, at)
+    at += 5
+    if n > 127:
+        n, at = read_uvarint(data, at - 1)
+    n -= 1
+    if not 0 <= n * 11 <= size - at:
+        raise bad_count("MetadataResponse.brokers", n, size - at)
+    m.brokers, at = _decode_each_metadata_response_broker_9(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -1401,52 +1188,9 @@ def _decode_metadata_response_9(data: bytes, at: int) -> tuple[MetadataResponse,
         n -= 1
         if not 0 <= n * 18 <= size - at:
             raise bad_count("MetadataResponseTopic.partitions", n, size - at)
-        partitions: list[MetadataResponsePartition] = []
-        metadata_response_topic.partitions = partitions
-        for _ in range(n):
-            metadata_response_partition = new(MetadataResponsePartition)
-            partitions.append(metadata_response_partition)
-            (
-                metadata_response_partition.error_code,
-                metadata_response_partition.partition_index,
-                metadata_response_partition.leader_id,
-                metadata_response_partition.leader_epoch,
-                n,
-            ) = _unpack_h_i3_ub(data, at)
-            at += 15
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("MetadataResponsePartition.replica_nodes", n, size - at)
-            metadata_response_partition.replica_nodes = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("MetadataResponsePartition.isr_nodes", n, size - at)
-            metadata_response_partition.isr_nodes = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("MetadataResponsePartition.offline_replicas", n, size - at)
-            metadata_response_partition.offline_replicas = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n:
-                metadata_response_partition.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
-            else:
-                metadata_response_partition.unknown_tagged_fields = ()
+        metadata_response_topic.partitions, at = _decode_each_metadata_response_partition_9(
+            data, at, size, n
+        )
         metadata_response_topic.topic_authorized_operations, n = _unpack_i_ub(data, at)
         at += 5
         if n:
@@ -1464,6 +1208,43 @@ def _decode_metadata_response_9(data: bytes, at: int) -> tuple[MetadataResponse,
     return m, at
 
 
+def _decode_each_metadata_response_topic_10(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[MetadataResponseTopic], int]:
+    items: list[MetadataResponseTopic] = []
+    for _ in range(n):
+        metadata_response_topic = new(MetadataResponseTopic)
+        items.append(metadata_response_topic)
+        metadata_response_topic.error_code, n = _unpack_h_ub(data, at)
+        at += 3
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "MetadataResponseTopic.name")
+        end = at + n - 1
+        metadata_response_topic.name = data[at:end].decode()
+        at = end
+        metadata_response_topic.topic_id, metadata_response_topic.is_internal, n = _unpack_u_t_ub(
+            data, at
+        )
+        at += 18
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        n -= 1
+        if not 0 <= n * 18 <= size - at:
+            raise bad_count("MetadataResponseTopic.partitions", n, size - at)
+        metadata_response_topic.partitions, at = _decode_each_metadata_response_partition_9(
+            data, at, size, n
+        )
+        metadata_response_topic.topic_authorized_operations, n = _unpack_i_ub(data, at)
+        at += 5
+        if n:
+            metadata_response_topic.unknown_tagged_fields, at = read_unknown_tags(
+                data, at - 1, size
+            )
+        else:
+            metadata_response_topic.unknown_tagged_fields = ()
+    return items, at
+
+
 def _decode_metadata_response_10(data: bytes, at: int) -> tuple[MetadataResponse, int]:
     size = len(data)
     m = new(MetadataResponse)
@@ -1475,36 +1256,7 @@ def _decode_metadata_response_10(data: bytes, at: int) -> tuple[MetadataResponse
     n -= 1
     if not 0 <= n * 11 <= size - at:
         raise bad_count("MetadataResponse.brokers", n, size - at)
-    brokers: list[MetadataResponseBroker] = []
-    m.brokers = brokers
-    for _ in range(n):
-        metadata_response_broker = new(MetadataResponseBroker)
-        brokers.append(metadata_response_broker)
-        metadata_response_broker.node_id, n = _unpack_i_ub(data, at)
-        at += 5
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "MetadataResponseBroker.host")
-        end = at + n - 1
-        metadata_response_broker.host = data[at:end].decode()
-        at = end
-        metadata_response_broker.port, n = _unpack_i_ub(data, at)
-        at += 5
-        if n > 127:
-            n, at = string_length(data, at - 1, "MetadataResponseBroker.rack")
-        if n == 0:
-            metadata_response_broker.rack = None
-        else:
-            end = at + n - 1
-            metadata_response_broker.rack = data[at:end].decode()
-            at = end
-        n = data[at]
-        at += 1
-        if n:
-            metadata_response_broker.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
-        else:
-            metadata_response_broker.unknown_tagged_fields = ()
+    m.brokers, at = _decode_each_metadata_response_broker_9(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -1522,81 +1274,7 @@ def _decode_metadata_response_10(data: bytes, at: int) -> tuple[MetadataResponse
     n -= 1
     if not 0 <= n * 26 <= size - at:
         raise bad_count("MetadataResponse.topics", n, size - at)
-    topics: list[MetadataResponseTopic] = []
-    m.topics = topics
-    for _ in range(n):
-        metadata_response_topic = new(MetadataResponseTopic)
-        topics.append(metadata_response_topic)
-        metadata_response_topic.error_code, n = _unpack_h_ub(data, at)
-        at += 3
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "MetadataResponseTopic.name")
-        end = at + n - 1
-        metadata_response_topic.name = data[at:end].decode()
-        at = end
-        metadata_response_topic.topic_id, metadata_response_topic.is_internal, n = _unpack_u_t_ub(
-            data, at
-        )
-        at += 18
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 18 <= size - at:
-            raise bad_count("MetadataResponseTopic.partitions", n, size - at)
-        partitions: list[MetadataResponsePartition] = []
-        metadata_response_topic.partitions = partitions
-        for _ in range(n):
-            metadata_response_partition = new(MetadataResponsePartition)
-            partitions.append(metadata_response_partition)
-            (
-                metadata_response_partition.error_code,
-                metadata_response_partition.partition_index,
-                metadata_response_partition.leader_id,
-                metadata_response_partition.leader_epoch,
-                n,
-            ) = _unpack_h_i3_ub(data, at)
-            at += 15
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("MetadataResponsePartition.replica_nodes", n, size - at)
-            metadata_response_partition.replica_nodes = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("MetadataResponsePartition.isr_nodes", n, size - at)
-            metadata_response_partition.isr_nodes = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("MetadataResponsePartition.offline_replicas", n, size - at)
-            metadata_response_partition.offline_replicas = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n:
-                metadata_response_partition.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
-            else:
-                metadata_response_partition.unknown_tagged_fields = ()
-        metadata_response_topic.topic_authorized_operations, n = _unpack_i_ub(data, at)
-        at += 5
-        if n:
-            metadata_response_topic.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
-        else:
-            metadata_response_topic.unknown_tagged_fields = ()
+    m.topics, at = _decode_each_metadata_response_topic_10(data, at, size, n)
     m.cluster_authorized_operations, n = _unpack_i_ub(data, at)
     at += 5
     if n:
@@ -1618,36 +1296,7 @@ def _decode_metadata_response_11(data: bytes, at: int) -> tuple[MetadataResponse
     n -= 1
     if not 0 <= n * 11 <= size - at:
         raise bad_count("MetadataResponse.brokers", n, size - at)
-    brokers: list[MetadataResponseBroker] = []
-    m.brokers = brokers
-    for _ in range(n):
-        metadata_response_broker = new(MetadataResponseBroker)
-        brokers.append(metadata_response_broker)
-        metadata_response_broker.node_id, n = _unpack_i_ub(data, at)
-        at += 5
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "MetadataResponseBroker.host")
-        end = at + n - 1
-        metadata_response_broker.host = data[at:end].decode()
-        at = end
-        metadata_response_broker.port, n = _unpack_i_ub(data, at)
-        at += 5
-        if n > 127:
-            n, at = string_length(data, at - 1, "MetadataResponseBroker.rack")
-        if n == 0:
-            metadata_response_broker.rack = None
-        else:
-            end = at + n - 1
-            metadata_response_broker.rack = data[at:end].decode()
-            at = end
-        n = data[at]
-        at += 1
-        if n:
-            metadata_response_broker.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
-        else:
-            metadata_response_broker.unknown_tagged_fields = ()
+    m.brokers, at = _decode_each_metadata_response_broker_9(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -1665,81 +1314,7 @@ def _decode_metadata_response_11(data: bytes, at: int) -> tuple[MetadataResponse
     n -= 1
     if not 0 <= n * 26 <= size - at:
         raise bad_count("MetadataResponse.topics", n, size - at)
-    topics: list[MetadataResponseTopic] = []
-    m.topics = topics
-    for _ in range(n):
-        metadata_response_topic = new(MetadataResponseTopic)
-        topics.append(metadata_response_topic)
-        metadata_response_topic.error_code, n = _unpack_h_ub(data, at)
-        at += 3
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "MetadataResponseTopic.name")
-        end = at + n - 1
-        metadata_response_topic.name = data[at:end].decode()
-        at = end
-        metadata_response_topic.topic_id, metadata_response_topic.is_internal, n = _unpack_u_t_ub(
-            data, at
-        )
-        at += 18
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 18 <= size - at:
-            raise bad_count("MetadataResponseTopic.partitions", n, size - at)
-        partitions: list[MetadataResponsePartition] = []
-        metadata_response_topic.partitions = partitions
-        for _ in range(n):
-            metadata_response_partition = new(MetadataResponsePartition)
-            partitions.append(metadata_response_partition)
-            (
-                metadata_response_partition.error_code,
-                metadata_response_partition.partition_index,
-                metadata_response_partition.leader_id,
-                metadata_response_partition.leader_epoch,
-                n,
-            ) = _unpack_h_i3_ub(data, at)
-            at += 15
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("MetadataResponsePartition.replica_nodes", n, size - at)
-            metadata_response_partition.replica_nodes = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("MetadataResponsePartition.isr_nodes", n, size - at)
-            metadata_response_partition.isr_nodes = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("MetadataResponsePartition.offline_replicas", n, size - at)
-            metadata_response_partition.offline_replicas = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n:
-                metadata_response_partition.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
-            else:
-                metadata_response_partition.unknown_tagged_fields = ()
-        metadata_response_topic.topic_authorized_operations, n = _unpack_i_ub(data, at)
-        at += 5
-        if n:
-            metadata_response_topic.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
-        else:
-            metadata_response_topic.unknown_tagged_fields = ()
+    m.topics, at = _decode_each_metadata_response_topic_10(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -1749,70 +1324,13 @@ def _decode_metadata_response_11(data: bytes, at: int) -> tuple[MetadataResponse
     return m, at
 
 
-def _decode_metadata_response_12(data: bytes, at: int) -> tuple[MetadataResponse, int]:
-    size = len(data)
-    m = new(MetadataResponse)
-    m.cluster_authorized_operations = -2147483648
-    m.error_code = 0
-    m.throttle_time_ms, n = _unpack_i_ub(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n * 11 <= size - at:
-        raise bad_count("MetadataResponse.brokers", n, size - at)
-    brokers: list[MetadataResponseBroker] = []
-    m.brokers = brokers
-    for _ in range(n):
-        metadata_response_broker = new(MetadataResponseBroker)
-        brokers.append(metadata_response_broker)
-        metadata_response_broker.node_id, n = _unpack_i_ub(data, at)
-        at += 5
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "MetadataResponseBroker.host")
-        end = at + n - 1
-        metadata_response_broker.host = data[at:end].decode()
-        at = end
-        metadata_response_broker.port, n = _unpack_i_ub(data, at)
-        at += 5
-        if n > 127:
-            n, at = string_length(data, at - 1, "MetadataResponseBroker.rack")
-        if n == 0:
-            metadata_response_broker.rack = None
-        else:
-            end = at + n - 1
-            metadata_response_broker.rack = data[at:end].decode()
-            at = end
-        n = data[at]
-        at += 1
-        if n:
-            metadata_response_broker.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
-        else:
-            metadata_response_broker.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "MetadataResponse.cluster_id")
-    if n == 0:
-        m.cluster_id = None
-    else:
-        end = at + n - 1
-        m.cluster_id = data[at:end].decode()
-        at = end
-    m.controller_id, n = _unpack_i_ub(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n * 26 <= size - at:
-        raise bad_count("MetadataResponse.topics", n, size - at)
-    topics: list[MetadataResponseTopic] = []
-    m.topics = topics
+def _decode_each_metadata_response_topic_12(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[MetadataResponseTopic], int]:
+    items: list[MetadataResponseTopic] = []
     for _ in range(n):
         metadata_response_topic = new(MetadataResponseTopic)
-        topics.append(metadata_response_topic)
+        items.append(metadata_response_topic)
         metadata_response_topic.error_code, n = _unpack_h_ub(data, at)
         at += 3
         if n > 127:
@@ -1832,52 +1350,9 @@ def _decode_metadata_response_12(data: bytes, at: int) -> tuple[MetadataResponse
         n -= 1
         if not 0 <= n * 18 <= size - at:
             raise bad_count("MetadataResponseTopic.partitions", n, size - at)
-        partitions: list[MetadataResponsePartition] = []
-        metadata_response_topic.partitions = partitions
-        for _ in range(n):
-            metadata_response_partition = new(MetadataResponsePartition)
-            partitions.append(metadata_response_partition)
-            (
-                metadata_response_partition.error_code,
-                metadata_response_partition.partition_index,
-                metadata_response_partition.leader_id,
-                metadata_response_partition.leader_epoch,
-                n,
-            ) = _unpack_h_i3_ub(data, at)
-            at += 15
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("MetadataResponsePartition.replica_nodes", n, size - at)
-            metadata_response_partition.replica_nodes = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("MetadataResponsePartition.isr_nodes", n, size - at)
-            metadata_response_partition.isr_nodes = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("MetadataResponsePartition.offline_replicas", n, size - at)
-            metadata_response_partition.offline_replicas = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n:
-                metadata_response_partition.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
-            else:
-                metadata_response_partition.unknown_tagged_fields = ()
+        metadata_response_topic.partitions, at = _decode_each_metadata_response_partition_9(
+            data, at, size, n
+        )
         metadata_response_topic.topic_authorized_operations, n = _unpack_i_ub(data, at)
         at += 5
         if n:
@@ -1886,6 +1361,40 @@ def _decode_metadata_response_12(data: bytes, at: int) -> tuple[MetadataResponse
             )
         else:
             metadata_response_topic.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_metadata_response_12(data: bytes, at: int) -> tuple[MetadataResponse, int]:
+    size = len(data)
+    m = new(MetadataResponse)
+    m.cluster_authorized_operations = -2147483648
+    m.error_code = 0
+    m.throttle_time_ms, n = _unpack_i_ub(data, at)
+    at += 5
+    if n > 127:
+        n, at = read_uvarint(data, at - 1)
+    n -= 1
+    if not 0 <= n * 11 <= size - at:
+        raise bad_count("MetadataResponse.brokers", n, size - at)
+    m.brokers, at = _decode_each_metadata_response_broker_9(data, at, size, n)
+    n = data[at]
+    at += 1
+    if n > 127:
+        n, at = string_length(data, at - 1, "MetadataResponse.cluster_id")
+    if n == 0:
+        m.cluster_id = None
+    else:
+        end = at + n - 1
+        m.cluster_id = data[at:end].decode()
+        at = end
+    m.controller_id, n = _unpack_i_ub(data, at)
+    at += 5
+    if n > 127:
+        n, at = read_uvarint(data, at - 1)
+    n -= 1
+    if not 0 <= n * 26 <= size - at:
+        raise bad_count("MetadataResponse.topics", n, size - at)
+    m.topics, at = _decode_each_metadata_response_topic_12(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -1906,36 +1415,7 @@ def _decode_metadata_response_13(data: bytes, at: int) -> tuple[MetadataResponse
     n -= 1
     if not 0 <= n * 11 <= size - at:
         raise bad_count("MetadataResponse.brokers", n, size - at)
-    brokers: list[MetadataResponseBroker] = []
-    m.brokers = brokers
-    for _ in range(n):
-        metadata_response_broker = new(MetadataResponseBroker)
-        brokers.append(metadata_response_broker)
-        metadata_response_broker.node_id, n = _unpack_i_ub(data, at)
-        at += 5
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "MetadataResponseBroker.host")
-        end = at + n - 1
-        metadata_response_broker.host = data[at:end].decode()
-        at = end
-        metadata_response_broker.port, n = _unpack_i_ub(data, at)
-        at += 5
-        if n > 127:
-            n, at = string_length(data, at - 1, "MetadataResponseBroker.rack")
-        if n == 0:
-            metadata_response_broker.rack = None
-        else:
-            end = at + n - 1
-            metadata_response_broker.rack = data[at:end].decode()
-            at = end
-        n = data[at]
-        at += 1
-        if n:
-            metadata_response_broker.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
-        else:
-            metadata_response_broker.unknown_tagged_fields = ()
+    m.brokers, at = _decode_each_metadata_response_broker_9(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -1953,84 +1433,7 @@ def _decode_metadata_response_13(data: bytes, at: int) -> tuple[MetadataResponse
     n -= 1
     if not 0 <= n * 26 <= size - at:
         raise bad_count("MetadataResponse.topics", n, size - at)
-    topics: list[MetadataResponseTopic] = []
-    m.topics = topics
-    for _ in range(n):
-        metadata_response_topic = new(MetadataResponseTopic)
-        topics.append(metadata_response_topic)
-        metadata_response_topic.error_code, n = _unpack_h_ub(data, at)
-        at += 3
-        if n > 127:
-            n, at = string_length(data, at - 1, "MetadataResponseTopic.name")
-        if n == 0:
-            metadata_response_topic.name = None
-        else:
-            end = at + n - 1
-            metadata_response_topic.name = data[at:end].decode()
-            at = end
-        metadata_response_topic.topic_id, metadata_response_topic.is_internal, n = _unpack_u_t_ub(
-            data, at
-        )
-        at += 18
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 18 <= size - at:
-            raise bad_count("MetadataResponseTopic.partitions", n, size - at)
-        partitions: list[MetadataResponsePartition] = []
-        metadata_response_topic.partitions = partitions
-        for _ in range(n):
-            metadata_response_partition = new(MetadataResponsePartition)
-            partitions.append(metadata_response_partition)
-            (
-                metadata_response_partition.error_code,
-                metadata_response_partition.partition_index,
-                metadata_response_partition.leader_id,
-                metadata_response_partition.leader_epoch,
-                n,
-            ) = _unpack_h_i3_ub(data, at)
-            at += 15
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("MetadataResponsePartition.replica_nodes", n, size - at)
-            metadata_response_partition.replica_nodes = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("MetadataResponsePartition.isr_nodes", n, size - at)
-            metadata_response_partition.isr_nodes = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("MetadataResponsePartition.offline_replicas", n, size - at)
-            metadata_response_partition.offline_replicas = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n:
-                metadata_response_partition.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
-            else:
-                metadata_response_partition.unknown_tagged_fields = ()
-        metadata_response_topic.topic_authorized_operations, n = _unpack_i_ub(data, at)
-        at += 5
-        if n:
-            metadata_response_topic.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
-        else:
-            metadata_response_topic.unknown_tagged_fields = ()
+    m.topics, at = _decode_each_metadata_response_topic_12(data, at, size, n)
     m.error_code, n = _unpack_h_ub(data, at)
     at += 3
     if n:
@@ -2038,6 +1441,27 @@ def _decode_metadata_response_13(data: bytes, at: int) -> tuple[MetadataResponse
     else:
         m.unknown_tagged_fields = ()
     return m, at
+
+
+def _encode_each_metadata_response_partition_0(
+    items: list[MetadataResponsePartition], out: list[Buffer]
+) -> None:
+    for metadata_response_partition in items:
+        replica_nodes = metadata_response_partition.replica_nodes
+        out.append(
+            _pack_h_i3(
+                metadata_response_partition.error_code,
+                metadata_response_partition.partition_index,
+                metadata_response_partition.leader_id,
+                len(replica_nodes),
+            )
+        )
+        out.append(write_int32s(replica_nodes))
+        isr_nodes = metadata_response_partition.isr_nodes
+        out.append(_pack_i(len(isr_nodes)))
+        out.append(write_int32s(isr_nodes))
+        if metadata_response_partition.unknown_tagged_fields:
+            raise absent_field("MetadataResponsePartition.unknown_tagged_fields")
 
 
 def _encode_metadata_response_0(m: MetadataResponse, out: list[Buffer]) -> None:
@@ -2065,34 +1489,17 @@ def _encode_metadata_response_0(m: MetadataResponse, out: list[Buffer]) -> None:
         out.append(s)
         partitions = metadata_response_topic.partitions
         out.append(_pack_i(len(partitions)))
-        for metadata_response_partition in partitions:
-            replica_nodes = metadata_response_partition.replica_nodes
-            out.append(
-                _pack_h_i3(
-                    metadata_response_partition.error_code,
-                    metadata_response_partition.partition_index,
-                    metadata_response_partition.leader_id,
-                    len(replica_nodes),
-                )
-            )
-            out.append(write_int32s(replica_nodes))
-            isr_nodes = metadata_response_partition.isr_nodes
-            out.append(_pack_i(len(isr_nodes)))
-            out.append(write_int32s(isr_nodes))
-            if metadata_response_partition.unknown_tagged_fields:
-                raise absent_field("MetadataResponsePartition.unknown_tagged_fields")
+        _encode_each_metadata_response_partition_0(partitions, out)
         if metadata_response_topic.unknown_tagged_fields:
             raise absent_field("MetadataResponseTopic.unknown_tagged_fields")
     if m.unknown_tagged_fields:
         raise absent_field("MetadataResponse.unknown_tagged_fields")
 
 
-def _encode_metadata_response_1(m: MetadataResponse, out: list[Buffer]) -> None:
-    if m.cluster_authorized_operations != -2147483648:
-        raise absent_field("MetadataResponse.cluster_authorized_operations")
-    brokers = m.brokers
-    out.append(_pack_i(len(brokers)))
-    for metadata_response_broker in brokers:
+def _encode_each_metadata_response_broker_1(
+    items: list[MetadataResponseBroker], out: list[Buffer]
+) -> None:
+    for metadata_response_broker in items:
         s = metadata_response_broker.host.encode()
         out.append(_pack_i_h(metadata_response_broker.node_id, len(s)))
         out.append(s)
@@ -2106,9 +1513,12 @@ def _encode_metadata_response_1(m: MetadataResponse, out: list[Buffer]) -> None:
             out.append(s)
         if metadata_response_broker.unknown_tagged_fields:
             raise absent_field("MetadataResponseBroker.unknown_tagged_fields")
-    topics = m.topics
-    out.append(_pack_i2(m.controller_id, len(topics)))
-    for metadata_response_topic in topics:
+
+
+def _encode_each_metadata_response_topic_1(
+    items: list[MetadataResponseTopic], out: list[Buffer]
+) -> None:
+    for metadata_response_topic in items:
         if metadata_response_topic.topic_authorized_operations != -2147483648:
             raise absent_field("MetadataResponseTopic.topic_authorized_operations")
         name = metadata_response_topic.name
@@ -2119,24 +1529,20 @@ def _encode_metadata_response_1(m: MetadataResponse, out: list[Buffer]) -> None:
         out.append(s)
         partitions = metadata_response_topic.partitions
         out.append(_pack_t_i(metadata_response_topic.is_internal, len(partitions)))
-        for metadata_response_partition in partitions:
-            replica_nodes = metadata_response_partition.replica_nodes
-            out.append(
-                _pack_h_i3(
-                    metadata_response_partition.error_code,
-                    metadata_response_partition.partition_index,
-                    metadata_response_partition.leader_id,
-                    len(replica_nodes),
-                )
-            )
-            out.append(write_int32s(replica_nodes))
-            isr_nodes = metadata_response_partition.isr_nodes
-            out.append(_pack_i(len(isr_nodes)))
-            out.append(write_int32s(isr_nodes))
-            if metadata_response_partition.unknown_tagged_fields:
-                raise absent_field("MetadataResponsePartition.unknown_tagged_fields")
+        _encode_each_metadata_response_partition_0(partitions, out)
         if metadata_response_topic.unknown_tagged_fields:
             raise absent_field("MetadataResponseTopic.unknown_tagged_fields")
+
+
+def _encode_metadata_response_1(m: MetadataResponse, out: list[Buffer]) -> None:
+    if m.cluster_authorized_operations != -2147483648:
+        raise absent_field("MetadataResponse.cluster_authorized_operations")
+    brokers = m.brokers
+    out.append(_pack_i(len(brokers)))
+    _encode_each_metadata_response_broker_1(brokers, out)
+    topics = m.topics
+    out.append(_pack_i2(m.controller_id, len(topics)))
+    _encode_each_metadata_response_topic_1(topics, out)
     if m.unknown_tagged_fields:
         raise absent_field("MetadataResponse.unknown_tagged_fields")
 
@@ -2146,20 +1552,7 @@ def _encode_metadata_response_2(m: MetadataResponse, out: list[Buffer]) -> None:
         raise absent_field("MetadataResponse.cluster_authorized_operations")
     brokers = m.brokers
     out.append(_pack_i(len(brokers)))
-    for metadata_response_broker in brokers:
-        s = metadata_response_broker.host.encode()
-        out.append(_pack_i_h(metadata_response_broker.node_id, len(s)))
-        out.append(s)
-        rack = metadata_response_broker.rack
-        out.append(_pack_i(metadata_response_broker.port))
-        if rack is None:
-            out.append(b"\xff\xff")
-        else:
-            s = rack.encode()
-            out.append(_pack_h(len(s)))
-            out.append(s)
-        if metadata_response_broker.unknown_tagged_fields:
-            raise absent_field("MetadataResponseBroker.unknown_tagged_fields")
+    _encode_each_metadata_response_broker_1(brokers, out)
     cluster_id = m.cluster_id
     if cluster_id is None:
         out.append(b"\xff\xff")
@@ -2169,35 +1562,7 @@ def _encode_metadata_response_2(m: MetadataResponse, out: list[Buffer]) -> None:
         out.append(s)
     topics = m.topics
     out.append(_pack_i2(m.controller_id, len(topics)))
-    for metadata_response_topic in topics:
-        if metadata_response_topic.topic_authorized_operations != -2147483648:
-            raise absent_field("MetadataResponseTopic.topic_authorized_operations")
-        name = metadata_response_topic.name
-        if name is None:
-            raise null_value("MetadataResponseTopic.name")
-        s = name.encode()
-        out.append(_pack_h2(metadata_response_topic.error_code, len(s)))
-        out.append(s)
-        partitions = metadata_response_topic.partitions
-        out.append(_pack_t_i(metadata_response_topic.is_internal, len(partitions)))
-        for metadata_response_partition in partitions:
-            replica_nodes = metadata_response_partition.replica_nodes
-            out.append(
-                _pack_h_i3(
-                    metadata_response_partition.error_code,
-                    metadata_response_partition.partition_index,
-                    metadata_response_partition.leader_id,
-                    len(replica_nodes),
-                )
-            )
-            out.append(write_int32s(replica_nodes))
-            isr_nodes = metadata_response_partition.isr_nodes
-            out.append(_pack_i(len(isr_nodes)))
-            out.append(write_int32s(isr_nodes))
-            if metadata_response_partition.unknown_tagged_fields:
-                raise absent_field("MetadataResponsePartition.unknown_tagged_fields")
-        if metadata_response_topic.unknown_tagged_fields:
-            raise absent_field("MetadataResponseTopic.unknown_tagged_fields")
+    _encode_each_metadata_response_topic_1(topics, out)
     if m.unknown_tagged_fields:
         raise absent_field("MetadataResponse.unknown_tagged_fields")
 
@@ -2207,20 +1572,7 @@ def _encode_metadata_response_3(m: MetadataResponse, out: list[Buffer]) -> None:
         raise absent_field("MetadataResponse.cluster_authorized_operations")
     brokers = m.brokers
     out.append(_pack_i2(m.throttle_time_ms, len(brokers)))
-    for metadata_response_broker in brokers:
-        s = metadata_response_broker.host.encode()
-        out.append(_pack_i_h(metadata_response_broker.node_id, len(s)))
-        out.append(s)
-        rack = metadata_response_broker.rack
-        out.append(_pack_i(metadata_response_broker.port))
-        if rack is None:
-            out.append(b"\xff\xff")
-        else:
-            s = rack.encode()
-            out.append(_pack_h(len(s)))
-            out.append(s)
-        if metadata_response_broker.unknown_tagged_fields:
-            raise absent_field("MetadataResponseBroker.unknown_tagged_fields")
+    _encode_each_metadata_response_broker_1(brokers, out)
     cluster_id = m.cluster_id
     if cluster_id is None:
         out.append(b"\xff\xff")
@@ -2230,35 +1582,7 @@ def _encode_metadata_response_3(m: MetadataResponse, out: list[Buffer]) -> None:
         out.append(s)
     topics = m.topics
     out.append(_pack_i2(m.controller_id, len(topics)))
-    for metadata_response_topic in topics:
-        if metadata_response_topic.topic_authorized_operations != -2147483648:
-            raise absent_field("MetadataResponseTopic.topic_authorized_operations")
-        name = metadata_response_topic.name
-        if name is None:
-            raise null_value("MetadataResponseTopic.name")
-        s = name.encode()
-        out.append(_pack_h2(metadata_response_topic.error_code, len(s)))
-        out.append(s)
-        partitions = metadata_response_topic.partitions
-        out.append(_pack_t_i(metadata_response_topic.is_internal, len(partitions)))
-        for metadata_response_partition in partitions:
-            replica_nodes = metadata_response_partition.replica_nodes
-            out.append(
-                _pack_h_i3(
-                    metadata_response_partition.error_code,
-                    metadata_response_partition.partition_index,
-                    metadata_response_partition.leader_id,
-                    len(replica_nodes),
-                )
-            )
-            out.append(write_int32s(replica_nodes))
-            isr_nodes = metadata_response_partition.isr_nodes
-            out.append(_pack_i(len(isr_nodes)))
-            out.append(write_int32s(isr_nodes))
-            if metadata_response_partition.unknown_tagged_fields:
-                raise absent_field("MetadataResponsePartition.unknown_tagged_fields")
-        if metadata_response_topic.unknown_tagged_fields:
-            raise absent_field("MetadataResponseTopic.unknown_tagged_fields")
+    _encode_each_metadata_response_topic_1(topics, out)
     if m.unknown_tagged_fields:
         raise absent_field("MetadataResponse.unknown_tagged_fields")
 
@@ -2268,20 +1592,7 @@ def _encode_metadata_response_5(m: MetadataResponse, out: list[Buffer]) -> None:
         raise absent_field("MetadataResponse.cluster_authorized_operations")
     brokers = m.brokers
     out.append(_pack_i2(m.throttle_time_ms, len(brokers)))
-    for metadata_response_broker in brokers:
-        s = metadata_response_broker.host.encode()
-        out.append(_pack_i_h(metadata_response_broker.node_id, len(s)))
-        out.append(s)
-        rack = metadata_response_broker.rack
-        out.append(_pack_i(metadata_response_broker.port))
-        if rack is None:
-            out.append(b"\xff\xff")
-        else:
-            s = rack.encode()
-            out.append(_pack_h(len(s)))
-            out.append(s)
-        if metadata_response_broker.unknown_tagged_fields:
-            raise absent_field("MetadataResponseBroker.unknown_tagged_fields")
+    _encode_each_metadata_response_broker_1(brokers, out)
     cluster_id = m.cluster_id
     if cluster_id is None:
         out.append(b"\xff\xff")
@@ -2327,25 +1638,37 @@ def _encode_metadata_response_5(m: MetadataResponse, out: list[Buffer]) -> None:
         raise absent_field("MetadataResponse.unknown_tagged_fields")
 
 
+def _encode_each_metadata_response_partition_7(
+    items: list[MetadataResponsePartition], out: list[Buffer]
+) -> None:
+    for metadata_response_partition in items:
+        replica_nodes = metadata_response_partition.replica_nodes
+        out.append(
+            _pack_h_i4(
+                metadata_response_partition.error_code,
+                metadata_response_partition.partition_index,
+                metadata_response_partition.leader_id,
+                metadata_response_partition.leader_epoch,
+                len(replica_nodes),
+            )
+        )
+        out.append(write_int32s(replica_nodes))
+        isr_nodes = metadata_response_partition.isr_nodes
+        out.append(_pack_i(len(isr_nodes)))
+        out.append(write_int32s(isr_nodes))
+        offline_replicas = metadata_response_partition.offline_replicas
+        out.append(_pack_i(len(offline_replicas)))
+        out.append(write_int32s(offline_replicas))
+        if metadata_response_partition.unknown_tagged_fields:
+            raise absent_field("MetadataResponsePartition.unknown_tagged_fields")
+
+
 def _encode_metadata_response_7(m: MetadataResponse, out: list[Buffer]) -> None:
     if m.cluster_authorized_operations != -2147483648:
         raise absent_field("MetadataResponse.cluster_authorized_operations")
     brokers = m.brokers
     out.append(_pack_i2(m.throttle_time_ms, len(brokers)))
-    for metadata_response_broker in brokers:
-        s = metadata_response_broker.host.encode()
-        out.append(_pack_i_h(metadata_response_broker.node_id, len(s)))
-        out.append(s)
-        rack = metadata_response_broker.rack
-        out.append(_pack_i(metadata_response_broker.port))
-        if rack is None:
-            out.append(b"\xff\xff")
-        else:
-            s = rack.encode()
-            out.append(_pack_h(len(s)))
-            out.append(s)
-        if metadata_response_broker.unknown_tagged_fields:
-            raise absent_field("MetadataResponseBroker.unknown_tagged_fields")
+    _encode_each_metadata_response_broker_1(brokers, out)
     cluster_id = m.cluster_id
     if cluster_id is None:
         out.append(b"\xff\xff")
@@ -2366,26 +1689,7 @@ def _encode_metadata_response_7(m: MetadataResponse, out: list[Buffer]) -> None:
         out.append(s)
         partitions = metadata_response_topic.partitions
         out.append(_pack_t_i(metadata_response_topic.is_internal, len(partitions)))
-        for metadata_response_partition in partitions:
-            replica_nodes = metadata_response_partition.replica_nodes
-            out.append(
-                _pack_h_i4(
-                    metadata_response_partition.error_code,
-                    metadata_response_partition.partition_index,
-                    metadata_response_partition.leader_id,
-                    metadata_response_partition.leader_epoch,
-                    len(replica_nodes),
-                )
-            )
-            out.append(write_int32s(replica_nodes))
-            isr_nodes = metadata_response_partition.isr_nodes
-            out.append(_pack_i(len(isr_nodes)))
-            out.append(write_int32s(isr_nodes))
-            offline_replicas = metadata_response_partition.offline_replicas
-            out.append(_pack_i(len(offline_replicas)))
-            out.append(write_int32s(offline_replicas))
-            if metadata_response_partition.unknown_tagged_fields:
-                raise absent_field("MetadataResponsePartition.unknown_tagged_fields")
+        _encode_each_metadata_response_partition_7(partitions, out)
         if metadata_response_topic.unknown_tagged_fields:
             raise absent_field("MetadataResponseTopic.unknown_tagged_fields")
     if m.unknown_tagged_fields:
@@ -2395,20 +1699,7 @@ def _encode_metadata_response_7(m: MetadataResponse, out: list[Buffer]) -> None:
 def _encode_metadata_response_8(m: MetadataResponse, out: list[Buffer]) -> None:
     brokers = m.brokers
     out.append(_pack_i2(m.throttle_time_ms, len(brokers)))
-    for metadata_response_broker in brokers:
-        s = metadata_response_broker.host.encode()
-        out.append(_pack_i_h(metadata_response_broker.node_id, len(s)))
-        out.append(s)
-        rack = metadata_response_broker.rack
-        out.append(_pack_i(metadata_response_broker.port))
-        if rack is None:
-            out.append(b"\xff\xff")
-        else:
-            s = rack.encode()
-            out.append(_pack_h(len(s)))
-            out.append(s)
-        if metadata_response_broker.unknown_tagged_fields:
-            raise absent_field("MetadataResponseBroker.unknown_tagged_fields")
+    _encode_each_metadata_response_broker_1(brokers, out)
     cluster_id = m.cluster_id
     if cluster_id is None:
         out.append(b"\xff\xff")
@@ -2427,26 +1718,7 @@ def _encode_metadata_response_8(m: MetadataResponse, out: list[Buffer]) -> None:
         out.append(s)
         partitions = metadata_response_topic.partitions
         out.append(_pack_t_i(metadata_response_topic.is_internal, len(partitions)))
-        for metadata_response_partition in partitions:
-            replica_nodes = metadata_response_partition.replica_nodes
-            out.append(
-                _pack_h_i4(
-                    metadata_response_partition.error_code,
-                    metadata_response_partition.partition_index,
-                    metadata_response_partition.leader_id,
-                    metadata_response_partition.leader_epoch,
-                    len(replica_nodes),
-                )
-            )
-            out.append(write_int32s(replica_nodes))
-            isr_nodes = metadata_response_partition.isr_nodes
-            out.append(_pack_i(len(isr_nodes)))
-            out.append(write_int32s(isr_nodes))
-            offline_replicas = metadata_response_partition.offline_replicas
-            out.append(_pack_i(len(offline_replicas)))
-            out.append(write_int32s(offline_replicas))
-            if metadata_response_partition.unknown_tagged_fields:
-                raise absent_field("MetadataResponsePartition.unknown_tagged_fields")
+        _encode_each_metadata_response_partition_7(partitions, out)
         if metadata_response_topic.unknown_tagged_fields:
             raise absent_field("MetadataResponseTopic.unknown_tagged_fields")
         out.append(_pack_i(metadata_response_topic.topic_authorized_operations))
@@ -2455,15 +1727,10 @@ def _encode_metadata_response_8(m: MetadataResponse, out: list[Buffer]) -> None:
     out.append(_pack_i(m.cluster_authorized_operations))
 
 
-def _encode_metadata_response_9(m: MetadataResponse, out: list[Buffer]) -> None:
-    brokers = m.brokers
-    n = len(brokers) + 1
-    if n < 128:
-        out.append(_pack_i_ub(m.throttle_time_ms, n))
-    else:
-        out.append(_pack_i(m.throttle_time_ms))
-        out.append(uvarint(n))
-    for metadata_response_broker in brokers:
+def _encode_each_metadata_response_broker_9(
+    items: list[MetadataResponseBroker], out: list[Buffer]
+) -> None:
+    for metadata_response_broker in items:
         s = metadata_response_broker.host.encode()
         n = len(s) + 1
         if n < 128:
@@ -2487,6 +1754,58 @@ def _encode_metadata_response_9(m: MetadataResponse, out: list[Buffer]) -> None:
             write_tags(out, metadata_response_broker.unknown_tagged_fields)
         else:
             out.append(b"\0")
+
+
+def _encode_each_metadata_response_partition_9(
+    items: list[MetadataResponsePartition], out: list[Buffer]
+) -> None:
+    for metadata_response_partition in items:
+        replica_nodes = metadata_response_partition.replica_nodes
+        n = len(replica_nodes) + 1
+        if n < 128:
+            out.append(
+                _pack_h_i3_ub(
+                    metadata_response_partition.error_code,
+                    metadata_response_partition.partition_index,
+                    metadata_response_partition.leader_id,
+                    metadata_response_partition.leader_epoch,
+                    n,
+                )
+            )
+        else:
+            out.append(
+                _pack_h_i3(
+                    metadata_response_partition.error_code,
+                    metadata_response_partition.partition_index,
+                    metadata_response_partition.leader_id,
+                    metadata_response_partition.leader_epoch,
+                )
+            )
+            out.append(uvarint(n))
+        out.append(write_int32s(replica_nodes))
+        isr_nodes = metadata_response_partition.isr_nodes
+        n = len(isr_nodes) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
+        out.append(write_int32s(isr_nodes))
+        offline_replicas = metadata_response_partition.offline_replicas
+        n = len(offline_replicas) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
+        out.append(write_int32s(offline_replicas))
+        if metadata_response_partition.unknown_tagged_fields:
+            write_tags(out, metadata_response_partition.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
+
+
+def _encode_metadata_response_9(m: MetadataResponse, out: list[Buffer]) -> None:
+    brokers = m.brokers
+    n = len(brokers) + 1
+    if n < 128:
+        out.append(_pack_i_ub(m.throttle_time_ms, n))
+    else:
+        out.append(_pack_i(m.throttle_time_ms))
+        out.append(uvarint(n))
+    _encode_each_metadata_response_broker_9(brokers, out)
     cluster_id = m.cluster_id
     if cluster_id is None:
         out.append(b"\0")
@@ -2521,42 +1840,7 @@ def _encode_metadata_response_9(m: MetadataResponse, out: list[Buffer]) -> None:
         else:
             out.append(_pack_t(metadata_response_topic.is_internal))
             out.append(uvarint(n))
-        for metadata_response_partition in partitions:
-            replica_nodes = metadata_response_partition.replica_nodes
-            n = len(replica_nodes) + 1
-            if n < 128:
-                out.append(
-                    _pack_h_i3_ub(
-                        metadata_response_partition.error_code,
-                        metadata_response_partition.partition_index,
-                        metadata_response_partition.leader_id,
-                        metadata_response_partition.leader_epoch,
-                        n,
-                    )
-                )
-            else:
-                out.append(
-                    _pack_h_i3(
-                        metadata_response_partition.error_code,
-                        metadata_response_partition.partition_index,
-                        metadata_response_partition.leader_id,
-                        metadata_response_partition.leader_epoch,
-                    )
-                )
-                out.append(uvarint(n))
-            out.append(write_int32s(replica_nodes))
-            isr_nodes = metadata_response_partition.isr_nodes
-            n = len(isr_nodes) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(isr_nodes))
-            offline_replicas = metadata_response_partition.offline_replicas
-            n = len(offline_replicas) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(offline_replicas))
-            if metadata_response_partition.unknown_tagged_fields:
-                write_tags(out, metadata_response_partition.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_metadata_response_partition_9(partitions, out)
         out.append(_pack_i(metadata_response_topic.topic_authorized_operations))
         if metadata_response_topic.unknown_tagged_fields:
             write_tags(out, metadata_response_topic.unknown_tagged_fields)
@@ -2569,54 +1853,10 @@ def _encode_metadata_response_9(m: MetadataResponse, out: list[Buffer]) -> None:
         out.append(b"\0")
 
 
-def _encode_metadata_response_10(m: MetadataResponse, out: list[Buffer]) -> None:
-    brokers = m.brokers
-    n = len(brokers) + 1
-    if n < 128:
-        out.append(_pack_i_ub(m.throttle_time_ms, n))
-    else:
-        out.append(_pack_i(m.throttle_time_ms))
-        out.append(uvarint(n))
-    for metadata_response_broker in brokers:
-        s = metadata_response_broker.host.encode()
-        n = len(s) + 1
-        if n < 128:
-            out.append(_pack_i_ub(metadata_response_broker.node_id, n))
-        else:
-            out.append(_pack_i(metadata_response_broker.node_id))
-            out.append(string_prefix(n, "MetadataResponseBroker.host"))
-        out.append(s)
-        rack = metadata_response_broker.rack
-        out.append(_pack_i(metadata_response_broker.port))
-        if rack is None:
-            out.append(b"\0")
-        else:
-            s = rack.encode()
-            n = len(s) + 1
-            out.append(
-                SINGLE_BYTE[n] if n < 128 else string_prefix(n, "MetadataResponseBroker.rack")
-            )
-            out.append(s)
-        if metadata_response_broker.unknown_tagged_fields:
-            write_tags(out, metadata_response_broker.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
-    cluster_id = m.cluster_id
-    if cluster_id is None:
-        out.append(b"\0")
-    else:
-        s = cluster_id.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "MetadataResponse.cluster_id"))
-        out.append(s)
-    topics = m.topics
-    n = len(topics) + 1
-    if n < 128:
-        out.append(_pack_i_ub(m.controller_id, n))
-    else:
-        out.append(_pack_i(m.controller_id))
-        out.append(uvarint(n))
-    for metadata_response_topic in topics:
+def _encode_each_metadata_response_topic_10(
+    items: list[MetadataResponseTopic], out: list[Buffer]
+) -> None:
+    for metadata_response_topic in items:
         name = metadata_response_topic.name
         if name is None:
             raise null_value("MetadataResponseTopic.name")
@@ -2641,47 +1881,39 @@ def _encode_metadata_response_10(m: MetadataResponse, out: list[Buffer]) -> None
                 _pack_u_t(metadata_response_topic.topic_id, metadata_response_topic.is_internal)
             )
             out.append(uvarint(n))
-        for metadata_response_partition in partitions:
-            replica_nodes = metadata_response_partition.replica_nodes
-            n = len(replica_nodes) + 1
-            if n < 128:
-                out.append(
-                    _pack_h_i3_ub(
-                        metadata_response_partition.error_code,
-                        metadata_response_partition.partition_index,
-                        metadata_response_partition.leader_id,
-                        metadata_response_partition.leader_epoch,
-                        n,
-                    )
-                )
-            else:
-                out.append(
-                    _pack_h_i3(
-                        metadata_response_partition.error_code,
-                        metadata_response_partition.partition_index,
-                        metadata_response_partition.leader_id,
-                        metadata_response_partition.leader_epoch,
-                    )
-                )
-                out.append(uvarint(n))
-            out.append(write_int32s(replica_nodes))
-            isr_nodes = metadata_response_partition.isr_nodes
-            n = len(isr_nodes) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(isr_nodes))
-            offline_replicas = metadata_response_partition.offline_replicas
-            n = len(offline_replicas) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(offline_replicas))
-            if metadata_response_partition.unknown_tagged_fields:
-                write_tags(out, metadata_response_partition.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_metadata_response_partition_9(partitions, out)
         out.append(_pack_i(metadata_response_topic.topic_authorized_operations))
         if metadata_response_topic.unknown_tagged_fields:
             write_tags(out, metadata_response_topic.unknown_tagged_fields)
         else:
             out.append(b"\0")
+
+
+def _encode_metadata_response_10(m: MetadataResponse, out: list[Buffer]) -> None:
+    brokers = m.brokers
+    n = len(brokers) + 1
+    if n < 128:
+        out.append(_pack_i_ub(m.throttle_time_ms, n))
+    else:
+        out.append(_pack_i(m.throttle_time_ms))
+        out.append(uvarint(n))
+    _encode_each_metadata_response_broker_9(brokers, out)
+    cluster_id = m.cluster_id
+    if cluster_id is None:
+        out.append(b"\0")
+    else:
+        s = cluster_id.encode()
+        n = len(s) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "MetadataResponse.cluster_id"))
+        out.append(s)
+    topics = m.topics
+    n = len(topics) + 1
+    if n < 128:
+        out.append(_pack_i_ub(m.controller_id, n))
+    else:
+        out.append(_pack_i(m.controller_id))
+        out.append(uvarint(n))
+    _encode_each_metadata_response_topic_10(topics, out)
     out.append(_pack_i(m.cluster_authorized_operations))
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
@@ -2699,30 +1931,7 @@ def _encode_metadata_response_11(m: MetadataResponse, out: list[Buffer]) -> None
     else:
         out.append(_pack_i(m.throttle_time_ms))
         out.append(uvarint(n))
-    for metadata_response_broker in brokers:
-        s = metadata_response_broker.host.encode()
-        n = len(s) + 1
-        if n < 128:
-            out.append(_pack_i_ub(metadata_response_broker.node_id, n))
-        else:
-            out.append(_pack_i(metadata_response_broker.node_id))
-            out.append(string_prefix(n, "MetadataResponseBroker.host"))
-        out.append(s)
-        rack = metadata_response_broker.rack
-        out.append(_pack_i(metadata_response_broker.port))
-        if rack is None:
-            out.append(b"\0")
-        else:
-            s = rack.encode()
-            n = len(s) + 1
-            out.append(
-                SINGLE_BYTE[n] if n < 128 else string_prefix(n, "MetadataResponseBroker.rack")
-            )
-            out.append(s)
-        if metadata_response_broker.unknown_tagged_fields:
-            write_tags(out, metadata_response_broker.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_metadata_response_broker_9(brokers, out)
     cluster_id = m.cluster_id
     if cluster_id is None:
         out.append(b"\0")
@@ -2738,128 +1947,17 @@ def _encode_metadata_response_11(m: MetadataResponse, out: list[Buffer]) -> None
     else:
         out.append(_pack_i(m.controller_id))
         out.append(uvarint(n))
-    for metadata_response_topic in topics:
-        name = metadata_response_topic.name
-        if name is None:
-            raise null_value("MetadataResponseTopic.name")
-        s = name.encode()
-        n = len(s) + 1
-        if n < 128:
-            out.append(_pack_h_ub(metadata_response_topic.error_code, n))
-        else:
-            out.append(_pack_h(metadata_response_topic.error_code))
-            out.append(string_prefix(n, "MetadataResponseTopic.name"))
-        out.append(s)
-        partitions = metadata_response_topic.partitions
-        n = len(partitions) + 1
-        if n < 128:
-            out.append(
-                _pack_u_t_ub(
-                    metadata_response_topic.topic_id, metadata_response_topic.is_internal, n
-                )
-            )
-        else:
-            out.append(
-                _pack_u_t(metadata_response_topic.topic_id, metadata_response_topic.is_internal)
-            )
-            out.append(uvarint(n))
-        for metadata_response_partition in partitions:
-            replica_nodes = metadata_response_partition.replica_nodes
-            n = len(replica_nodes) + 1
-            if n < 128:
-                out.append(
-                    _pack_h_i3_ub(
-                        metadata_response_partition.error_code,
-                        metadata_response_partition.partition_index,
-                        metadata_response_partition.leader_id,
-                        metadata_response_partition.leader_epoch,
-                        n,
-                    )
-                )
-            else:
-                out.append(
-                    _pack_h_i3(
-                        metadata_response_partition.error_code,
-                        metadata_response_partition.partition_index,
-                        metadata_response_partition.leader_id,
-                        metadata_response_partition.leader_epoch,
-                    )
-                )
-                out.append(uvarint(n))
-            out.append(write_int32s(replica_nodes))
-            isr_nodes = metadata_response_partition.isr_nodes
-            n = len(isr_nodes) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(isr_nodes))
-            offline_replicas = metadata_response_partition.offline_replicas
-            n = len(offline_replicas) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(offline_replicas))
-            if metadata_response_partition.unknown_tagged_fields:
-                write_tags(out, metadata_response_partition.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
-        out.append(_pack_i(metadata_response_topic.topic_authorized_operations))
-        if metadata_response_topic.unknown_tagged_fields:
-            write_tags(out, metadata_response_topic.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_metadata_response_topic_10(topics, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:
         out.append(b"\0")
 
 
-def _encode_metadata_response_12(m: MetadataResponse, out: list[Buffer]) -> None:
-    if m.cluster_authorized_operations != -2147483648:
-        raise absent_field("MetadataResponse.cluster_authorized_operations")
-    brokers = m.brokers
-    n = len(brokers) + 1
-    if n < 128:
-        out.append(_pack_i_ub(m.throttle_time_ms, n))
-    else:
-        out.append(_pack_i(m.throttle_time_ms))
-        out.append(uvarint(n))
-    for metadata_response_broker in brokers:
-        s = metadata_response_broker.host.encode()
-        n = len(s) + 1
-        if n < 128:
-            out.append(_pack_i_ub(metadata_response_broker.node_id, n))
-        else:
-            out.append(_pack_i(metadata_response_broker.node_id))
-            out.append(string_prefix(n, "MetadataResponseBroker.host"))
-        out.append(s)
-        rack = metadata_response_broker.rack
-        out.append(_pack_i(metadata_response_broker.port))
-        if rack is None:
-            out.append(b"\0")
-        else:
-            s = rack.encode()
-            n = len(s) + 1
-            out.append(
-                SINGLE_BYTE[n] if n < 128 else string_prefix(n, "MetadataResponseBroker.rack")
-            )
-            out.append(s)
-        if metadata_response_broker.unknown_tagged_fields:
-            write_tags(out, metadata_response_broker.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
-    cluster_id = m.cluster_id
-    if cluster_id is None:
-        out.append(b"\0")
-    else:
-        s = cluster_id.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "MetadataResponse.cluster_id"))
-        out.append(s)
-    topics = m.topics
-    n = len(topics) + 1
-    if n < 128:
-        out.append(_pack_i_ub(m.controller_id, n))
-    else:
-        out.append(_pack_i(m.controller_id))
-        out.append(uvarint(n))
-    for metadata_response_topic in topics:
+def _encode_each_metadata_response_topic_12(
+    items: list[MetadataResponseTopic], out: list[Buffer]
+) -> None:
+    for metadata_response_topic in items:
         name = metadata_response_topic.name
         out.append(_pack_h(metadata_response_topic.error_code))
         if name is None:
@@ -2884,47 +1982,41 @@ def _encode_metadata_response_12(m: MetadataResponse, out: list[Buffer]) -> None
                 _pack_u_t(metadata_response_topic.topic_id, metadata_response_topic.is_internal)
             )
             out.append(uvarint(n))
-        for metadata_response_partition in partitions:
-            replica_nodes = metadata_response_partition.replica_nodes
-            n = len(replica_nodes) + 1
-            if n < 128:
-                out.append(
-                    _pack_h_i3_ub(
-                        metadata_response_partition.error_code,
-                        metadata_response_partition.partition_index,
-                        metadata_response_partition.leader_id,
-                        metadata_response_partition.leader_epoch,
-                        n,
-                    )
-                )
-            else:
-                out.append(
-                    _pack_h_i3(
-                        metadata_response_partition.error_code,
-                        metadata_response_partition.partition_index,
-                        metadata_response_partition.leader_id,
-                        metadata_response_partition.leader_epoch,
-                    )
-                )
-                out.append(uvarint(n))
-            out.append(write_int32s(replica_nodes))
-            isr_nodes = metadata_response_partition.isr_nodes
-            n = len(isr_nodes) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(isr_nodes))
-            offline_replicas = metadata_response_partition.offline_replicas
-            n = len(offline_replicas) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(offline_replicas))
-            if metadata_response_partition.unknown_tagged_fields:
-                write_tags(out, metadata_response_partition.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_metadata_response_partition_9(partitions, out)
         out.append(_pack_i(metadata_response_topic.topic_authorized_operations))
         if metadata_response_topic.unknown_tagged_fields:
             write_tags(out, metadata_response_topic.unknown_tagged_fields)
         else:
             out.append(b"\0")
+
+
+def _encode_metadata_response_12(m: MetadataResponse, out: list[Buffer]) -> None:
+    if m.cluster_authorized_operations != -2147483648:
+        raise absent_field("MetadataResponse.cluster_authorized_operations")
+    brokers = m.brokers
+    n = len(brokers) + 1
+    if n < 128:
+        out.append(_pack_i_ub(m.throttle_time_ms, n))
+    else:
+        out.append(_pack_i(m.throttle_time_ms))
+        out.append(uvarint(n))
+    _encode_each_metadata_response_broker_9(brokers, out)
+    cluster_id = m.cluster_id
+    if cluster_id is None:
+        out.append(b"\0")
+    else:
+        s = cluster_id.encode()
+        n = len(s) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "MetadataResponse.cluster_id"))
+        out.append(s)
+    topics = m.topics
+    n = len(topics) + 1
+    if n < 128:
+        out.append(_pack_i_ub(m.controller_id, n))
+    else:
+        out.append(_pack_i(m.controller_id))
+        out.append(uvarint(n))
+    _encode_each_metadata_response_topic_12(topics, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:
@@ -2941,30 +2033,7 @@ def _encode_metadata_response_13(m: MetadataResponse, out: list[Buffer]) -> None
     else:
         out.append(_pack_i(m.throttle_time_ms))
         out.append(uvarint(n))
-    for metadata_response_broker in brokers:
-        s = metadata_response_broker.host.encode()
-        n = len(s) + 1
-        if n < 128:
-            out.append(_pack_i_ub(metadata_response_broker.node_id, n))
-        else:
-            out.append(_pack_i(metadata_response_broker.node_id))
-            out.append(string_prefix(n, "MetadataResponseBroker.host"))
-        out.append(s)
-        rack = metadata_response_broker.rack
-        out.append(_pack_i(metadata_response_broker.port))
-        if rack is None:
-            out.append(b"\0")
-        else:
-            s = rack.encode()
-            n = len(s) + 1
-            out.append(
-                SINGLE_BYTE[n] if n < 128 else string_prefix(n, "MetadataResponseBroker.rack")
-            )
-            out.append(s)
-        if metadata_response_broker.unknown_tagged_fields:
-            write_tags(out, metadata_response_broker.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_metadata_response_broker_9(brokers, out)
     cluster_id = m.cluster_id
     if cluster_id is None:
         out.append(b"\0")
@@ -2980,72 +2049,7 @@ def _encode_metadata_response_13(m: MetadataResponse, out: list[Buffer]) -> None
     else:
         out.append(_pack_i(m.controller_id))
         out.append(uvarint(n))
-    for metadata_response_topic in topics:
-        name = metadata_response_topic.name
-        out.append(_pack_h(metadata_response_topic.error_code))
-        if name is None:
-            out.append(b"\0")
-        else:
-            s = name.encode()
-            n = len(s) + 1
-            out.append(
-                SINGLE_BYTE[n] if n < 128 else string_prefix(n, "MetadataResponseTopic.name")
-            )
-            out.append(s)
-        partitions = metadata_response_topic.partitions
-        n = len(partitions) + 1
-        if n < 128:
-            out.append(
-                _pack_u_t_ub(
-                    metadata_response_topic.topic_id, metadata_response_topic.is_internal, n
-                )
-            )
-        else:
-            out.append(
-                _pack_u_t(metadata_response_topic.topic_id, metadata_response_topic.is_internal)
-            )
-            out.append(uvarint(n))
-        for metadata_response_partition in partitions:
-            replica_nodes = metadata_response_partition.replica_nodes
-            n = len(replica_nodes) + 1
-            if n < 128:
-                out.append(
-                    _pack_h_i3_ub(
-                        metadata_response_partition.error_code,
-                        metadata_response_partition.partition_index,
-                        metadata_response_partition.leader_id,
-                        metadata_response_partition.leader_epoch,
-                        n,
-                    )
-                )
-            else:
-                out.append(
-                    _pack_h_i3(
-                        metadata_response_partition.error_code,
-                        metadata_response_partition.partition_index,
-                        metadata_response_partition.leader_id,
-                        metadata_response_partition.leader_epoch,
-                    )
-                )
-                out.append(uvarint(n))
-            out.append(write_int32s(replica_nodes))
-            isr_nodes = metadata_response_partition.isr_nodes
-            n = len(isr_nodes) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(isr_nodes))
-            offline_replicas = metadata_response_partition.offline_replicas
-            n = len(offline_replicas) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(offline_replicas))
-            if metadata_response_partition.unknown_tagged_fields:
-                write_tags(out, metadata_response_partition.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
-        out.append(_pack_i(metadata_response_topic.topic_authorized_operations))
-        if metadata_response_topic.unknown_tagged_fields:
-            write_tags(out, metadata_response_topic.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_metadata_response_topic_12(topics, out)
     out.append(_pack_h(m.error_code))
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)

@@ -63,12 +63,7 @@ class OffsetCommitRequestPartition(WireStruct):
 
 
 class OffsetCommitRequestTopic(WireStruct):
-    __slots__ = (
-        "name",
-        "topic_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "topic_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -124,11 +119,7 @@ class OffsetCommitRequest(WireMessage):
 
 
 class OffsetCommitResponsePartition(WireStruct):
-    __slots__ = (
-        "partition_index",
-        "error_code",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("partition_index", "error_code", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -143,12 +134,7 @@ class OffsetCommitResponsePartition(WireStruct):
 
 
 class OffsetCommitResponseTopic(WireStruct):
-    __slots__ = (
-        "name",
-        "topic_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "topic_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -167,11 +153,7 @@ class OffsetCommitResponseTopic(WireStruct):
 
 
 class OffsetCommitResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "topics",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "topics", "unknown_tagged_fields")
 
     api_key = 8
     min_version = 0
@@ -191,28 +173,13 @@ class OffsetCommitResponse(WireMessage):
         self.unknown_tagged_fields = unknown_tagged_fields
 
 
-def _decode_offset_commit_request_0(data: bytes, at: int) -> tuple[OffsetCommitRequest, int]:
-    size = len(data)
-    m = new(OffsetCommitRequest)
-    m.generation_id_or_member_epoch = m.retention_time_ms = -1
-    m.member_id = ""
-    m.group_instance_id = None
-    (n,) = _unpack_h(data, at)
-    at += 2
-    if n < 0:
-        raise null_field("OffsetCommitRequest.group_id")
-    end = at + n
-    m.group_id = data[at:end].decode()
-    at = end
-    (n,) = _unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 6 <= size - at:
-        raise bad_count("OffsetCommitRequest.topics", n, size - at)
-    topics: list[OffsetCommitRequestTopic] = []
-    m.topics = topics
+def _decode_each_offset_commit_request_topic_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[OffsetCommitRequestTopic], int]:
+    items: list[OffsetCommitRequestTopic] = []
     for _ in range(n):
         offset_commit_request_topic = new(OffsetCommitRequestTopic)
-        topics.append(offset_commit_request_topic)
+        items.append(offset_commit_request_topic)
         offset_commit_request_topic.topic_id = ZERO_UUID
         (n,) = _unpack_h(data, at)
         at += 2
@@ -247,6 +214,27 @@ def _decode_offset_commit_request_0(data: bytes, at: int) -> tuple[OffsetCommitR
                 at = end
             offset_commit_request_partition.unknown_tagged_fields = ()
         offset_commit_request_topic.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_offset_commit_request_0(data: bytes, at: int) -> tuple[OffsetCommitRequest, int]:
+    size = len(data)
+    m = new(OffsetCommitRequest)
+    m.generation_id_or_member_epoch = m.retention_time_ms = -1
+    m.member_id = ""
+    m.group_instance_id = None
+    (n,) = _unpack_h(data, at)
+    at += 2
+    if n < 0:
+        raise null_field("OffsetCommitRequest.group_id")
+    end = at + n
+    m.group_id = data[at:end].decode()
+    at = end
+    (n,) = _unpack_i(data, at)
+    at += 4
+    if not 0 <= n * 6 <= size - at:
+        raise bad_count("OffsetCommitRequest.topics", n, size - at)
+    m.topics, at = _decode_each_offset_commit_request_topic_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -338,45 +326,7 @@ def _decode_offset_commit_request_2(data: bytes, at: int) -> tuple[OffsetCommitR
     at += 12
     if not 0 <= n * 6 <= size - at:
         raise bad_count("OffsetCommitRequest.topics", n, size - at)
-    topics: list[OffsetCommitRequestTopic] = []
-    m.topics = topics
-    for _ in range(n):
-        offset_commit_request_topic = new(OffsetCommitRequestTopic)
-        topics.append(offset_commit_request_topic)
-        offset_commit_request_topic.topic_id = ZERO_UUID
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("OffsetCommitRequestTopic.name")
-        end = at + n
-        offset_commit_request_topic.name = data[at:end].decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 14 <= size - at:
-            raise bad_count("OffsetCommitRequestTopic.partitions", n, size - at)
-        partitions: list[OffsetCommitRequestPartition] = []
-        offset_commit_request_topic.partitions = partitions
-        for _ in range(n):
-            offset_commit_request_partition = new(OffsetCommitRequestPartition)
-            partitions.append(offset_commit_request_partition)
-            offset_commit_request_partition.committed_leader_epoch = (
-                offset_commit_request_partition.commit_timestamp
-            ) = -1
-            (
-                offset_commit_request_partition.partition_index,
-                offset_commit_request_partition.committed_offset,
-                n,
-            ) = _unpack_i_q_h(data, at)
-            at += 14
-            if n < 0:
-                offset_commit_request_partition.committed_metadata = None
-            else:
-                end = at + n
-                offset_commit_request_partition.committed_metadata = data[at:end].decode()
-                at = end
-            offset_commit_request_partition.unknown_tagged_fields = ()
-        offset_commit_request_topic.unknown_tagged_fields = ()
+    m.topics, at = _decode_each_offset_commit_request_topic_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -404,77 +354,18 @@ def _decode_offset_commit_request_5(data: bytes, at: int) -> tuple[OffsetCommitR
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_count("OffsetCommitRequest.topics", n, size - at)
-    topics: list[OffsetCommitRequestTopic] = []
-    m.topics = topics
-    for _ in range(n):
-        offset_commit_request_topic = new(OffsetCommitRequestTopic)
-        topics.append(offset_commit_request_topic)
-        offset_commit_request_topic.topic_id = ZERO_UUID
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("OffsetCommitRequestTopic.name")
-        end = at + n
-        offset_commit_request_topic.name = data[at:end].decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 14 <= size - at:
-            raise bad_count("OffsetCommitRequestTopic.partitions", n, size - at)
-        partitions: list[OffsetCommitRequestPartition] = []
-        offset_commit_request_topic.partitions = partitions
-        for _ in range(n):
-            offset_commit_request_partition = new(OffsetCommitRequestPartition)
-            partitions.append(offset_commit_request_partition)
-            offset_commit_request_partition.committed_leader_epoch = (
-                offset_commit_request_partition.commit_timestamp
-            ) = -1
-            (
-                offset_commit_request_partition.partition_index,
-                offset_commit_request_partition.committed_offset,
-                n,
-            ) = _unpack_i_q_h(data, at)
-            at += 14
-            if n < 0:
-                offset_commit_request_partition.committed_metadata = None
-            else:
-                end = at + n
-                offset_commit_request_partition.committed_metadata = data[at:end].decode()
-                at = end
-            offset_commit_request_partition.unknown_tagged_fields = ()
-        offset_commit_request_topic.unknown_tagged_fields = ()
+    m.topics, at = _decode_each_offset_commit_request_topic_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
 
-def _decode_offset_commit_request_6(data: bytes, at: int) -> tuple[OffsetCommitRequest, int]:
-    size = len(data)
-    m = new(OffsetCommitRequest)
-    m.group_instance_id = None
-    m.retention_time_ms = -1
-    (n,) = _unpack_h(data, at)
-    at += 2
-    if n < 0:
-        raise null_field("OffsetCommitRequest.group_id")
-    end = at + n
-    m.group_id = data[at:end].decode()
-    at = end
-    m.generation_id_or_member_epoch, n = _unpack_i_h(data, at)
-    at += 6
-    if n < 0:
-        raise null_field("OffsetCommitRequest.member_id")
-    end = at + n
-    m.member_id = data[at:end].decode()
-    at = end
-    (n,) = _unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 6 <= size - at:
-        raise bad_count("OffsetCommitRequest.topics", n, size - at)
-    topics: list[OffsetCommitRequestTopic] = []
-    m.topics = topics
+def _decode_each_offset_commit_request_topic_6(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[OffsetCommitRequestTopic], int]:
+    items: list[OffsetCommitRequestTopic] = []
     for _ in range(n):
         offset_commit_request_topic = new(OffsetCommitRequestTopic)
-        topics.append(offset_commit_request_topic)
+        items.append(offset_commit_request_topic)
         offset_commit_request_topic.topic_id = ZERO_UUID
         (n,) = _unpack_h(data, at)
         at += 2
@@ -508,6 +399,33 @@ def _decode_offset_commit_request_6(data: bytes, at: int) -> tuple[OffsetCommitR
                 at = end
             offset_commit_request_partition.unknown_tagged_fields = ()
         offset_commit_request_topic.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_offset_commit_request_6(data: bytes, at: int) -> tuple[OffsetCommitRequest, int]:
+    size = len(data)
+    m = new(OffsetCommitRequest)
+    m.group_instance_id = None
+    m.retention_time_ms = -1
+    (n,) = _unpack_h(data, at)
+    at += 2
+    if n < 0:
+        raise null_field("OffsetCommitRequest.group_id")
+    end = at + n
+    m.group_id = data[at:end].decode()
+    at = end
+    m.generation_id_or_member_epoch, n = _unpack_i_h(data, at)
+    at += 6
+    if n < 0:
+        raise null_field("OffsetCommitRequest.member_id")
+    end = at + n
+    m.member_id = data[at:end].decode()
+    at = end
+    (n,) = _unpack_i(data, at)
+    at += 4
+    if not 0 <= n * 6 <= size - at:
+        raise bad_count("OffsetCommitRequest.topics", n, size - at)
+    m.topics, at = _decode_each_offset_commit_request_topic_6(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -542,46 +460,43 @@ def _decode_offset_commit_request_7(data: bytes, at: int) -> tuple[OffsetCommitR
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_count("OffsetCommitRequest.topics", n, size - at)
-    topics: list[OffsetCommitRequestTopic] = []
-    m.topics = topics
-    for _ in range(n):
-        offset_commit_request_topic = new(OffsetCommitRequestTopic)
-        topics.append(offset_commit_request_topic)
-        offset_commit_request_topic.topic_id = ZERO_UUID
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("OffsetCommitRequestTopic.name")
-        end = at + n
-        offset_commit_request_topic.name = data[at:end].decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 18 <= size - at:
-            raise bad_count("OffsetCommitRequestTopic.partitions", n, size - at)
-        partitions: list[OffsetCommitRequestPartition] = []
-        offset_commit_request_topic.partitions = partitions
-        for _ in range(n):
-            offset_commit_request_partition = new(OffsetCommitRequestPartition)
-            partitions.append(offset_commit_request_partition)
-            offset_commit_request_partition.commit_timestamp = -1
-            (
-                offset_commit_request_partition.partition_index,
-                offset_commit_request_partition.committed_offset,
-                offset_commit_request_partition.committed_leader_epoch,
-                n,
-            ) = _unpack_i_q_i_h(data, at)
-            at += 18
-            if n < 0:
-                offset_commit_request_partition.committed_metadata = None
-            else:
-                end = at + n
-                offset_commit_request_partition.committed_metadata = data[at:end].decode()
-                at = end
-            offset_commit_request_partition.unknown_tagged_fields = ()
-        offset_commit_request_topic.unknown_tagged_fields = ()
+    m.topics, at = _decode_each_offset_commit_request_topic_6(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
+
+
+def _decode_each_offset_commit_request_partition_8(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[OffsetCommitRequestPartition], int]:
+    items: list[OffsetCommitRequestPartition] = []
+    for _ in range(n):
+        offset_commit_request_partition = new(OffsetCommitRequestPartition)
+        items.append(offset_commit_request_partition)
+        offset_commit_request_partition.commit_timestamp = -1
+        (
+            offset_commit_request_partition.partition_index,
+            offset_commit_request_partition.committed_offset,
+            offset_commit_request_partition.committed_leader_epoch,
+            n,
+        ) = _unpack_i_q_i_ub(data, at)
+        at += 17
+        if n > 127:
+            n, at = string_length(data, at - 1, "OffsetCommitRequestPartition.committed_metadata")
+        if n == 0:
+            offset_commit_request_partition.committed_metadata = None
+        else:
+            end = at + n - 1
+            offset_commit_request_partition.committed_metadata = data[at:end].decode()
+            at = end
+        n = data[at]
+        at += 1
+        if n:
+            offset_commit_request_partition.unknown_tagged_fields, at = read_unknown_tags(
+                data, at - 1, size
+            )
+        else:
+            offset_commit_request_partition.unknown_tagged_fields = ()
+    return items, at
 
 
 def _decode_offset_commit_request_8(data: bytes, at: int) -> tuple[OffsetCommitRequest, int]:
@@ -639,37 +554,9 @@ def _decode_offset_commit_request_8(data: bytes, at: int) -> tuple[OffsetCommitR
         n -= 1
         if not 0 <= n * 18 <= size - at:
             raise bad_count("OffsetCommitRequestTopic.partitions", n, size - at)
-        partitions: list[OffsetCommitRequestPartition] = []
-        offset_commit_request_topic.partitions = partitions
-        for _ in range(n):
-            offset_commit_request_partition = new(OffsetCommitRequestPartition)
-            partitions.append(offset_commit_request_partition)
-            offset_commit_request_partition.commit_timestamp = -1
-            (
-                offset_commit_request_partition.partition_index,
-                offset_commit_request_partition.committed_offset,
-                offset_commit_request_partition.committed_leader_epoch,
-                n,
-            ) = _unpack_i_q_i_ub(data, at)
-            at += 17
-            if n > 127:
-                n, at = string_length(
-                    data, at - 1, "OffsetCommitRequestPartition.committed_metadata"
-                )
-            if n == 0:
-                offset_commit_request_partition.committed_metadata = None
-            else:
-                end = at + n - 1
-                offset_commit_request_partition.committed_metadata = data[at:end].decode()
-                at = end
-            n = data[at]
-            at += 1
-            if n:
-                offset_commit_request_partition.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
-            else:
-                offset_commit_request_partition.unknown_tagged_fields = ()
+        offset_commit_request_topic.partitions, at = _decode_each_offset_commit_request_partition_8(
+            data, at, size, n
+        )
         n = data[at]
         at += 1
         if n:
@@ -735,37 +622,9 @@ def _decode_offset_commit_request_10(data: bytes, at: int) -> tuple[OffsetCommit
         n -= 1
         if not 0 <= n * 18 <= size - at:
             raise bad_count("OffsetCommitRequestTopic.partitions", n, size - at)
-        partitions: list[OffsetCommitRequestPartition] = []
-        offset_commit_request_topic.partitions = partitions
-        for _ in range(n):
-            offset_commit_request_partition = new(OffsetCommitRequestPartition)
-            partitions.append(offset_commit_request_partition)
-            offset_commit_request_partition.commit_timestamp = -1
-            (
-                offset_commit_request_partition.partition_index,
-                offset_commit_request_partition.committed_offset,
-                offset_commit_request_partition.committed_leader_epoch,
-                n,
-            ) = _unpack_i_q_i_ub(data, at)
-            at += 17
-            if n > 127:
-                n, at = string_length(
-                    data, at - 1, "OffsetCommitRequestPartition.committed_metadata"
-                )
-            if n == 0:
-                offset_commit_request_partition.committed_metadata = None
-            else:
-                end = at + n - 1
-                offset_commit_request_partition.committed_metadata = data[at:end].decode()
-                at = end
-            n = data[at]
-            at += 1
-            if n:
-                offset_commit_request_partition.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
-            else:
-                offset_commit_request_partition.unknown_tagged_fields = ()
+        offset_commit_request_topic.partitions, at = _decode_each_offset_commit_request_partition_8(
+            data, at, size, n
+        )
         n = data[at]
         at += 1
         if n:
@@ -783,15 +642,10 @@ def _decode_offset_commit_request_10(data: bytes, at: int) -> tuple[OffsetCommit
     return m, at
 
 
-def _encode_offset_commit_request_0(m: OffsetCommitRequest, out: list[Buffer]) -> None:
-    if m.group_instance_id is not None:
-        raise absent_field("OffsetCommitRequest.group_instance_id")
-    s = m.group_id.encode()
-    out.append(_pack_h(len(s)))
-    out.append(s)
-    topics = m.topics
-    out.append(_pack_i(len(topics)))
-    for offset_commit_request_topic in topics:
+def _encode_each_offset_commit_request_topic_0(
+    items: list[OffsetCommitRequestTopic], out: list[Buffer]
+) -> None:
+    for offset_commit_request_topic in items:
         s = offset_commit_request_topic.name.encode()
         out.append(_pack_h(len(s)))
         out.append(s)
@@ -817,6 +671,17 @@ def _encode_offset_commit_request_0(m: OffsetCommitRequest, out: list[Buffer]) -
                 raise absent_field("OffsetCommitRequestPartition.unknown_tagged_fields")
         if offset_commit_request_topic.unknown_tagged_fields:
             raise absent_field("OffsetCommitRequestTopic.unknown_tagged_fields")
+
+
+def _encode_offset_commit_request_0(m: OffsetCommitRequest, out: list[Buffer]) -> None:
+    if m.group_instance_id is not None:
+        raise absent_field("OffsetCommitRequest.group_instance_id")
+    s = m.group_id.encode()
+    out.append(_pack_h(len(s)))
+    out.append(s)
+    topics = m.topics
+    out.append(_pack_i(len(topics)))
+    _encode_each_offset_commit_request_topic_0(topics, out)
     if m.unknown_tagged_fields:
         raise absent_field("OffsetCommitRequest.unknown_tagged_fields")
 
@@ -872,32 +737,7 @@ def _encode_offset_commit_request_2(m: OffsetCommitRequest, out: list[Buffer]) -
     out.append(s)
     topics = m.topics
     out.append(_pack_q_i(m.retention_time_ms, len(topics)))
-    for offset_commit_request_topic in topics:
-        s = offset_commit_request_topic.name.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        partitions = offset_commit_request_topic.partitions
-        out.append(_pack_i(len(partitions)))
-        for offset_commit_request_partition in partitions:
-            if offset_commit_request_partition.commit_timestamp != -1:
-                raise absent_field("OffsetCommitRequestPartition.commit_timestamp")
-            committed_metadata = offset_commit_request_partition.committed_metadata
-            out.append(
-                _pack_i_q(
-                    offset_commit_request_partition.partition_index,
-                    offset_commit_request_partition.committed_offset,
-                )
-            )
-            if committed_metadata is None:
-                out.append(b"\xff\xff")
-            else:
-                s = committed_metadata.encode()
-                out.append(_pack_h(len(s)))
-                out.append(s)
-            if offset_commit_request_partition.unknown_tagged_fields:
-                raise absent_field("OffsetCommitRequestPartition.unknown_tagged_fields")
-        if offset_commit_request_topic.unknown_tagged_fields:
-            raise absent_field("OffsetCommitRequestTopic.unknown_tagged_fields")
+    _encode_each_offset_commit_request_topic_0(topics, out)
     if m.unknown_tagged_fields:
         raise absent_field("OffsetCommitRequest.unknown_tagged_fields")
 
@@ -913,48 +753,15 @@ def _encode_offset_commit_request_5(m: OffsetCommitRequest, out: list[Buffer]) -
     out.append(s)
     topics = m.topics
     out.append(_pack_i(len(topics)))
-    for offset_commit_request_topic in topics:
-        s = offset_commit_request_topic.name.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        partitions = offset_commit_request_topic.partitions
-        out.append(_pack_i(len(partitions)))
-        for offset_commit_request_partition in partitions:
-            if offset_commit_request_partition.commit_timestamp != -1:
-                raise absent_field("OffsetCommitRequestPartition.commit_timestamp")
-            committed_metadata = offset_commit_request_partition.committed_metadata
-            out.append(
-                _pack_i_q(
-                    offset_commit_request_partition.partition_index,
-                    offset_commit_request_partition.committed_offset,
-                )
-            )
-            if committed_metadata is None:
-                out.append(b"\xff\xff")
-            else:
-                s = committed_metadata.encode()
-                out.append(_pack_h(len(s)))
-                out.append(s)
-            if offset_commit_request_partition.unknown_tagged_fields:
-                raise absent_field("OffsetCommitRequestPartition.unknown_tagged_fields")
-        if offset_commit_request_topic.unknown_tagged_fields:
-            raise absent_field("OffsetCommitRequestTopic.unknown_tagged_fields")
+    _encode_each_offset_commit_request_topic_0(topics, out)
     if m.unknown_tagged_fields:
         raise absent_field("OffsetCommitRequest.unknown_tagged_fields")
 
 
-def _encode_offset_commit_request_6(m: OffsetCommitRequest, out: list[Buffer]) -> None:
-    if m.group_instance_id is not None:
-        raise absent_field("OffsetCommitRequest.group_instance_id")
-    s = m.group_id.encode()
-    out.append(_pack_h(len(s)))
-    out.append(s)
-    s = m.member_id.encode()
-    out.append(_pack_i_h(m.generation_id_or_member_epoch, len(s)))
-    out.append(s)
-    topics = m.topics
-    out.append(_pack_i(len(topics)))
-    for offset_commit_request_topic in topics:
+def _encode_each_offset_commit_request_topic_6(
+    items: list[OffsetCommitRequestTopic], out: list[Buffer]
+) -> None:
+    for offset_commit_request_topic in items:
         s = offset_commit_request_topic.name.encode()
         out.append(_pack_h(len(s)))
         out.append(s)
@@ -981,6 +788,20 @@ def _encode_offset_commit_request_6(m: OffsetCommitRequest, out: list[Buffer]) -
                 raise absent_field("OffsetCommitRequestPartition.unknown_tagged_fields")
         if offset_commit_request_topic.unknown_tagged_fields:
             raise absent_field("OffsetCommitRequestTopic.unknown_tagged_fields")
+
+
+def _encode_offset_commit_request_6(m: OffsetCommitRequest, out: list[Buffer]) -> None:
+    if m.group_instance_id is not None:
+        raise absent_field("OffsetCommitRequest.group_instance_id")
+    s = m.group_id.encode()
+    out.append(_pack_h(len(s)))
+    out.append(s)
+    s = m.member_id.encode()
+    out.append(_pack_i_h(m.generation_id_or_member_epoch, len(s)))
+    out.append(s)
+    topics = m.topics
+    out.append(_pack_i(len(topics)))
+    _encode_each_offset_commit_request_topic_6(topics, out)
     if m.unknown_tagged_fields:
         raise absent_field("OffsetCommitRequest.unknown_tagged_fields")
 
@@ -1001,35 +822,40 @@ def _encode_offset_commit_request_7(m: OffsetCommitRequest, out: list[Buffer]) -
         out.append(s)
     topics = m.topics
     out.append(_pack_i(len(topics)))
-    for offset_commit_request_topic in topics:
-        s = offset_commit_request_topic.name.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        partitions = offset_commit_request_topic.partitions
-        out.append(_pack_i(len(partitions)))
-        for offset_commit_request_partition in partitions:
-            if offset_commit_request_partition.commit_timestamp != -1:
-                raise absent_field("OffsetCommitRequestPartition.commit_timestamp")
-            committed_metadata = offset_commit_request_partition.committed_metadata
-            out.append(
-                _pack_i_q_i(
-                    offset_commit_request_partition.partition_index,
-                    offset_commit_request_partition.committed_offset,
-                    offset_commit_request_partition.committed_leader_epoch,
-                )
-            )
-            if committed_metadata is None:
-                out.append(b"\xff\xff")
-            else:
-                s = committed_metadata.encode()
-                out.append(_pack_h(len(s)))
-                out.append(s)
-            if offset_commit_request_partition.unknown_tagged_fields:
-                raise absent_field("OffsetCommitRequestPartition.unknown_tagged_fields")
-        if offset_commit_request_topic.unknown_tagged_fields:
-            raise absent_field("OffsetCommitRequestTopic.unknown_tagged_fields")
+    _encode_each_offset_commit_request_topic_6(topics, out)
     if m.unknown_tagged_fields:
         raise absent_field("OffsetCommitRequest.unknown_tagged_fields")
+
+
+def _encode_each_offset_commit_request_partition_8(
+    items: list[OffsetCommitRequestPartition], out: list[Buffer]
+) -> None:
+    for offset_commit_request_partition in items:
+        if offset_commit_request_partition.commit_timestamp != -1:
+            raise absent_field("OffsetCommitRequestPartition.commit_timestamp")
+        committed_metadata = offset_commit_request_partition.committed_metadata
+        out.append(
+            _pack_i_q_i(
+                offset_commit_request_partition.partition_index,
+                offset_commit_request_partition.committed_offset,
+                offset_commit_request_partition.committed_leader_epoch,
+            )
+        )
+        if committed_metadata is None:
+            out.append(b"\0")
+        else:
+            s = committed_metadata.encode()
+            n = len(s) + 1
+            out.append(
+                SINGLE_BYTE[n]
+                if n < 128
+                else string_prefix(n, "OffsetCommitRequestPartition.committed_metadata")
+            )
+            out.append(s)
+        if offset_commit_request_partition.unknown_tagged_fields:
+            write_tags(out, offset_commit_request_partition.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
 
 
 def _encode_offset_commit_request_8(m: OffsetCommitRequest, out: list[Buffer]) -> None:
@@ -1066,32 +892,7 @@ def _encode_offset_commit_request_8(m: OffsetCommitRequest, out: list[Buffer]) -
         partitions = offset_commit_request_topic.partitions
         n = len(partitions) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for offset_commit_request_partition in partitions:
-            if offset_commit_request_partition.commit_timestamp != -1:
-                raise absent_field("OffsetCommitRequestPartition.commit_timestamp")
-            committed_metadata = offset_commit_request_partition.committed_metadata
-            out.append(
-                _pack_i_q_i(
-                    offset_commit_request_partition.partition_index,
-                    offset_commit_request_partition.committed_offset,
-                    offset_commit_request_partition.committed_leader_epoch,
-                )
-            )
-            if committed_metadata is None:
-                out.append(b"\0")
-            else:
-                s = committed_metadata.encode()
-                n = len(s) + 1
-                out.append(
-                    SINGLE_BYTE[n]
-                    if n < 128
-                    else string_prefix(n, "OffsetCommitRequestPartition.committed_metadata")
-                )
-                out.append(s)
-            if offset_commit_request_partition.unknown_tagged_fields:
-                write_tags(out, offset_commit_request_partition.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_offset_commit_request_partition_8(partitions, out)
         if offset_commit_request_topic.unknown_tagged_fields:
             write_tags(out, offset_commit_request_topic.unknown_tagged_fields)
         else:
@@ -1136,32 +937,7 @@ def _encode_offset_commit_request_10(m: OffsetCommitRequest, out: list[Buffer]) 
         else:
             out.append(_pack_u(offset_commit_request_topic.topic_id))
             out.append(uvarint(n))
-        for offset_commit_request_partition in partitions:
-            if offset_commit_request_partition.commit_timestamp != -1:
-                raise absent_field("OffsetCommitRequestPartition.commit_timestamp")
-            committed_metadata = offset_commit_request_partition.committed_metadata
-            out.append(
-                _pack_i_q_i(
-                    offset_commit_request_partition.partition_index,
-                    offset_commit_request_partition.committed_offset,
-                    offset_commit_request_partition.committed_leader_epoch,
-                )
-            )
-            if committed_metadata is None:
-                out.append(b"\0")
-            else:
-                s = committed_metadata.encode()
-                n = len(s) + 1
-                out.append(
-                    SINGLE_BYTE[n]
-                    if n < 128
-                    else string_prefix(n, "OffsetCommitRequestPartition.committed_metadata")
-                )
-                out.append(s)
-            if offset_commit_request_partition.unknown_tagged_fields:
-                write_tags(out, offset_commit_request_partition.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_offset_commit_request_partition_8(partitions, out)
         if offset_commit_request_topic.unknown_tagged_fields:
             write_tags(out, offset_commit_request_topic.unknown_tagged_fields)
         else:
@@ -1172,19 +948,13 @@ def _encode_offset_commit_request_10(m: OffsetCommitRequest, out: list[Buffer]) 
         out.append(b"\0")
 
 
-def _decode_offset_commit_response_0(data: bytes, at: int) -> tuple[OffsetCommitResponse, int]:
-    size = len(data)
-    m = new(OffsetCommitResponse)
-    m.throttle_time_ms = 0
-    (n,) = _unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 6 <= size - at:
-        raise bad_count("OffsetCommitResponse.topics", n, size - at)
-    topics: list[OffsetCommitResponseTopic] = []
-    m.topics = topics
+def _decode_each_offset_commit_response_topic_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[OffsetCommitResponseTopic], int]:
+    items: list[OffsetCommitResponseTopic] = []
     for _ in range(n):
         offset_commit_response_topic = new(OffsetCommitResponseTopic)
-        topics.append(offset_commit_response_topic)
+        items.append(offset_commit_response_topic)
         offset_commit_response_topic.topic_id = ZERO_UUID
         (n,) = _unpack_h(data, at)
         at += 2
@@ -1209,6 +979,18 @@ def _decode_offset_commit_response_0(data: bytes, at: int) -> tuple[OffsetCommit
             ) = _unpack_i_h(data, at)
             at += 6
         offset_commit_response_topic.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_offset_commit_response_0(data: bytes, at: int) -> tuple[OffsetCommitResponse, int]:
+    size = len(data)
+    m = new(OffsetCommitResponse)
+    m.throttle_time_ms = 0
+    (n,) = _unpack_i(data, at)
+    at += 4
+    if not 0 <= n * 6 <= size - at:
+        raise bad_count("OffsetCommitResponse.topics", n, size - at)
+    m.topics, at = _decode_each_offset_commit_response_topic_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -1220,37 +1002,31 @@ def _decode_offset_commit_response_3(data: bytes, at: int) -> tuple[OffsetCommit
     at += 8
     if not 0 <= n * 6 <= size - at:
         raise bad_count("OffsetCommitResponse.topics", n, size - at)
-    topics: list[OffsetCommitResponseTopic] = []
-    m.topics = topics
-    for _ in range(n):
-        offset_commit_response_topic = new(OffsetCommitResponseTopic)
-        topics.append(offset_commit_response_topic)
-        offset_commit_response_topic.topic_id = ZERO_UUID
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("OffsetCommitResponseTopic.name")
-        end = at + n
-        offset_commit_response_topic.name = data[at:end].decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 6 <= size - at:
-            raise bad_count("OffsetCommitResponseTopic.partitions", n, size - at)
-        partitions: list[OffsetCommitResponsePartition] = []
-        offset_commit_response_topic.partitions = partitions
-        for _ in range(n):
-            offset_commit_response_partition = new(OffsetCommitResponsePartition)
-            partitions.append(offset_commit_response_partition)
-            offset_commit_response_partition.unknown_tagged_fields = ()
-            (
-                offset_commit_response_partition.partition_index,
-                offset_commit_response_partition.error_code,
-            ) = _unpack_i_h(data, at)
-            at += 6
-        offset_commit_response_topic.unknown_tagged_fields = ()
+    m.topics, at = _decode_each_offset_commit_response_topic_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
+
+
+def _decode_each_offset_commit_response_partition_8(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[OffsetCommitResponsePartition], int]:
+    items: list[OffsetCommitResponsePartition] = []
+    for _ in range(n):
+        offset_commit_response_partition = new(OffsetCommitResponsePartition)
+        items.append(offset_commit_response_partition)
+        (
+            offset_commit_response_partition.partition_index,
+            offset_commit_response_partition.error_code,
+            n,
+        ) = _unpack_i_h_ub(data, at)
+        at += 7
+        if n:
+            offset_commit_response_partition.unknown_tagged_fields, at = read_unknown_tags(
+                data, at - 1, size
+            )
+        else:
+            offset_commit_response_partition.unknown_tagged_fields = ()
+    return items, at
 
 
 def _decode_offset_commit_response_8(data: bytes, at: int) -> tuple[OffsetCommitResponse, int]:
@@ -1283,23 +1059,9 @@ def _decode_offset_commit_response_8(data: bytes, at: int) -> tuple[OffsetCommit
         n -= 1
         if not 0 <= n * 7 <= size - at:
             raise bad_count("OffsetCommitResponseTopic.partitions", n, size - at)
-        partitions: list[OffsetCommitResponsePartition] = []
-        offset_commit_response_topic.partitions = partitions
-        for _ in range(n):
-            offset_commit_response_partition = new(OffsetCommitResponsePartition)
-            partitions.append(offset_commit_response_partition)
-            (
-                offset_commit_response_partition.partition_index,
-                offset_commit_response_partition.error_code,
-                n,
-            ) = _unpack_i_h_ub(data, at)
-            at += 7
-            if n:
-                offset_commit_response_partition.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
-            else:
-                offset_commit_response_partition.unknown_tagged_fields = ()
+        offset_commit_response_topic.partitions, at = (
+            _decode_each_offset_commit_response_partition_8(data, at, size, n)
+        )
         n = data[at]
         at += 1
         if n:
@@ -1340,23 +1102,9 @@ def _decode_offset_commit_response_10(data: bytes, at: int) -> tuple[OffsetCommi
         n -= 1
         if not 0 <= n * 7 <= size - at:
             raise bad_count("OffsetCommitResponseTopic.partitions", n, size - at)
-        partitions: list[OffsetCommitResponsePartition] = []
-        offset_commit_response_topic.partitions = partitions
-        for _ in range(n):
-            offset_commit_response_partition = new(OffsetCommitResponsePartition)
-            partitions.append(offset_commit_response_partition)
-            (
-                offset_commit_response_partition.partition_index,
-                offset_commit_response_partition.error_code,
-                n,
-            ) = _unpack_i_h_ub(data, at)
-            at += 7
-            if n:
-                offset_commit_response_partition.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
-            else:
-                offset_commit_response_partition.unknown_tagged_fields = ()
+        offset_commit_response_topic.partitions, at = (
+            _decode_each_offset_commit_response_partition_8(data, at, size, n)
+        )
         n = data[at]
         at += 1
         if n:
@@ -1374,10 +1122,10 @@ def _decode_offset_commit_response_10(data: bytes, at: int) -> tuple[OffsetCommi
     return m, at
 
 
-def _encode_offset_commit_response_0(m: OffsetCommitResponse, out: list[Buffer]) -> None:
-    topics = m.topics
-    out.append(_pack_i(len(topics)))
-    for offset_commit_response_topic in topics:
+def _encode_each_offset_commit_response_topic_0(
+    items: list[OffsetCommitResponseTopic], out: list[Buffer]
+) -> None:
+    for offset_commit_response_topic in items:
         s = offset_commit_response_topic.name.encode()
         out.append(_pack_h(len(s)))
         out.append(s)
@@ -1394,6 +1142,12 @@ def _encode_offset_commit_response_0(m: OffsetCommitResponse, out: list[Buffer])
             )
         if offset_commit_response_topic.unknown_tagged_fields:
             raise absent_field("OffsetCommitResponseTopic.unknown_tagged_fields")
+
+
+def _encode_offset_commit_response_0(m: OffsetCommitResponse, out: list[Buffer]) -> None:
+    topics = m.topics
+    out.append(_pack_i(len(topics)))
+    _encode_each_offset_commit_response_topic_0(topics, out)
     if m.unknown_tagged_fields:
         raise absent_field("OffsetCommitResponse.unknown_tagged_fields")
 
@@ -1401,25 +1155,25 @@ def _encode_offset_commit_response_0(m: OffsetCommitResponse, out: list[Buffer])
 def _encode_offset_commit_response_3(m: OffsetCommitResponse, out: list[Buffer]) -> None:
     topics = m.topics
     out.append(_pack_i2(m.throttle_time_ms, len(topics)))
-    for offset_commit_response_topic in topics:
-        s = offset_commit_response_topic.name.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        partitions = offset_commit_response_topic.partitions
-        out.append(_pack_i(len(partitions)))
-        for offset_commit_response_partition in partitions:
-            if offset_commit_response_partition.unknown_tagged_fields:
-                raise absent_field("OffsetCommitResponsePartition.unknown_tagged_fields")
-            out.append(
-                _pack_i_h(
-                    offset_commit_response_partition.partition_index,
-                    offset_commit_response_partition.error_code,
-                )
-            )
-        if offset_commit_response_topic.unknown_tagged_fields:
-            raise absent_field("OffsetCommitResponseTopic.unknown_tagged_fields")
+    _encode_each_offset_commit_response_topic_0(topics, out)
     if m.unknown_tagged_fields:
         raise absent_field("OffsetCommitResponse.unknown_tagged_fields")
+
+
+def _encode_each_offset_commit_response_partition_8(
+    items: list[OffsetCommitResponsePartition], out: list[Buffer]
+) -> None:
+    for offset_commit_response_partition in items:
+        out.append(
+            _pack_i_h(
+                offset_commit_response_partition.partition_index,
+                offset_commit_response_partition.error_code,
+            )
+        )
+        if offset_commit_response_partition.unknown_tagged_fields:
+            write_tags(out, offset_commit_response_partition.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
 
 
 def _encode_offset_commit_response_8(m: OffsetCommitResponse, out: list[Buffer]) -> None:
@@ -1440,17 +1194,7 @@ def _encode_offset_commit_response_8(m: OffsetCommitResponse, out: list[Buffer])
         partitions = offset_commit_response_topic.partitions
         n = len(partitions) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for offset_commit_response_partition in partitions:
-            out.append(
-                _pack_i_h(
-                    offset_commit_response_partition.partition_index,
-                    offset_commit_response_partition.error_code,
-                )
-            )
-            if offset_commit_response_partition.unknown_tagged_fields:
-                write_tags(out, offset_commit_response_partition.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_offset_commit_response_partition_8(partitions, out)
         if offset_commit_response_topic.unknown_tagged_fields:
             write_tags(out, offset_commit_response_topic.unknown_tagged_fields)
         else:
@@ -1477,17 +1221,7 @@ def _encode_offset_commit_response_10(m: OffsetCommitResponse, out: list[Buffer]
         else:
             out.append(_pack_u(offset_commit_response_topic.topic_id))
             out.append(uvarint(n))
-        for offset_commit_response_partition in partitions:
-            out.append(
-                _pack_i_h(
-                    offset_commit_response_partition.partition_index,
-                    offset_commit_response_partition.error_code,
-                )
-            )
-            if offset_commit_response_partition.unknown_tagged_fields:
-                write_tags(out, offset_commit_response_partition.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_offset_commit_response_partition_8(partitions, out)
         if offset_commit_response_topic.unknown_tagged_fields:
             write_tags(out, offset_commit_response_topic.unknown_tagged_fields)
         else:

@@ -28,10 +28,7 @@ class OffsetDeleteRequestPartition(WireStruct):
 
 
 class OffsetDeleteRequestTopic(WireStruct):
-    __slots__ = (
-        "name",
-        "partitions",
-    )
+    __slots__ = ("name", "partitions")
 
     def __init__(
         self,
@@ -46,10 +43,7 @@ class OffsetDeleteRequestTopic(WireStruct):
 
 
 class OffsetDeleteRequest(WireMessage):
-    __slots__ = (
-        "group_id",
-        "topics",
-    )
+    __slots__ = ("group_id", "topics")
 
     api_key = 47
     min_version = 0
@@ -68,10 +62,7 @@ class OffsetDeleteRequest(WireMessage):
 
 
 class OffsetDeleteResponsePartition(WireStruct):
-    __slots__ = (
-        "partition_index",
-        "error_code",
-    )
+    __slots__ = ("partition_index", "error_code")
 
     def __init__(
         self,
@@ -84,10 +75,7 @@ class OffsetDeleteResponsePartition(WireStruct):
 
 
 class OffsetDeleteResponseTopic(WireStruct):
-    __slots__ = (
-        "name",
-        "partitions",
-    )
+    __slots__ = ("name", "partitions")
 
     def __init__(
         self,
@@ -102,11 +90,7 @@ class OffsetDeleteResponseTopic(WireStruct):
 
 
 class OffsetDeleteResponse(WireMessage):
-    __slots__ = (
-        "error_code",
-        "throttle_time_ms",
-        "topics",
-    )
+    __slots__ = ("error_code", "throttle_time_ms", "topics")
 
     api_key = 47
     min_version = 0

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field, null_value
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -32,11 +32,7 @@ _unpack_u_ub = Struct(">16sB").unpack_from
 
 
 class OffsetFetchRequestTopic(WireStruct):
-    __slots__ = (
-        "name",
-        "partition_indexes",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "partition_indexes", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -51,12 +47,7 @@ class OffsetFetchRequestTopic(WireStruct):
 
 
 class OffsetFetchRequestTopics(WireStruct):
-    __slots__ = (
-        "name",
-        "topic_id",
-        "partition_indexes",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "topic_id", "partition_indexes", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -73,13 +64,7 @@ class OffsetFetchRequestTopics(WireStruct):
 
 
 class OffsetFetchRequestGroup(WireStruct):
-    __slots__ = (
-        "group_id",
-        "member_id",
-        "member_epoch",
-        "topics",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("group_id", "member_id", "member_epoch", "topics", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -98,13 +83,7 @@ class OffsetFetchRequestGroup(WireStruct):
 
 
 class OffsetFetchRequest(WireMessage):
-    __slots__ = (
-        "group_id",
-        "topics",
-        "groups",
-        "require_stable",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("group_id", "topics", "groups", "require_stable", "unknown_tagged_fields")
 
     api_key = 9
     min_version = 0
@@ -157,11 +136,7 @@ class OffsetFetchResponsePartition(WireStruct):
 
 
 class OffsetFetchResponseTopic(WireStruct):
-    __slots__ = (
-        "name",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -206,12 +181,7 @@ class OffsetFetchResponsePartitions(WireStruct):
 
 
 class OffsetFetchResponseTopics(WireStruct):
-    __slots__ = (
-        "name",
-        "topic_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "topic_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -230,12 +200,7 @@ class OffsetFetchResponseTopics(WireStruct):
 
 
 class OffsetFetchResponseGroup(WireStruct):
-    __slots__ = (
-        "group_id",
-        "topics",
-        "error_code",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("group_id", "topics", "error_code", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -252,13 +217,7 @@ class OffsetFetchResponseGroup(WireStruct):
 
 
 class OffsetFetchResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "topics",
-        "error_code",
-        "groups",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "topics", "error_code", "groups", "unknown_tagged_fields")
 
     api_key = 9
     min_version = 0
@@ -282,6 +241,33 @@ class OffsetFetchResponse(WireMessage):
         self.unknown_tagged_fields = unknown_tagged_fields
 
 
+def _decode_each_offset_fetch_request_topic_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[OffsetFetchRequestTopic], int]:
+    items: list[OffsetFetchRequestTopic] = []
+    for _ in range(n):
+        offset_fetch_request_topic = new(OffsetFetchRequestTopic)
+        items.append(offset_fetch_request_topic)
+        (n,) = _unpack_h(data, at)
+        at += 2
+        if n < 0:
+            raise null_field("OffsetFetchRequestTopic.name")
+        end = at + n
+        offset_fetch_request_topic.name = data[at:end].decode()
+        at = end
+        (n,) = _unpack_i(data, at)
+        at += 4
+        if 0 <= n < 32:
+            offset_fetch_request_topic.partition_indexes = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            offset_fetch_request_topic.partition_indexes, at = read_int32s(
+                data, at, n, "OffsetFetchRequestTopic.partition_indexes"
+            )
+        offset_fetch_request_topic.unknown_tagged_fields = ()
+    return items, at
+
+
 def _decode_offset_fetch_request_0(data: bytes, at: int) -> tuple[OffsetFetchRequest, int]:
     size = len(data)
     m = new(OffsetFetchRequest)
@@ -298,25 +284,7 @@ def _decode_offset_fetch_request_0(data: bytes, at: int) -> tuple[OffsetFetchReq
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_count("OffsetFetchRequest.topics", n, size - at)
-    topics: list[OffsetFetchRequestTopic] = []
-    m.topics = topics
-    for _ in range(n):
-        offset_fetch_request_topic = new(OffsetFetchRequestTopic)
-        topics.append(offset_fetch_request_topic)
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("OffsetFetchRequestTopic.name")
-        end = at + n
-        offset_fetch_request_topic.name = data[at:end].decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("OffsetFetchRequestTopic.partition_indexes", n, size - at)
-        offset_fetch_request_topic.partition_indexes = read_int32s(data, at, n)
-        at += n * 4
-        offset_fetch_request_topic.unknown_tagged_fields = ()
+    m.topics, at = _decode_each_offset_fetch_request_topic_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -340,27 +308,44 @@ def _decode_offset_fetch_request_2(data: bytes, at: int) -> tuple[OffsetFetchReq
     else:
         if n * 6 > size - at:
             raise bad_count("OffsetFetchRequest.topics", n, size - at)
-        topics: list[OffsetFetchRequestTopic] = []
-        m.topics = topics
-        for _ in range(n):
-            offset_fetch_request_topic = new(OffsetFetchRequestTopic)
-            topics.append(offset_fetch_request_topic)
-            (n,) = _unpack_h(data, at)
-            at += 2
-            if n < 0:
-                raise null_field("OffsetFetchRequestTopic.name")
-            end = at + n
-            offset_fetch_request_topic.name = data[at:end].decode()
-            at = end
-            (n,) = _unpack_i(data, at)
-            at += 4
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("OffsetFetchRequestTopic.partition_indexes", n, size - at)
-            offset_fetch_request_topic.partition_indexes = read_int32s(data, at, n)
-            at += n * 4
-            offset_fetch_request_topic.unknown_tagged_fields = ()
+        m.topics, at = _decode_each_offset_fetch_request_topic_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
+
+
+def _decode_each_offset_fetch_request_topic_6(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[OffsetFetchRequestTopic], int]:
+    items: list[OffsetFetchRequestTopic] = []
+    for _ in range(n):
+        offset_fetch_request_topic = new(OffsetFetchRequestTopic)
+        items.append(offset_fetch_request_topic)
+        n = data[at]
+        at += 1
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "OffsetFetchRequestTopic.name")
+        end = at + n - 1
+        offset_fetch_request_topic.name = data[at:end].decode()
+        at = end
+        n = data[at]
+        at += 1
+        if 0 < n <= 32:
+            offset_fetch_request_topic.partition_indexes = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
+            n, at = read_uvarint(data, at - 1)
+            offset_fetch_request_topic.partition_indexes, at = read_int32s(
+                data, at, n - 1, "OffsetFetchRequestTopic.partition_indexes"
+            )
+        n = data[at]
+        at += 1
+        if n:
+            offset_fetch_request_topic.unknown_tagged_fields, at = read_unknown_tags(
+                data, at - 1, size
+            )
+        else:
+            offset_fetch_request_topic.unknown_tagged_fields = ()
+    return items, at
 
 
 def _decode_offset_fetch_request_6(data: bytes, at: int) -> tuple[OffsetFetchRequest, int]:
@@ -385,35 +370,7 @@ def _decode_offset_fetch_request_6(data: bytes, at: int) -> tuple[OffsetFetchReq
     else:
         if n * 3 > size - at:
             raise bad_count("OffsetFetchRequest.topics", n, size - at)
-        topics: list[OffsetFetchRequestTopic] = []
-        m.topics = topics
-        for _ in range(n):
-            offset_fetch_request_topic = new(OffsetFetchRequestTopic)
-            topics.append(offset_fetch_request_topic)
-            n = data[at]
-            at += 1
-            if not 0 < n < 128:
-                n, at = string_length(data, at - 1, "OffsetFetchRequestTopic.name")
-            end = at + n - 1
-            offset_fetch_request_topic.name = data[at:end].decode()
-            at = end
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("OffsetFetchRequestTopic.partition_indexes", n, size - at)
-            offset_fetch_request_topic.partition_indexes = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n:
-                offset_fetch_request_topic.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
-            else:
-                offset_fetch_request_topic.unknown_tagged_fields = ()
+        m.topics, at = _decode_each_offset_fetch_request_topic_6(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -444,35 +401,7 @@ def _decode_offset_fetch_request_7(data: bytes, at: int) -> tuple[OffsetFetchReq
     else:
         if n * 3 > size - at:
             raise bad_count("OffsetFetchRequest.topics", n, size - at)
-        topics: list[OffsetFetchRequestTopic] = []
-        m.topics = topics
-        for _ in range(n):
-            offset_fetch_request_topic = new(OffsetFetchRequestTopic)
-            topics.append(offset_fetch_request_topic)
-            n = data[at]
-            at += 1
-            if not 0 < n < 128:
-                n, at = string_length(data, at - 1, "OffsetFetchRequestTopic.name")
-            end = at + n - 1
-            offset_fetch_request_topic.name = data[at:end].decode()
-            at = end
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("OffsetFetchRequestTopic.partition_indexes", n, size - at)
-            offset_fetch_request_topic.partition_indexes = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n:
-                offset_fetch_request_topic.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
-            else:
-                offset_fetch_request_topic.unknown_tagged_fields = ()
+        m.topics, at = _decode_each_offset_fetch_request_topic_6(data, at, size, n)
     m.require_stable, n = _unpack_t_ub(data, at)
     at += 2
     if n:
@@ -480,6 +409,42 @@ def _decode_offset_fetch_request_7(data: bytes, at: int) -> tuple[OffsetFetchReq
     else:
         m.unknown_tagged_fields = ()
     return m, at
+
+
+def _decode_each_offset_fetch_request_topics_8(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[OffsetFetchRequestTopics], int]:
+    items: list[OffsetFetchRequestTopics] = []
+    for _ in range(n):
+        offset_fetch_request_topics = new(OffsetFetchRequestTopics)
+        items.append(offset_fetch_request_topics)
+        offset_fetch_request_topics.topic_id = ZERO_UUID
+        n = data[at]
+        at += 1
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "OffsetFetchRequestTopics.name")
+        end = at + n - 1
+        offset_fetch_request_topics.name = data[at:end].decode()
+        at = end
+        n = data[at]
+        at += 1
+        if 0 < n <= 32:
+            offset_fetch_request_topics.partition_indexes = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
+            n, at = read_uvarint(data, at - 1)
+            offset_fetch_request_topics.partition_indexes, at = read_int32s(
+                data, at, n - 1, "OffsetFetchRequestTopics.partition_indexes"
+            )
+        n = data[at]
+        at += 1
+        if n:
+            offset_fetch_request_topics.unknown_tagged_fields, at = read_unknown_tags(
+                data, at - 1, size
+            )
+        else:
+            offset_fetch_request_topics.unknown_tagged_fields = ()
+    return items, at
 
 
 def _decode_offset_fetch_request_8(data: bytes, at: int) -> tuple[OffsetFetchRequest, int]:
@@ -518,36 +483,9 @@ def _decode_offset_fetch_request_8(data: bytes, at: int) -> tuple[OffsetFetchReq
         else:
             if n * 3 > size - at:
                 raise bad_count("OffsetFetchRequestGroup.topics", n, size - at)
-            topics: list[OffsetFetchRequestTopics] = []
-            offset_fetch_request_group.topics = topics
-            for _ in range(n):
-                offset_fetch_request_topics = new(OffsetFetchRequestTopics)
-                topics.append(offset_fetch_request_topics)
-                offset_fetch_request_topics.topic_id = ZERO_UUID
-                n = data[at]
-                at += 1
-                if not 0 < n < 128:
-                    n, at = string_length(data, at - 1, "OffsetFetchRequestTopics.name")
-                end = at + n - 1
-                offset_fetch_request_topics.name = data[at:end].decode()
-                at = end
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_uvarint(data, at - 1)
-                n -= 1
-                if not 0 <= n * 4 <= size - at:
-                    raise bad_count("OffsetFetchRequestTopics.partition_indexes", n, size - at)
-                offset_fetch_request_topics.partition_indexes = read_int32s(data, at, n)
-                at += n * 4
-                n = data[at]
-                at += 1
-                if n:
-                    offset_fetch_request_topics.unknown_tagged_fields, at = read_unknown_tags(
-                        data, at - 1, size
-                    )
-                else:
-                    offset_fetch_request_topics.unknown_tagged_fields = ()
+            offset_fetch_request_group.topics, at = _decode_each_offset_fetch_request_topics_8(
+                data, at, size, n
+            )
         n = data[at]
         at += 1
         if n:
@@ -609,36 +547,9 @@ def _decode_offset_fetch_request_9(data: bytes, at: int) -> tuple[OffsetFetchReq
         else:
             if n * 3 > size - at:
                 raise bad_count("OffsetFetchRequestGroup.topics", n, size - at)
-            topics: list[OffsetFetchRequestTopics] = []
-            offset_fetch_request_group.topics = topics
-            for _ in range(n):
-                offset_fetch_request_topics = new(OffsetFetchRequestTopics)
-                topics.append(offset_fetch_request_topics)
-                offset_fetch_request_topics.topic_id = ZERO_UUID
-                n = data[at]
-                at += 1
-                if not 0 < n < 128:
-                    n, at = string_length(data, at - 1, "OffsetFetchRequestTopics.name")
-                end = at + n - 1
-                offset_fetch_request_topics.name = data[at:end].decode()
-                at = end
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_uvarint(data, at - 1)
-                n -= 1
-                if not 0 <= n * 4 <= size - at:
-                    raise bad_count("OffsetFetchRequestTopics.partition_indexes", n, size - at)
-                offset_fetch_request_topics.partition_indexes = read_int32s(data, at, n)
-                at += n * 4
-                n = data[at]
-                at += 1
-                if n:
-                    offset_fetch_request_topics.unknown_tagged_fields, at = read_unknown_tags(
-                        data, at - 1, size
-                    )
-                else:
-                    offset_fetch_request_topics.unknown_tagged_fields = ()
+            offset_fetch_request_group.topics, at = _decode_each_offset_fetch_request_topics_8(
+                data, at, size, n
+            )
         n = data[at]
         at += 1
         if n:
@@ -708,13 +619,14 @@ def _decode_offset_fetch_request_10(data: bytes, at: int) -> tuple[OffsetFetchRe
                 offset_fetch_request_topics.name = ""
                 offset_fetch_request_topics.topic_id, n = _unpack_u_ub(data, at)
                 at += 17
-                if n > 127:
+                if 0 < n <= 32:
+                    offset_fetch_request_topics.partition_indexes = [*INT32S[n - 1](data, at)]
+                    at += n * 4 - 4
+                else:
                     n, at = read_uvarint(data, at - 1)
-                n -= 1
-                if not 0 <= n * 4 <= size - at:
-                    raise bad_count("OffsetFetchRequestTopics.partition_indexes", n, size - at)
-                offset_fetch_request_topics.partition_indexes = read_int32s(data, at, n)
-                at += n * 4
+                    offset_fetch_request_topics.partition_indexes, at = read_int32s(
+                        data, at, n - 1, "OffsetFetchRequestTopics.partition_indexes"
+                    )
                 n = data[at]
                 at += 1
                 if n:
@@ -740,6 +652,20 @@ def _decode_offset_fetch_request_10(data: bytes, at: int) -> tuple[OffsetFetchRe
     return m, at
 
 
+def _encode_each_offset_fetch_request_topic_0(
+    items: list[OffsetFetchRequestTopic], out: list[Buffer]
+) -> None:
+    for offset_fetch_request_topic in items:
+        s = offset_fetch_request_topic.name.encode()
+        out.append(_pack_h(len(s)))
+        out.append(s)
+        partition_indexes = offset_fetch_request_topic.partition_indexes
+        out.append(_pack_i(len(partition_indexes)))
+        out.append(write_int32s(partition_indexes))
+        if offset_fetch_request_topic.unknown_tagged_fields:
+            raise absent_field("OffsetFetchRequestTopic.unknown_tagged_fields")
+
+
 def _encode_offset_fetch_request_0(m: OffsetFetchRequest, out: list[Buffer]) -> None:
     if m.groups:
         raise absent_field("OffsetFetchRequest.groups")
@@ -752,15 +678,7 @@ def _encode_offset_fetch_request_0(m: OffsetFetchRequest, out: list[Buffer]) -> 
     if topics is None:
         raise null_value("OffsetFetchRequest.topics")
     out.append(_pack_i(len(topics)))
-    for offset_fetch_request_topic in topics:
-        s = offset_fetch_request_topic.name.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        partition_indexes = offset_fetch_request_topic.partition_indexes
-        out.append(_pack_i(len(partition_indexes)))
-        out.append(write_int32s(partition_indexes))
-        if offset_fetch_request_topic.unknown_tagged_fields:
-            raise absent_field("OffsetFetchRequestTopic.unknown_tagged_fields")
+    _encode_each_offset_fetch_request_topic_0(topics, out)
     if m.unknown_tagged_fields:
         raise absent_field("OffsetFetchRequest.unknown_tagged_fields")
 
@@ -778,17 +696,27 @@ def _encode_offset_fetch_request_2(m: OffsetFetchRequest, out: list[Buffer]) -> 
         out.append(b"\xff\xff\xff\xff")
     else:
         out.append(_pack_i(len(topics)))
-        for offset_fetch_request_topic in topics:
-            s = offset_fetch_request_topic.name.encode()
-            out.append(_pack_h(len(s)))
-            out.append(s)
-            partition_indexes = offset_fetch_request_topic.partition_indexes
-            out.append(_pack_i(len(partition_indexes)))
-            out.append(write_int32s(partition_indexes))
-            if offset_fetch_request_topic.unknown_tagged_fields:
-                raise absent_field("OffsetFetchRequestTopic.unknown_tagged_fields")
+        _encode_each_offset_fetch_request_topic_0(topics, out)
     if m.unknown_tagged_fields:
         raise absent_field("OffsetFetchRequest.unknown_tagged_fields")
+
+
+def _encode_each_offset_fetch_request_topic_6(
+    items: list[OffsetFetchRequestTopic], out: list[Buffer]
+) -> None:
+    for offset_fetch_request_topic in items:
+        s = offset_fetch_request_topic.name.encode()
+        n = len(s) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "OffsetFetchRequestTopic.name"))
+        out.append(s)
+        partition_indexes = offset_fetch_request_topic.partition_indexes
+        n = len(partition_indexes) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
+        out.append(write_int32s(partition_indexes))
+        if offset_fetch_request_topic.unknown_tagged_fields:
+            write_tags(out, offset_fetch_request_topic.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
 
 
 def _encode_offset_fetch_request_6(m: OffsetFetchRequest, out: list[Buffer]) -> None:
@@ -806,21 +734,7 @@ def _encode_offset_fetch_request_6(m: OffsetFetchRequest, out: list[Buffer]) -> 
     else:
         n = len(topics) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for offset_fetch_request_topic in topics:
-            s = offset_fetch_request_topic.name.encode()
-            n = len(s) + 1
-            out.append(
-                SINGLE_BYTE[n] if n < 128 else string_prefix(n, "OffsetFetchRequestTopic.name")
-            )
-            out.append(s)
-            partition_indexes = offset_fetch_request_topic.partition_indexes
-            n = len(partition_indexes) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(partition_indexes))
-            if offset_fetch_request_topic.unknown_tagged_fields:
-                write_tags(out, offset_fetch_request_topic.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_offset_fetch_request_topic_6(topics, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:
@@ -840,26 +754,30 @@ def _encode_offset_fetch_request_7(m: OffsetFetchRequest, out: list[Buffer]) -> 
     else:
         n = len(topics) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for offset_fetch_request_topic in topics:
-            s = offset_fetch_request_topic.name.encode()
-            n = len(s) + 1
-            out.append(
-                SINGLE_BYTE[n] if n < 128 else string_prefix(n, "OffsetFetchRequestTopic.name")
-            )
-            out.append(s)
-            partition_indexes = offset_fetch_request_topic.partition_indexes
-            n = len(partition_indexes) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(partition_indexes))
-            if offset_fetch_request_topic.unknown_tagged_fields:
-                write_tags(out, offset_fetch_request_topic.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_offset_fetch_request_topic_6(topics, out)
     out.append(_pack_t(m.require_stable))
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:
         out.append(b"\0")
+
+
+def _encode_each_offset_fetch_request_topics_8(
+    items: list[OffsetFetchRequestTopics], out: list[Buffer]
+) -> None:
+    for offset_fetch_request_topics in items:
+        s = offset_fetch_request_topics.name.encode()
+        n = len(s) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "OffsetFetchRequestTopics.name"))
+        out.append(s)
+        partition_indexes = offset_fetch_request_topics.partition_indexes
+        n = len(partition_indexes) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
+        out.append(write_int32s(partition_indexes))
+        if offset_fetch_request_topics.unknown_tagged_fields:
+            write_tags(out, offset_fetch_request_topics.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
 
 
 def _encode_offset_fetch_request_8(m: OffsetFetchRequest, out: list[Buffer]) -> None:
@@ -883,21 +801,7 @@ def _encode_offset_fetch_request_8(m: OffsetFetchRequest, out: list[Buffer]) -> 
         else:
             n = len(topics) + 1
             out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            for offset_fetch_request_topics in topics:
-                s = offset_fetch_request_topics.name.encode()
-                n = len(s) + 1
-                out.append(
-                    SINGLE_BYTE[n] if n < 128 else string_prefix(n, "OffsetFetchRequestTopics.name")
-                )
-                out.append(s)
-                partition_indexes = offset_fetch_request_topics.partition_indexes
-                n = len(partition_indexes) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-                out.append(write_int32s(partition_indexes))
-                if offset_fetch_request_topics.unknown_tagged_fields:
-                    write_tags(out, offset_fetch_request_topics.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
+            _encode_each_offset_fetch_request_topics_8(topics, out)
         if offset_fetch_request_group.unknown_tagged_fields:
             write_tags(out, offset_fetch_request_group.unknown_tagged_fields)
         else:
@@ -941,21 +845,7 @@ def _encode_offset_fetch_request_9(m: OffsetFetchRequest, out: list[Buffer]) -> 
         else:
             n = len(topics) + 1
             out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            for offset_fetch_request_topics in topics:
-                s = offset_fetch_request_topics.name.encode()
-                n = len(s) + 1
-                out.append(
-                    SINGLE_BYTE[n] if n < 128 else string_prefix(n, "OffsetFetchRequestTopics.name")
-                )
-                out.append(s)
-                partition_indexes = offset_fetch_request_topics.partition_indexes
-                n = len(partition_indexes) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-                out.append(write_int32s(partition_indexes))
-                if offset_fetch_request_topics.unknown_tagged_fields:
-                    write_tags(out, offset_fetch_request_topics.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
+            _encode_each_offset_fetch_request_topics_8(topics, out)
         if offset_fetch_request_group.unknown_tagged_fields:
             write_tags(out, offset_fetch_request_group.unknown_tagged_fields)
         else:
@@ -1023,20 +913,13 @@ def _encode_offset_fetch_request_10(m: OffsetFetchRequest, out: list[Buffer]) ->
         out.append(b"\0")
 
 
-def _decode_offset_fetch_response_0(data: bytes, at: int) -> tuple[OffsetFetchResponse, int]:
-    size = len(data)
-    m = new(OffsetFetchResponse)
-    m.groups = []
-    m.throttle_time_ms = m.error_code = 0
-    (n,) = _unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 6 <= size - at:
-        raise bad_count("OffsetFetchResponse.topics", n, size - at)
-    topics: list[OffsetFetchResponseTopic] = []
-    m.topics = topics
+def _decode_each_offset_fetch_response_topic_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[OffsetFetchResponseTopic], int]:
+    items: list[OffsetFetchResponseTopic] = []
     for _ in range(n):
         offset_fetch_response_topic = new(OffsetFetchResponseTopic)
-        topics.append(offset_fetch_response_topic)
+        items.append(offset_fetch_response_topic)
         (n,) = _unpack_h(data, at)
         at += 2
         if n < 0:
@@ -1070,6 +953,19 @@ def _decode_offset_fetch_response_0(data: bytes, at: int) -> tuple[OffsetFetchRe
             (offset_fetch_response_partition.error_code,) = _unpack_h(data, at)
             at += 2
         offset_fetch_response_topic.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_offset_fetch_response_0(data: bytes, at: int) -> tuple[OffsetFetchResponse, int]:
+    size = len(data)
+    m = new(OffsetFetchResponse)
+    m.groups = []
+    m.throttle_time_ms = m.error_code = 0
+    (n,) = _unpack_i(data, at)
+    at += 4
+    if not 0 <= n * 6 <= size - at:
+        raise bad_count("OffsetFetchResponse.topics", n, size - at)
+    m.topics, at = _decode_each_offset_fetch_response_topic_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -1083,44 +979,7 @@ def _decode_offset_fetch_response_2(data: bytes, at: int) -> tuple[OffsetFetchRe
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_count("OffsetFetchResponse.topics", n, size - at)
-    topics: list[OffsetFetchResponseTopic] = []
-    m.topics = topics
-    for _ in range(n):
-        offset_fetch_response_topic = new(OffsetFetchResponseTopic)
-        topics.append(offset_fetch_response_topic)
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("OffsetFetchResponseTopic.name")
-        end = at + n
-        offset_fetch_response_topic.name = data[at:end].decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 16 <= size - at:
-            raise bad_count("OffsetFetchResponseTopic.partitions", n, size - at)
-        partitions: list[OffsetFetchResponsePartition] = []
-        offset_fetch_response_topic.partitions = partitions
-        for _ in range(n):
-            offset_fetch_response_partition = new(OffsetFetchResponsePartition)
-            partitions.append(offset_fetch_response_partition)
-            offset_fetch_response_partition.committed_leader_epoch = -1
-            (
-                offset_fetch_response_partition.partition_index,
-                offset_fetch_response_partition.committed_offset,
-                n,
-            ) = _unpack_i_q_h(data, at)
-            at += 14
-            if n < 0:
-                offset_fetch_response_partition.metadata = None
-            else:
-                end = at + n
-                offset_fetch_response_partition.metadata = data[at:end].decode()
-                at = end
-            offset_fetch_response_partition.unknown_tagged_fields = ()
-            (offset_fetch_response_partition.error_code,) = _unpack_h(data, at)
-            at += 2
-        offset_fetch_response_topic.unknown_tagged_fields = ()
+    m.topics, at = _decode_each_offset_fetch_response_topic_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     (m.error_code,) = _unpack_h(data, at)
     at += 2
@@ -1135,44 +994,7 @@ def _decode_offset_fetch_response_3(data: bytes, at: int) -> tuple[OffsetFetchRe
     at += 8
     if not 0 <= n * 6 <= size - at:
         raise bad_count("OffsetFetchResponse.topics", n, size - at)
-    topics: list[OffsetFetchResponseTopic] = []
-    m.topics = topics
-    for _ in range(n):
-        offset_fetch_response_topic = new(OffsetFetchResponseTopic)
-        topics.append(offset_fetch_response_topic)
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("OffsetFetchResponseTopic.name")
-        end = at + n
-        offset_fetch_response_topic.name = data[at:end].decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 16 <= size - at:
-            raise bad_count("OffsetFetchResponseTopic.partitions", n, size - at)
-        partitions: list[OffsetFetchResponsePartition] = []
-        offset_fetch_response_topic.partitions = partitions
-        for _ in range(n):
-            offset_fetch_response_partition = new(OffsetFetchResponsePartition)
-            partitions.append(offset_fetch_response_partition)
-            offset_fetch_response_partition.committed_leader_epoch = -1
-            (
-                offset_fetch_response_partition.partition_index,
-                offset_fetch_response_partition.committed_offset,
-                n,
-            ) = _unpack_i_q_h(data, at)
-            at += 14
-            if n < 0:
-                offset_fetch_response_partition.metadata = None
-            else:
-                end = at + n
-                offset_fetch_response_partition.metadata = data[at:end].decode()
-                at = end
-            offset_fetch_response_partition.unknown_tagged_fields = ()
-            (offset_fetch_response_partition.error_code,) = _unpack_h(data, at)
-            at += 2
-        offset_fetch_response_topic.unknown_tagged_fields = ()
+    m.topics, at = _decode_each_offset_fetch_response_topic_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     (m.error_code,) = _unpack_h(data, at)
     at += 2
@@ -1306,6 +1128,39 @@ def _decode_offset_fetch_response_6(data: bytes, at: int) -> tuple[OffsetFetchRe
     return m, at
 
 
+def _decode_each_offset_fetch_response_partitions_8(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[OffsetFetchResponsePartitions], int]:
+    items: list[OffsetFetchResponsePartitions] = []
+    for _ in range(n):
+        offset_fetch_response_partitions = new(OffsetFetchResponsePartitions)
+        items.append(offset_fetch_response_partitions)
+        (
+            offset_fetch_response_partitions.partition_index,
+            offset_fetch_response_partitions.committed_offset,
+            offset_fetch_response_partitions.committed_leader_epoch,
+            n,
+        ) = _unpack_i_q_i_ub(data, at)
+        at += 17
+        if n > 127:
+            n, at = string_length(data, at - 1, "OffsetFetchResponsePartitions.metadata")
+        if n == 0:
+            offset_fetch_response_partitions.metadata = None
+        else:
+            end = at + n - 1
+            offset_fetch_response_partitions.metadata = data[at:end].decode()
+            at = end
+        offset_fetch_response_partitions.error_code, n = _unpack_h_ub(data, at)
+        at += 3
+        if n:
+            offset_fetch_response_partitions.unknown_tagged_fields, at = read_unknown_tags(
+                data, at - 1, size
+            )
+        else:
+            offset_fetch_response_partitions.unknown_tagged_fields = ()
+    return items, at
+
+
 def _decode_offset_fetch_response_8(data: bytes, at: int) -> tuple[OffsetFetchResponse, int]:
     size = len(data)
     m = new(OffsetFetchResponse)
@@ -1357,34 +1212,9 @@ def _decode_offset_fetch_response_8(data: bytes, at: int) -> tuple[OffsetFetchRe
             n -= 1
             if not 0 <= n * 20 <= size - at:
                 raise bad_count("OffsetFetchResponseTopics.partitions", n, size - at)
-            partitions: list[OffsetFetchResponsePartitions] = []
-            offset_fetch_response_topics.partitions = partitions
-            for _ in range(n):
-                offset_fetch_response_partitions = new(OffsetFetchResponsePartitions)
-                partitions.append(offset_fetch_response_partitions)
-                (
-                    offset_fetch_response_partitions.partition_index,
-                    offset_fetch_response_partitions.committed_offset,
-                    offset_fetch_response_partitions.committed_leader_epoch,
-                    n,
-                ) = _unpack_i_q_i_ub(data, at)
-                at += 17
-                if n > 127:
-                    n, at = string_length(data, at - 1, "OffsetFetchResponsePartitions.metadata")
-                if n == 0:
-                    offset_fetch_response_partitions.metadata = None
-                else:
-                    end = at + n - 1
-                    offset_fetch_response_partitions.metadata = data[at:end].decode()
-                    at = end
-                offset_fetch_response_partitions.error_code, n = _unpack_h_ub(data, at)
-                at += 3
-                if n:
-                    offset_fetch_response_partitions.unknown_tagged_fields, at = read_unknown_tags(
-                        data, at - 1, size
-                    )
-                else:
-                    offset_fetch_response_partitions.unknown_tagged_fields = ()
+            offset_fetch_response_topics.partitions, at = (
+                _decode_each_offset_fetch_response_partitions_8(data, at, size, n)
+            )
             n = data[at]
             at += 1
             if n:
@@ -1454,34 +1284,9 @@ def _decode_offset_fetch_response_10(data: bytes, at: int) -> tuple[OffsetFetchR
             n -= 1
             if not 0 <= n * 20 <= size - at:
                 raise bad_count("OffsetFetchResponseTopics.partitions", n, size - at)
-            partitions: list[OffsetFetchResponsePartitions] = []
-            offset_fetch_response_topics.partitions = partitions
-            for _ in range(n):
-                offset_fetch_response_partitions = new(OffsetFetchResponsePartitions)
-                partitions.append(offset_fetch_response_partitions)
-                (
-                    offset_fetch_response_partitions.partition_index,
-                    offset_fetch_response_partitions.committed_offset,
-                    offset_fetch_response_partitions.committed_leader_epoch,
-                    n,
-                ) = _unpack_i_q_i_ub(data, at)
-                at += 17
-                if n > 127:
-                    n, at = string_length(data, at - 1, "OffsetFetchResponsePartitions.metadata")
-                if n == 0:
-                    offset_fetch_response_partitions.metadata = None
-                else:
-                    end = at + n - 1
-                    offset_fetch_response_partitions.metadata = data[at:end].decode()
-                    at = end
-                offset_fetch_response_partitions.error_code, n = _unpack_h_ub(data, at)
-                at += 3
-                if n:
-                    offset_fetch_response_partitions.unknown_tagged_fields, at = read_unknown_tags(
-                        data, at - 1, size
-                    )
-                else:
-                    offset_fetch_response_partitions.unknown_tagged_fields = ()
+            offset_fetch_response_topics.partitions, at = (
+                _decode_each_offset_fetch_response_partitions_8(data, at, size, n)
+            )
             n = data[at]
             at += 1
             if n:
@@ -1507,12 +1312,10 @@ def _decode_offset_fetch_response_10(data: bytes, at: int) -> tuple[OffsetFetchR
     return m, at
 
 
-def _encode_offset_fetch_response_0(m: OffsetFetchResponse, out: list[Buffer]) -> None:
-    if m.groups:
-        raise absent_field("OffsetFetchResponse.groups")
-    topics = m.topics
-    out.append(_pack_i(len(topics)))
-    for offset_fetch_response_topic in topics:
+def _encode_each_offset_fetch_response_topic_0(
+    items: list[OffsetFetchResponseTopic], out: list[Buffer]
+) -> None:
+    for offset_fetch_response_topic in items:
         s = offset_fetch_response_topic.name.encode()
         out.append(_pack_h(len(s)))
         out.append(s)
@@ -1537,6 +1340,14 @@ def _encode_offset_fetch_response_0(m: OffsetFetchResponse, out: list[Buffer]) -
             out.append(_pack_h(offset_fetch_response_partition.error_code))
         if offset_fetch_response_topic.unknown_tagged_fields:
             raise absent_field("OffsetFetchResponseTopic.unknown_tagged_fields")
+
+
+def _encode_offset_fetch_response_0(m: OffsetFetchResponse, out: list[Buffer]) -> None:
+    if m.groups:
+        raise absent_field("OffsetFetchResponse.groups")
+    topics = m.topics
+    out.append(_pack_i(len(topics)))
+    _encode_each_offset_fetch_response_topic_0(topics, out)
     if m.unknown_tagged_fields:
         raise absent_field("OffsetFetchResponse.unknown_tagged_fields")
 
@@ -1546,31 +1357,7 @@ def _encode_offset_fetch_response_2(m: OffsetFetchResponse, out: list[Buffer]) -
         raise absent_field("OffsetFetchResponse.groups")
     topics = m.topics
     out.append(_pack_i(len(topics)))
-    for offset_fetch_response_topic in topics:
-        s = offset_fetch_response_topic.name.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        partitions = offset_fetch_response_topic.partitions
-        out.append(_pack_i(len(partitions)))
-        for offset_fetch_response_partition in partitions:
-            metadata = offset_fetch_response_partition.metadata
-            out.append(
-                _pack_i_q(
-                    offset_fetch_response_partition.partition_index,
-                    offset_fetch_response_partition.committed_offset,
-                )
-            )
-            if metadata is None:
-                out.append(b"\xff\xff")
-            else:
-                s = metadata.encode()
-                out.append(_pack_h(len(s)))
-                out.append(s)
-            if offset_fetch_response_partition.unknown_tagged_fields:
-                raise absent_field("OffsetFetchResponsePartition.unknown_tagged_fields")
-            out.append(_pack_h(offset_fetch_response_partition.error_code))
-        if offset_fetch_response_topic.unknown_tagged_fields:
-            raise absent_field("OffsetFetchResponseTopic.unknown_tagged_fields")
+    _encode_each_offset_fetch_response_topic_0(topics, out)
     if m.unknown_tagged_fields:
         raise absent_field("OffsetFetchResponse.unknown_tagged_fields")
     out.append(_pack_h(m.error_code))
@@ -1581,31 +1368,7 @@ def _encode_offset_fetch_response_3(m: OffsetFetchResponse, out: list[Buffer]) -
         raise absent_field("OffsetFetchResponse.groups")
     topics = m.topics
     out.append(_pack_i2(m.throttle_time_ms, len(topics)))
-    for offset_fetch_response_topic in topics:
-        s = offset_fetch_response_topic.name.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        partitions = offset_fetch_response_topic.partitions
-        out.append(_pack_i(len(partitions)))
-        for offset_fetch_response_partition in partitions:
-            metadata = offset_fetch_response_partition.metadata
-            out.append(
-                _pack_i_q(
-                    offset_fetch_response_partition.partition_index,
-                    offset_fetch_response_partition.committed_offset,
-                )
-            )
-            if metadata is None:
-                out.append(b"\xff\xff")
-            else:
-                s = metadata.encode()
-                out.append(_pack_h(len(s)))
-                out.append(s)
-            if offset_fetch_response_partition.unknown_tagged_fields:
-                raise absent_field("OffsetFetchResponsePartition.unknown_tagged_fields")
-            out.append(_pack_h(offset_fetch_response_partition.error_code))
-        if offset_fetch_response_topic.unknown_tagged_fields:
-            raise absent_field("OffsetFetchResponseTopic.unknown_tagged_fields")
+    _encode_each_offset_fetch_response_topic_0(topics, out)
     if m.unknown_tagged_fields:
         raise absent_field("OffsetFetchResponse.unknown_tagged_fields")
     out.append(_pack_h(m.error_code))
@@ -1701,6 +1464,36 @@ def _encode_offset_fetch_response_6(m: OffsetFetchResponse, out: list[Buffer]) -
         out.append(b"\0")
 
 
+def _encode_each_offset_fetch_response_partitions_8(
+    items: list[OffsetFetchResponsePartitions], out: list[Buffer]
+) -> None:
+    for offset_fetch_response_partitions in items:
+        metadata = offset_fetch_response_partitions.metadata
+        out.append(
+            _pack_i_q_i(
+                offset_fetch_response_partitions.partition_index,
+                offset_fetch_response_partitions.committed_offset,
+                offset_fetch_response_partitions.committed_leader_epoch,
+            )
+        )
+        if metadata is None:
+            out.append(b"\0")
+        else:
+            s = metadata.encode()
+            n = len(s) + 1
+            out.append(
+                SINGLE_BYTE[n]
+                if n < 128
+                else string_prefix(n, "OffsetFetchResponsePartitions.metadata")
+            )
+            out.append(s)
+        out.append(_pack_h(offset_fetch_response_partitions.error_code))
+        if offset_fetch_response_partitions.unknown_tagged_fields:
+            write_tags(out, offset_fetch_response_partitions.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
+
+
 def _encode_offset_fetch_response_8(m: OffsetFetchResponse, out: list[Buffer]) -> None:
     if m.topics:
         raise absent_field("OffsetFetchResponse.topics")
@@ -1731,31 +1524,7 @@ def _encode_offset_fetch_response_8(m: OffsetFetchResponse, out: list[Buffer]) -
             partitions = offset_fetch_response_topics.partitions
             n = len(partitions) + 1
             out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            for offset_fetch_response_partitions in partitions:
-                metadata = offset_fetch_response_partitions.metadata
-                out.append(
-                    _pack_i_q_i(
-                        offset_fetch_response_partitions.partition_index,
-                        offset_fetch_response_partitions.committed_offset,
-                        offset_fetch_response_partitions.committed_leader_epoch,
-                    )
-                )
-                if metadata is None:
-                    out.append(b"\0")
-                else:
-                    s = metadata.encode()
-                    n = len(s) + 1
-                    out.append(
-                        SINGLE_BYTE[n]
-                        if n < 128
-                        else string_prefix(n, "OffsetFetchResponsePartitions.metadata")
-                    )
-                    out.append(s)
-                out.append(_pack_h(offset_fetch_response_partitions.error_code))
-                if offset_fetch_response_partitions.unknown_tagged_fields:
-                    write_tags(out, offset_fetch_response_partitions.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
+            _encode_each_offset_fetch_response_partitions_8(partitions, out)
             if offset_fetch_response_topics.unknown_tagged_fields:
                 write_tags(out, offset_fetch_response_topics.unknown_tagged_fields)
             else:
@@ -1799,31 +1568,7 @@ def _encode_offset_fetch_response_10(m: OffsetFetchResponse, out: list[Buffer]) 
             else:
                 out.append(_pack_u(offset_fetch_response_topics.topic_id))
                 out.append(uvarint(n))
-            for offset_fetch_response_partitions in partitions:
-                metadata = offset_fetch_response_partitions.metadata
-                out.append(
-                    _pack_i_q_i(
-                        offset_fetch_response_partitions.partition_index,
-                        offset_fetch_response_partitions.committed_offset,
-                        offset_fetch_response_partitions.committed_leader_epoch,
-                    )
-                )
-                if metadata is None:
-                    out.append(b"\0")
-                else:
-                    s = metadata.encode()
-                    n = len(s) + 1
-                    out.append(
-                        SINGLE_BYTE[n]
-                        if n < 128
-                        else string_prefix(n, "OffsetFetchResponsePartitions.metadata")
-                    )
-                    out.append(s)
-                out.append(_pack_h(offset_fetch_response_partitions.error_code))
-                if offset_fetch_response_partitions.unknown_tagged_fields:
-                    write_tags(out, offset_fetch_response_partitions.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
+            _encode_each_offset_fetch_response_partitions_8(partitions, out)
             if offset_fetch_response_topics.unknown_tagged_fields:
                 write_tags(out, offset_fetch_response_topics.unknown_tagged_fields)
             else:

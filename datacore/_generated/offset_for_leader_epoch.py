@@ -28,12 +28,7 @@ _unpack_i_ub = Struct(">iB").unpack_from
 
 
 class OffsetForLeaderPartition(WireStruct):
-    __slots__ = (
-        "partition",
-        "current_leader_epoch",
-        "leader_epoch",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("partition", "current_leader_epoch", "leader_epoch", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -50,11 +45,7 @@ class OffsetForLeaderPartition(WireStruct):
 
 
 class OffsetForLeaderTopic(WireStruct):
-    __slots__ = (
-        "topic",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -69,11 +60,7 @@ class OffsetForLeaderTopic(WireStruct):
 
 
 class OffsetForLeaderEpochRequest(WireMessage):
-    __slots__ = (
-        "replica_id",
-        "topics",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("replica_id", "topics", "unknown_tagged_fields")
 
     api_key = 23
     min_version = 0
@@ -94,13 +81,7 @@ class OffsetForLeaderEpochRequest(WireMessage):
 
 
 class EpochEndOffset(WireStruct):
-    __slots__ = (
-        "error_code",
-        "partition",
-        "leader_epoch",
-        "end_offset",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("error_code", "partition", "leader_epoch", "end_offset", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -119,11 +100,7 @@ class EpochEndOffset(WireStruct):
 
 
 class OffsetForLeaderTopicResult(WireStruct):
-    __slots__ = (
-        "topic",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -138,11 +115,7 @@ class OffsetForLeaderTopicResult(WireStruct):
 
 
 class OffsetForLeaderEpochResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "topics",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "topics", "unknown_tagged_fields")
 
     api_key = 23
     min_version = 0
@@ -204,21 +177,13 @@ def _decode_offset_for_leader_epoch_request_0(
     return m, at
 
 
-def _decode_offset_for_leader_epoch_request_2(
-    data: bytes, at: int
-) -> tuple[OffsetForLeaderEpochRequest, int]:
-    size = len(data)
-    m = new(OffsetForLeaderEpochRequest)
-    m.replica_id = -2
-    (n,) = _unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 6 <= size - at:
-        raise bad_count("OffsetForLeaderEpochRequest.topics", n, size - at)
-    topics: list[OffsetForLeaderTopic] = []
-    m.topics = topics
+def _decode_each_offset_for_leader_topic_2(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[OffsetForLeaderTopic], int]:
+    items: list[OffsetForLeaderTopic] = []
     for _ in range(n):
         offset_for_leader_topic = new(OffsetForLeaderTopic)
-        topics.append(offset_for_leader_topic)
+        items.append(offset_for_leader_topic)
         (n,) = _unpack_h(data, at)
         at += 2
         if n < 0:
@@ -243,6 +208,20 @@ def _decode_offset_for_leader_epoch_request_2(
             ) = _unpack_i3(data, at)
             at += 12
         offset_for_leader_topic.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_offset_for_leader_epoch_request_2(
+    data: bytes, at: int
+) -> tuple[OffsetForLeaderEpochRequest, int]:
+    size = len(data)
+    m = new(OffsetForLeaderEpochRequest)
+    m.replica_id = -2
+    (n,) = _unpack_i(data, at)
+    at += 4
+    if not 0 <= n * 6 <= size - at:
+        raise bad_count("OffsetForLeaderEpochRequest.topics", n, size - at)
+    m.topics, at = _decode_each_offset_for_leader_topic_2(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -256,35 +235,7 @@ def _decode_offset_for_leader_epoch_request_3(
     at += 8
     if not 0 <= n * 6 <= size - at:
         raise bad_count("OffsetForLeaderEpochRequest.topics", n, size - at)
-    topics: list[OffsetForLeaderTopic] = []
-    m.topics = topics
-    for _ in range(n):
-        offset_for_leader_topic = new(OffsetForLeaderTopic)
-        topics.append(offset_for_leader_topic)
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("OffsetForLeaderTopic.topic")
-        end = at + n
-        offset_for_leader_topic.topic = data[at:end].decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 12 <= size - at:
-            raise bad_count("OffsetForLeaderTopic.partitions", n, size - at)
-        partitions: list[OffsetForLeaderPartition] = []
-        offset_for_leader_topic.partitions = partitions
-        for _ in range(n):
-            offset_for_leader_partition = new(OffsetForLeaderPartition)
-            partitions.append(offset_for_leader_partition)
-            offset_for_leader_partition.unknown_tagged_fields = ()
-            (
-                offset_for_leader_partition.partition,
-                offset_for_leader_partition.current_leader_epoch,
-                offset_for_leader_partition.leader_epoch,
-            ) = _unpack_i3(data, at)
-            at += 12
-        offset_for_leader_topic.unknown_tagged_fields = ()
+    m.topics, at = _decode_each_offset_for_leader_topic_2(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -380,12 +331,10 @@ def _encode_offset_for_leader_epoch_request_0(
         raise absent_field("OffsetForLeaderEpochRequest.unknown_tagged_fields")
 
 
-def _encode_offset_for_leader_epoch_request_2(
-    m: OffsetForLeaderEpochRequest, out: list[Buffer]
+def _encode_each_offset_for_leader_topic_2(
+    items: list[OffsetForLeaderTopic], out: list[Buffer]
 ) -> None:
-    topics = m.topics
-    out.append(_pack_i(len(topics)))
-    for offset_for_leader_topic in topics:
+    for offset_for_leader_topic in items:
         s = offset_for_leader_topic.topic.encode()
         out.append(_pack_h(len(s)))
         out.append(s)
@@ -403,6 +352,14 @@ def _encode_offset_for_leader_epoch_request_2(
             )
         if offset_for_leader_topic.unknown_tagged_fields:
             raise absent_field("OffsetForLeaderTopic.unknown_tagged_fields")
+
+
+def _encode_offset_for_leader_epoch_request_2(
+    m: OffsetForLeaderEpochRequest, out: list[Buffer]
+) -> None:
+    topics = m.topics
+    out.append(_pack_i(len(topics)))
+    _encode_each_offset_for_leader_topic_2(topics, out)
     if m.unknown_tagged_fields:
         raise absent_field("OffsetForLeaderEpochRequest.unknown_tagged_fields")
 
@@ -412,24 +369,7 @@ def _encode_offset_for_leader_epoch_request_3(
 ) -> None:
     topics = m.topics
     out.append(_pack_i2(m.replica_id, len(topics)))
-    for offset_for_leader_topic in topics:
-        s = offset_for_leader_topic.topic.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        partitions = offset_for_leader_topic.partitions
-        out.append(_pack_i(len(partitions)))
-        for offset_for_leader_partition in partitions:
-            if offset_for_leader_partition.unknown_tagged_fields:
-                raise absent_field("OffsetForLeaderPartition.unknown_tagged_fields")
-            out.append(
-                _pack_i3(
-                    offset_for_leader_partition.partition,
-                    offset_for_leader_partition.current_leader_epoch,
-                    offset_for_leader_partition.leader_epoch,
-                )
-            )
-        if offset_for_leader_topic.unknown_tagged_fields:
-            raise absent_field("OffsetForLeaderTopic.unknown_tagged_fields")
+    _encode_each_offset_for_leader_topic_2(topics, out)
     if m.unknown_tagged_fields:
         raise absent_field("OffsetForLeaderEpochRequest.unknown_tagged_fields")
 
@@ -516,21 +456,13 @@ def _decode_offset_for_leader_epoch_response_0(
     return m, at
 
 
-def _decode_offset_for_leader_epoch_response_1(
-    data: bytes, at: int
-) -> tuple[OffsetForLeaderEpochResponse, int]:
-    size = len(data)
-    m = new(OffsetForLeaderEpochResponse)
-    m.throttle_time_ms = 0
-    (n,) = _unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 6 <= size - at:
-        raise bad_count("OffsetForLeaderEpochResponse.topics", n, size - at)
-    topics: list[OffsetForLeaderTopicResult] = []
-    m.topics = topics
+def _decode_each_offset_for_leader_topic_result_1(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[OffsetForLeaderTopicResult], int]:
+    items: list[OffsetForLeaderTopicResult] = []
     for _ in range(n):
         offset_for_leader_topic_result = new(OffsetForLeaderTopicResult)
-        topics.append(offset_for_leader_topic_result)
+        items.append(offset_for_leader_topic_result)
         (n,) = _unpack_h(data, at)
         at += 2
         if n < 0:
@@ -556,6 +488,20 @@ def _decode_offset_for_leader_epoch_response_1(
             ) = _unpack_h_i2_q(data, at)
             at += 18
         offset_for_leader_topic_result.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_offset_for_leader_epoch_response_1(
+    data: bytes, at: int
+) -> tuple[OffsetForLeaderEpochResponse, int]:
+    size = len(data)
+    m = new(OffsetForLeaderEpochResponse)
+    m.throttle_time_ms = 0
+    (n,) = _unpack_i(data, at)
+    at += 4
+    if not 0 <= n * 6 <= size - at:
+        raise bad_count("OffsetForLeaderEpochResponse.topics", n, size - at)
+    m.topics, at = _decode_each_offset_for_leader_topic_result_1(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -569,36 +515,7 @@ def _decode_offset_for_leader_epoch_response_2(
     at += 8
     if not 0 <= n * 6 <= size - at:
         raise bad_count("OffsetForLeaderEpochResponse.topics", n, size - at)
-    topics: list[OffsetForLeaderTopicResult] = []
-    m.topics = topics
-    for _ in range(n):
-        offset_for_leader_topic_result = new(OffsetForLeaderTopicResult)
-        topics.append(offset_for_leader_topic_result)
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("OffsetForLeaderTopicResult.topic")
-        end = at + n
-        offset_for_leader_topic_result.topic = data[at:end].decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 18 <= size - at:
-            raise bad_count("OffsetForLeaderTopicResult.partitions", n, size - at)
-        partitions: list[EpochEndOffset] = []
-        offset_for_leader_topic_result.partitions = partitions
-        for _ in range(n):
-            epoch_end_offset = new(EpochEndOffset)
-            partitions.append(epoch_end_offset)
-            epoch_end_offset.unknown_tagged_fields = ()
-            (
-                epoch_end_offset.error_code,
-                epoch_end_offset.partition,
-                epoch_end_offset.leader_epoch,
-                epoch_end_offset.end_offset,
-            ) = _unpack_h_i2_q(data, at)
-            at += 18
-        offset_for_leader_topic_result.unknown_tagged_fields = ()
+    m.topics, at = _decode_each_offset_for_leader_topic_result_1(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -695,12 +612,10 @@ def _encode_offset_for_leader_epoch_response_0(
         raise absent_field("OffsetForLeaderEpochResponse.unknown_tagged_fields")
 
 
-def _encode_offset_for_leader_epoch_response_1(
-    m: OffsetForLeaderEpochResponse, out: list[Buffer]
+def _encode_each_offset_for_leader_topic_result_1(
+    items: list[OffsetForLeaderTopicResult], out: list[Buffer]
 ) -> None:
-    topics = m.topics
-    out.append(_pack_i(len(topics)))
-    for offset_for_leader_topic_result in topics:
+    for offset_for_leader_topic_result in items:
         s = offset_for_leader_topic_result.topic.encode()
         out.append(_pack_h(len(s)))
         out.append(s)
@@ -719,6 +634,14 @@ def _encode_offset_for_leader_epoch_response_1(
             )
         if offset_for_leader_topic_result.unknown_tagged_fields:
             raise absent_field("OffsetForLeaderTopicResult.unknown_tagged_fields")
+
+
+def _encode_offset_for_leader_epoch_response_1(
+    m: OffsetForLeaderEpochResponse, out: list[Buffer]
+) -> None:
+    topics = m.topics
+    out.append(_pack_i(len(topics)))
+    _encode_each_offset_for_leader_topic_result_1(topics, out)
     if m.unknown_tagged_fields:
         raise absent_field("OffsetForLeaderEpochResponse.unknown_tagged_fields")
 
@@ -728,25 +651,7 @@ def _encode_offset_for_leader_epoch_response_2(
 ) -> None:
     topics = m.topics
     out.append(_pack_i2(m.throttle_time_ms, len(topics)))
-    for offset_for_leader_topic_result in topics:
-        s = offset_for_leader_topic_result.topic.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        partitions = offset_for_leader_topic_result.partitions
-        out.append(_pack_i(len(partitions)))
-        for epoch_end_offset in partitions:
-            if epoch_end_offset.unknown_tagged_fields:
-                raise absent_field("EpochEndOffset.unknown_tagged_fields")
-            out.append(
-                _pack_h_i2_q(
-                    epoch_end_offset.error_code,
-                    epoch_end_offset.partition,
-                    epoch_end_offset.leader_epoch,
-                    epoch_end_offset.end_offset,
-                )
-            )
-        if offset_for_leader_topic_result.unknown_tagged_fields:
-            raise absent_field("OffsetForLeaderTopicResult.unknown_tagged_fields")
+    _encode_each_offset_for_leader_topic_result_1(topics, out)
     if m.unknown_tagged_fields:
         raise absent_field("OffsetForLeaderEpochResponse.unknown_tagged_fields")
 

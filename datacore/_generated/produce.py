@@ -48,11 +48,7 @@ _unpack_u_ub = Struct(">16sB").unpack_from
 
 
 class PartitionProduceData(WireStruct):
-    __slots__ = (
-        "index",
-        "records",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("index", "records", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -67,12 +63,7 @@ class PartitionProduceData(WireStruct):
 
 
 class TopicProduceData(WireStruct):
-    __slots__ = (
-        "name",
-        "topic_id",
-        "partition_data",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "topic_id", "partition_data", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -91,13 +82,7 @@ class TopicProduceData(WireStruct):
 
 
 class ProduceRequest(RecordsMessage):
-    __slots__ = (
-        "transactional_id",
-        "acks",
-        "timeout_ms",
-        "topic_data",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("transactional_id", "acks", "timeout_ms", "topic_data", "unknown_tagged_fields")
 
     api_key = 0
     min_version = 0
@@ -122,11 +107,7 @@ class ProduceRequest(RecordsMessage):
 
 
 class BatchIndexAndErrorMessage(WireStruct):
-    __slots__ = (
-        "batch_index",
-        "batch_index_error_message",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("batch_index", "batch_index_error_message", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -141,11 +122,7 @@ class BatchIndexAndErrorMessage(WireStruct):
 
 
 class LeaderIdAndEpoch(WireStruct):
-    __slots__ = (
-        "leader_id",
-        "leader_epoch",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("leader_id", "leader_epoch", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -202,12 +179,7 @@ class PartitionProduceResponse(WireStruct):
 
 
 class TopicProduceResponse(WireStruct):
-    __slots__ = (
-        "name",
-        "topic_id",
-        "partition_responses",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "topic_id", "partition_responses", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -226,13 +198,7 @@ class TopicProduceResponse(WireStruct):
 
 
 class NodeEndpoint(WireStruct):
-    __slots__ = (
-        "node_id",
-        "host",
-        "port",
-        "rack",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("node_id", "host", "port", "rack", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -251,12 +217,7 @@ class NodeEndpoint(WireStruct):
 
 
 class ProduceResponse(WireMessage):
-    __slots__ = (
-        "responses",
-        "throttle_time_ms",
-        "node_endpoints",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("responses", "throttle_time_ms", "node_endpoints", "unknown_tagged_fields")
 
     api_key = 0
     min_version = 0
@@ -278,26 +239,21 @@ class ProduceResponse(WireMessage):
         self.unknown_tagged_fields = unknown_tagged_fields
 
 
-def _decode_produce_request_0(data: memoryview, at: int) -> tuple[ProduceRequest, int]:
-    size = len(data)
-    m = new(ProduceRequest)
-    m.transactional_id = None
-    m.acks, m.timeout_ms, n = _unpack_h_i2(data, at)
-    at += 10
-    if not 0 <= n * 6 <= size - at:
-        raise bad_count("ProduceRequest.topic_data", n, size - at)
-    topic_data: list[TopicProduceData] = []
-    m.topic_data = topic_data
+def _decode_each_topic_produce_data_0(
+    data: Buffer, at: int, size: int, n: int
+) -> tuple[list[TopicProduceData], int]:
+    view = data if type(data) is memoryview else memoryview(data)
+    items: list[TopicProduceData] = []
     for _ in range(n):
         topic_produce_data = new(TopicProduceData)
-        topic_data.append(topic_produce_data)
+        items.append(topic_produce_data)
         topic_produce_data.topic_id = ZERO_UUID
         (n,) = _unpack_h(data, at)
         at += 2
         if n < 0:
             raise null_field("TopicProduceData.name")
         end = at + n
-        topic_produce_data.name = data[at:end].tobytes().decode()
+        topic_produce_data.name = str(data[at:end], "utf-8")
         at = end
         (n,) = _unpack_i(data, at)
         at += 4
@@ -314,15 +270,27 @@ def _decode_produce_request_0(data: memoryview, at: int) -> tuple[ProduceRequest
                 partition_produce_data.records = None
             else:
                 end = at + n
-                partition_produce_data.records = data[at:end]
+                partition_produce_data.records = view[at:end]
                 at = end
             partition_produce_data.unknown_tagged_fields = ()
         topic_produce_data.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_produce_request_0(data: Buffer, at: int) -> tuple[ProduceRequest, int]:
+    size = len(data)
+    m = new(ProduceRequest)
+    m.transactional_id = None
+    m.acks, m.timeout_ms, n = _unpack_h_i2(data, at)
+    at += 10
+    if not 0 <= n * 6 <= size - at:
+        raise bad_count("ProduceRequest.topic_data", n, size - at)
+    m.topic_data, at = _decode_each_topic_produce_data_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
 
-def _decode_produce_request_3(data: memoryview, at: int) -> tuple[ProduceRequest, int]:
+def _decode_produce_request_3(data: Buffer, at: int) -> tuple[ProduceRequest, int]:
     size = len(data)
     m = new(ProduceRequest)
     (n,) = _unpack_h(data, at)
@@ -331,49 +299,45 @@ def _decode_produce_request_3(data: memoryview, at: int) -> tuple[ProduceRequest
         m.transactional_id = None
     else:
         end = at + n
-        m.transactional_id = data[at:end].tobytes().decode()
+        m.transactional_id = str(data[at:end], "utf-8")
         at = end
     m.acks, m.timeout_ms, n = _unpack_h_i2(data, at)
     at += 10
     if not 0 <= n * 6 <= size - at:
         raise bad_count("ProduceRequest.topic_data", n, size - at)
-    topic_data: list[TopicProduceData] = []
-    m.topic_data = topic_data
-    for _ in range(n):
-        topic_produce_data = new(TopicProduceData)
-        topic_data.append(topic_produce_data)
-        topic_produce_data.topic_id = ZERO_UUID
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("TopicProduceData.name")
-        end = at + n
-        topic_produce_data.name = data[at:end].tobytes().decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 8 <= size - at:
-            raise bad_count("TopicProduceData.partition_data", n, size - at)
-        partition_data: list[PartitionProduceData] = []
-        topic_produce_data.partition_data = partition_data
-        for _ in range(n):
-            partition_produce_data = new(PartitionProduceData)
-            partition_data.append(partition_produce_data)
-            partition_produce_data.index, n = _unpack_i2(data, at)
-            at += 8
-            if n < 0:
-                partition_produce_data.records = None
-            else:
-                end = at + n
-                partition_produce_data.records = data[at:end]
-                at = end
-            partition_produce_data.unknown_tagged_fields = ()
-        topic_produce_data.unknown_tagged_fields = ()
+    m.topic_data, at = _decode_each_topic_produce_data_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
 
-def _decode_produce_request_9(data: memoryview, at: int) -> tuple[ProduceRequest, int]:
+def _decode_each_partition_produce_data_9(
+    data: Buffer, at: int, size: int, n: int
+) -> tuple[list[PartitionProduceData], int]:
+    view = data if type(data) is memoryview else memoryview(data)
+    items: list[PartitionProduceData] = []
+    for _ in range(n):
+        partition_produce_data = new(PartitionProduceData)
+        items.append(partition_produce_data)
+        partition_produce_data.index, n = _unpack_i_ub(data, at)
+        at += 5
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        if n == 0:
+            partition_produce_data.records = None
+        else:
+            end = at + n - 1
+            partition_produce_data.records = view[at:end]
+            at = end
+        n = data[at]
+        at += 1
+        if n:
+            partition_produce_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        else:
+            partition_produce_data.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_produce_request_9(data: Buffer, at: int) -> tuple[ProduceRequest, int]:
     size = len(data)
     m = new(ProduceRequest)
     n = data[at]
@@ -384,7 +348,7 @@ def _decode_produce_request_9(data: memoryview, at: int) -> tuple[ProduceRequest
         m.transactional_id = None
     else:
         end = at + n - 1
-        m.transactional_id = data[at:end].tobytes().decode()
+        m.transactional_id = str(data[at:end], "utf-8")
         at = end
     m.acks, m.timeout_ms, n = _unpack_h_i_ub(data, at)
     at += 7
@@ -404,7 +368,7 @@ def _decode_produce_request_9(data: memoryview, at: int) -> tuple[ProduceRequest
         if not 0 < n < 128:
             n, at = string_length(data, at - 1, "TopicProduceData.name")
         end = at + n - 1
-        topic_produce_data.name = data[at:end].tobytes().decode()
+        topic_produce_data.name = str(data[at:end], "utf-8")
         at = end
         n = data[at]
         at += 1
@@ -413,29 +377,9 @@ def _decode_produce_request_9(data: memoryview, at: int) -> tuple[ProduceRequest
         n -= 1
         if not 0 <= n * 6 <= size - at:
             raise bad_count("TopicProduceData.partition_data", n, size - at)
-        partition_data: list[PartitionProduceData] = []
-        topic_produce_data.partition_data = partition_data
-        for _ in range(n):
-            partition_produce_data = new(PartitionProduceData)
-            partition_data.append(partition_produce_data)
-            partition_produce_data.index, n = _unpack_i_ub(data, at)
-            at += 5
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            if n == 0:
-                partition_produce_data.records = None
-            else:
-                end = at + n - 1
-                partition_produce_data.records = data[at:end]
-                at = end
-            n = data[at]
-            at += 1
-            if n:
-                partition_produce_data.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
-            else:
-                partition_produce_data.unknown_tagged_fields = ()
+        topic_produce_data.partition_data, at = _decode_each_partition_produce_data_9(
+            data, at, size, n
+        )
         n = data[at]
         at += 1
         if n:
@@ -451,7 +395,7 @@ def _decode_produce_request_9(data: memoryview, at: int) -> tuple[ProduceRequest
     return m, at
 
 
-def _decode_produce_request_13(data: memoryview, at: int) -> tuple[ProduceRequest, int]:
+def _decode_produce_request_13(data: Buffer, at: int) -> tuple[ProduceRequest, int]:
     size = len(data)
     m = new(ProduceRequest)
     n = data[at]
@@ -462,7 +406,7 @@ def _decode_produce_request_13(data: memoryview, at: int) -> tuple[ProduceReques
         m.transactional_id = None
     else:
         end = at + n - 1
-        m.transactional_id = data[at:end].tobytes().decode()
+        m.transactional_id = str(data[at:end], "utf-8")
         at = end
     m.acks, m.timeout_ms, n = _unpack_h_i_ub(data, at)
     at += 7
@@ -484,29 +428,9 @@ def _decode_produce_request_13(data: memoryview, at: int) -> tuple[ProduceReques
         n -= 1
         if not 0 <= n * 6 <= size - at:
             raise bad_count("TopicProduceData.partition_data", n, size - at)
-        partition_data: list[PartitionProduceData] = []
-        topic_produce_data.partition_data = partition_data
-        for _ in range(n):
-            partition_produce_data = new(PartitionProduceData)
-            partition_data.append(partition_produce_data)
-            partition_produce_data.index, n = _unpack_i_ub(data, at)
-            at += 5
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            if n == 0:
-                partition_produce_data.records = None
-            else:
-                end = at + n - 1
-                partition_produce_data.records = data[at:end]
-                at = end
-            n = data[at]
-            at += 1
-            if n:
-                partition_produce_data.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
-            else:
-                partition_produce_data.unknown_tagged_fields = ()
+        topic_produce_data.partition_data, at = _decode_each_partition_produce_data_9(
+            data, at, size, n
+        )
         n = data[at]
         at += 1
         if n:
@@ -522,12 +446,10 @@ def _decode_produce_request_13(data: memoryview, at: int) -> tuple[ProduceReques
     return m, at
 
 
-def _encode_produce_request_0(m: ProduceRequest, out: list[Buffer], cuts: list[int]) -> None:
-    if m.transactional_id is not None:
-        raise absent_field("ProduceRequest.transactional_id")
-    topic_data = m.topic_data
-    out.append(_pack_h_i2(m.acks, m.timeout_ms, len(topic_data)))
-    for topic_produce_data in topic_data:
+def _encode_each_topic_produce_data_0(
+    items: list[TopicProduceData], out: list[Buffer], cuts: list[int]
+) -> None:
+    for topic_produce_data in items:
         s = topic_produce_data.name.encode()
         out.append(_pack_h(len(s)))
         out.append(s)
@@ -546,6 +468,14 @@ def _encode_produce_request_0(m: ProduceRequest, out: list[Buffer], cuts: list[i
                 raise absent_field("PartitionProduceData.unknown_tagged_fields")
         if topic_produce_data.unknown_tagged_fields:
             raise absent_field("TopicProduceData.unknown_tagged_fields")
+
+
+def _encode_produce_request_0(m: ProduceRequest, out: list[Buffer], cuts: list[int]) -> None:
+    if m.transactional_id is not None:
+        raise absent_field("ProduceRequest.transactional_id")
+    topic_data = m.topic_data
+    out.append(_pack_h_i2(m.acks, m.timeout_ms, len(topic_data)))
+    _encode_each_topic_produce_data_0(topic_data, out, cuts)
     if m.unknown_tagged_fields:
         raise absent_field("ProduceRequest.unknown_tagged_fields")
 
@@ -560,27 +490,28 @@ def _encode_produce_request_3(m: ProduceRequest, out: list[Buffer], cuts: list[i
         out.append(s)
     topic_data = m.topic_data
     out.append(_pack_h_i2(m.acks, m.timeout_ms, len(topic_data)))
-    for topic_produce_data in topic_data:
-        s = topic_produce_data.name.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        partition_data = topic_produce_data.partition_data
-        out.append(_pack_i(len(partition_data)))
-        for partition_produce_data in partition_data:
-            records = partition_produce_data.records
-            out.append(_pack_i(partition_produce_data.index))
-            if records is None:
-                out.append(b"\xff\xff\xff\xff")
-            else:
-                out.append(_pack_i(len(records)))
-                cuts.append(len(out))
-                out.append(records)
-            if partition_produce_data.unknown_tagged_fields:
-                raise absent_field("PartitionProduceData.unknown_tagged_fields")
-        if topic_produce_data.unknown_tagged_fields:
-            raise absent_field("TopicProduceData.unknown_tagged_fields")
+    _encode_each_topic_produce_data_0(topic_data, out, cuts)
     if m.unknown_tagged_fields:
         raise absent_field("ProduceRequest.unknown_tagged_fields")
+
+
+def _encode_each_partition_produce_data_9(
+    items: list[PartitionProduceData], out: list[Buffer], cuts: list[int]
+) -> None:
+    for partition_produce_data in items:
+        records = partition_produce_data.records
+        out.append(_pack_i(partition_produce_data.index))
+        if records is None:
+            out.append(b"\0")
+        else:
+            n = len(records) + 1
+            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
+            cuts.append(len(out))
+            out.append(records)
+        if partition_produce_data.unknown_tagged_fields:
+            write_tags(out, partition_produce_data.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
 
 
 def _encode_produce_request_9(m: ProduceRequest, out: list[Buffer], cuts: list[int]) -> None:
@@ -609,20 +540,7 @@ def _encode_produce_request_9(m: ProduceRequest, out: list[Buffer], cuts: list[i
         partition_data = topic_produce_data.partition_data
         n = len(partition_data) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for partition_produce_data in partition_data:
-            records = partition_produce_data.records
-            out.append(_pack_i(partition_produce_data.index))
-            if records is None:
-                out.append(b"\0")
-            else:
-                n = len(records) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-                cuts.append(len(out))
-                out.append(records)
-            if partition_produce_data.unknown_tagged_fields:
-                write_tags(out, partition_produce_data.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_partition_produce_data_9(partition_data, out, cuts)
         if topic_produce_data.unknown_tagged_fields:
             write_tags(out, topic_produce_data.unknown_tagged_fields)
         else:
@@ -659,20 +577,7 @@ def _encode_produce_request_13(m: ProduceRequest, out: list[Buffer], cuts: list[
         else:
             out.append(_pack_u(topic_produce_data.topic_id))
             out.append(uvarint(n))
-        for partition_produce_data in partition_data:
-            records = partition_produce_data.records
-            out.append(_pack_i(partition_produce_data.index))
-            if records is None:
-                out.append(b"\0")
-            else:
-                n = len(records) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-                cuts.append(len(out))
-                out.append(records)
-            if partition_produce_data.unknown_tagged_fields:
-                write_tags(out, partition_produce_data.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_partition_produce_data_9(partition_data, out, cuts)
         if topic_produce_data.unknown_tagged_fields:
             write_tags(out, topic_produce_data.unknown_tagged_fields)
         else:
@@ -683,20 +588,13 @@ def _encode_produce_request_13(m: ProduceRequest, out: list[Buffer], cuts: list[
         out.append(b"\0")
 
 
-def _decode_produce_response_0(data: bytes, at: int) -> tuple[ProduceResponse, int]:
-    size = len(data)
-    m = new(ProduceResponse)
-    m.node_endpoints = []
-    m.throttle_time_ms = 0
-    (n,) = _unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 6 <= size - at:
-        raise bad_count("ProduceResponse.responses", n, size - at)
-    responses: list[TopicProduceResponse] = []
-    m.responses = responses
+def _decode_each_topic_produce_response_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[TopicProduceResponse], int]:
+    items: list[TopicProduceResponse] = []
     for _ in range(n):
         topic_produce_response = new(TopicProduceResponse)
-        responses.append(topic_produce_response)
+        items.append(topic_produce_response)
         topic_produce_response.topic_id = ZERO_UUID
         (n,) = _unpack_h(data, at)
         at += 2
@@ -728,6 +626,19 @@ def _decode_produce_response_0(data: bytes, at: int) -> tuple[ProduceResponse, i
             ) = _unpack_i_h_q(data, at)
             at += 14
         topic_produce_response.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_produce_response_0(data: bytes, at: int) -> tuple[ProduceResponse, int]:
+    size = len(data)
+    m = new(ProduceResponse)
+    m.node_endpoints = []
+    m.throttle_time_ms = 0
+    (n,) = _unpack_i(data, at)
+    at += 4
+    if not 0 <= n * 6 <= size - at:
+        raise bad_count("ProduceResponse.responses", n, size - at)
+    m.responses, at = _decode_each_topic_produce_response_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -740,42 +651,7 @@ def _decode_produce_response_1(data: bytes, at: int) -> tuple[ProduceResponse, i
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_count("ProduceResponse.responses", n, size - at)
-    responses: list[TopicProduceResponse] = []
-    m.responses = responses
-    for _ in range(n):
-        topic_produce_response = new(TopicProduceResponse)
-        responses.append(topic_produce_response)
-        topic_produce_response.topic_id = ZERO_UUID
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("TopicProduceResponse.name")
-        end = at + n
-        topic_produce_response.name = data[at:end].decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 14 <= size - at:
-            raise bad_count("TopicProduceResponse.partition_responses", n, size - at)
-        partition_responses: list[PartitionProduceResponse] = []
-        topic_produce_response.partition_responses = partition_responses
-        for _ in range(n):
-            partition_produce_response = new(PartitionProduceResponse)
-            partition_responses.append(partition_produce_response)
-            partition_produce_response.record_errors = []
-            partition_produce_response.log_append_time_ms = (
-                partition_produce_response.log_start_offset
-            ) = -1
-            partition_produce_response.error_message = None
-            partition_produce_response.current_leader = _DEFAULT_LEADER_ID_AND_EPOCH
-            partition_produce_response.unknown_tagged_fields = ()
-            (
-                partition_produce_response.index,
-                partition_produce_response.error_code,
-                partition_produce_response.base_offset,
-            ) = _unpack_i_h_q(data, at)
-            at += 14
-        topic_produce_response.unknown_tagged_fields = ()
+    m.responses, at = _decode_each_topic_produce_response_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     (m.throttle_time_ms,) = _unpack_i(data, at)
     at += 4
@@ -952,6 +828,36 @@ def _decode_produce_response_8(data: bytes, at: int) -> tuple[ProduceResponse, i
     return m, at
 
 
+def _decode_each_batch_index_and_error_message_9(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[BatchIndexAndErrorMessage], int]:
+    items: list[BatchIndexAndErrorMessage] = []
+    for _ in range(n):
+        batch_index_and_error_message = new(BatchIndexAndErrorMessage)
+        items.append(batch_index_and_error_message)
+        batch_index_and_error_message.batch_index, n = _unpack_i_ub(data, at)
+        at += 5
+        if n > 127:
+            n, at = string_length(
+                data, at - 1, "BatchIndexAndErrorMessage.batch_index_error_message"
+            )
+        if n == 0:
+            batch_index_and_error_message.batch_index_error_message = None
+        else:
+            end = at + n - 1
+            batch_index_and_error_message.batch_index_error_message = data[at:end].decode()
+            at = end
+        n = data[at]
+        at += 1
+        if n:
+            batch_index_and_error_message.unknown_tagged_fields, at = read_unknown_tags(
+                data, at - 1, size
+            )
+        else:
+            batch_index_and_error_message.unknown_tagged_fields = ()
+    return items, at
+
+
 def _decode_produce_response_9(data: bytes, at: int) -> tuple[ProduceResponse, int]:
     size = len(data)
     m = new(ProduceResponse)
@@ -1003,31 +909,9 @@ def _decode_produce_response_9(data: bytes, at: int) -> tuple[ProduceResponse, i
             n -= 1
             if not 0 <= n * 6 <= size - at:
                 raise bad_count("PartitionProduceResponse.record_errors", n, size - at)
-            record_errors: list[BatchIndexAndErrorMessage] = []
-            partition_produce_response.record_errors = record_errors
-            for _ in range(n):
-                batch_index_and_error_message = new(BatchIndexAndErrorMessage)
-                record_errors.append(batch_index_and_error_message)
-                batch_index_and_error_message.batch_index, n = _unpack_i_ub(data, at)
-                at += 5
-                if n > 127:
-                    n, at = string_length(
-                        data, at - 1, "BatchIndexAndErrorMessage.batch_index_error_message"
-                    )
-                if n == 0:
-                    batch_index_and_error_message.batch_index_error_message = None
-                else:
-                    end = at + n - 1
-                    batch_index_and_error_message.batch_index_error_message = data[at:end].decode()
-                    at = end
-                n = data[at]
-                at += 1
-                if n:
-                    batch_index_and_error_message.unknown_tagged_fields, at = read_unknown_tags(
-                        data, at - 1, size
-                    )
-                else:
-                    batch_index_and_error_message.unknown_tagged_fields = ()
+            partition_produce_response.record_errors, at = (
+                _decode_each_batch_index_and_error_message_9(data, at, size, n)
+            )
             n = data[at]
             at += 1
             if n > 127:
@@ -1092,6 +976,85 @@ def _decode_partition_produce_response_tags_10(
     return at
 
 
+def _decode_each_partition_produce_response_10(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[PartitionProduceResponse], int]:
+    items: list[PartitionProduceResponse] = []
+    for _ in range(n):
+        partition_produce_response = new(PartitionProduceResponse)
+        items.append(partition_produce_response)
+        partition_produce_response.current_leader = _DEFAULT_LEADER_ID_AND_EPOCH
+        (
+            partition_produce_response.index,
+            partition_produce_response.error_code,
+            partition_produce_response.base_offset,
+            partition_produce_response.log_append_time_ms,
+            partition_produce_response.log_start_offset,
+            n,
+        ) = _unpack_i_h_q3_ub(data, at)
+        at += 31
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        n -= 1
+        if not 0 <= n * 6 <= size - at:
+            raise bad_count("PartitionProduceResponse.record_errors", n, size - at)
+        partition_produce_response.record_errors, at = _decode_each_batch_index_and_error_message_9(
+            data, at, size, n
+        )
+        n = data[at]
+        at += 1
+        if n > 127:
+            n, at = string_length(data, at - 1, "PartitionProduceResponse.error_message")
+        if n == 0:
+            partition_produce_response.error_message = None
+        else:
+            end = at + n - 1
+            partition_produce_response.error_message = data[at:end].decode()
+            at = end
+        n = data[at]
+        at += 1
+        if n:
+            at = _decode_partition_produce_response_tags_10(
+                partition_produce_response, data, at - 1, size
+            )
+        else:
+            partition_produce_response.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_each_node_endpoint_10(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[NodeEndpoint], int]:
+    items: list[NodeEndpoint] = []
+    for _ in range(n):
+        node_endpoint = new(NodeEndpoint)
+        items.append(node_endpoint)
+        node_endpoint.node_id, n = _unpack_i_ub(data, at)
+        at += 5
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "NodeEndpoint.host")
+        end = at + n - 1
+        node_endpoint.host = data[at:end].decode()
+        at = end
+        node_endpoint.port, n = _unpack_i_ub(data, at)
+        at += 5
+        if n > 127:
+            n, at = string_length(data, at - 1, "NodeEndpoint.rack")
+        if n == 0:
+            node_endpoint.rack = None
+        else:
+            end = at + n - 1
+            node_endpoint.rack = data[at:end].decode()
+            at = end
+        n = data[at]
+        at += 1
+        if n:
+            node_endpoint.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        else:
+            node_endpoint.unknown_tagged_fields = ()
+    return items, at
+
+
 def _decode_produce_response_tags_10(m: ProduceResponse, data: bytes, at: int, size: int) -> int:
     unknown: list[tuple[int, bytes]] = []
     count, at = read_uvarint(data, at)
@@ -1107,34 +1070,7 @@ def _decode_produce_response_tags_10(m: ProduceResponse, data: bytes, at: int, s
             n -= 1
             if not 0 <= n * 11 <= size - at:
                 raise bad_count("ProduceResponse.node_endpoints", n, size - at)
-            node_endpoints: list[NodeEndpoint] = []
-            m.node_endpoints = node_endpoints
-            for _ in range(n):
-                node_endpoint = new(NodeEndpoint)
-                node_endpoints.append(node_endpoint)
-                node_endpoint.node_id, n = _unpack_i_ub(data, at)
-                at += 5
-                if not 0 < n < 128:
-                    n, at = string_length(data, at - 1, "NodeEndpoint.host")
-                end = at + n - 1
-                node_endpoint.host = data[at:end].decode()
-                at = end
-                node_endpoint.port, n = _unpack_i_ub(data, at)
-                at += 5
-                if n > 127:
-                    n, at = string_length(data, at - 1, "NodeEndpoint.rack")
-                if n == 0:
-                    node_endpoint.rack = None
-                else:
-                    end = at + n - 1
-                    node_endpoint.rack = data[at:end].decode()
-                    at = end
-                n = data[at]
-                at += 1
-                if n:
-                    node_endpoint.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-                else:
-                    node_endpoint.unknown_tagged_fields = ()
+            m.node_endpoints, at = _decode_each_node_endpoint_10(data, at, size, n)
             if at != end_of_tag:
                 raise tag_overrun("ProduceResponse.node_endpoints")
         else:
@@ -1175,69 +1111,9 @@ def _decode_produce_response_10(data: bytes, at: int) -> tuple[ProduceResponse, 
         n -= 1
         if not 0 <= n * 33 <= size - at:
             raise bad_count("TopicProduceResponse.partition_responses", n, size - at)
-        partition_responses: list[PartitionProduceResponse] = []
-        topic_produce_response.partition_responses = partition_responses
-        for _ in range(n):
-            partition_produce_response = new(PartitionProduceResponse)
-            partition_responses.append(partition_produce_response)
-            partition_produce_response.current_leader = _DEFAULT_LEADER_ID_AND_EPOCH
-            (
-                partition_produce_response.index,
-                partition_produce_response.error_code,
-                partition_produce_response.base_offset,
-                partition_produce_response.log_append_time_ms,
-                partition_produce_response.log_start_offset,
-                n,
-            ) = _unpack_i_h_q3_ub(data, at)
-            at += 31
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 6 <= size - at:
-                raise bad_count("PartitionProduceResponse.record_errors", n, size - at)
-            record_errors: list[BatchIndexAndErrorMessage] = []
-            partition_produce_response.record_errors = record_errors
-            for _ in range(n):
-                batch_index_and_error_message = new(BatchIndexAndErrorMessage)
-                record_errors.append(batch_index_and_error_message)
-                batch_index_and_error_message.batch_index, n = _unpack_i_ub(data, at)
-                at += 5
-                if n > 127:
-                    n, at = string_length(
-                        data, at - 1, "BatchIndexAndErrorMessage.batch_index_error_message"
-                    )
-                if n == 0:
-                    batch_index_and_error_message.batch_index_error_message = None
-                else:
-                    end = at + n - 1
-                    batch_index_and_error_message.batch_index_error_message = data[at:end].decode()
-                    at = end
-                n = data[at]
-                at += 1
-                if n:
-                    batch_index_and_error_message.unknown_tagged_fields, at = read_unknown_tags(
-                        data, at - 1, size
-                    )
-                else:
-                    batch_index_and_error_message.unknown_tagged_fields = ()
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = string_length(data, at - 1, "PartitionProduceResponse.error_message")
-            if n == 0:
-                partition_produce_response.error_message = None
-            else:
-                end = at + n - 1
-                partition_produce_response.error_message = data[at:end].decode()
-                at = end
-            n = data[at]
-            at += 1
-            if n:
-                at = _decode_partition_produce_response_tags_10(
-                    partition_produce_response, data, at - 1, size
-                )
-            else:
-                partition_produce_response.unknown_tagged_fields = ()
+        topic_produce_response.partition_responses, at = _decode_each_partition_produce_response_10(
+            data, at, size, n
+        )
         n = data[at]
         at += 1
         if n:
@@ -1277,69 +1153,9 @@ def _decode_produce_response_13(data: bytes, at: int) -> tuple[ProduceResponse, 
         n -= 1
         if not 0 <= n * 33 <= size - at:
             raise bad_count("TopicProduceResponse.partition_responses", n, size - at)
-        partition_responses: list[PartitionProduceResponse] = []
-        topic_produce_response.partition_responses = partition_responses
-        for _ in range(n):
-            partition_produce_response = new(PartitionProduceResponse)
-            partition_responses.append(partition_produce_response)
-            partition_produce_response.current_leader = _DEFAULT_LEADER_ID_AND_EPOCH
-            (
-                partition_produce_response.index,
-                partition_produce_response.error_code,
-                partition_produce_response.base_offset,
-                partition_produce_response.log_append_time_ms,
-                partition_produce_response.log_start_offset,
-                n,
-            ) = _unpack_i_h_q3_ub(data, at)
-            at += 31
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 6 <= size - at:
-                raise bad_count("PartitionProduceResponse.record_errors", n, size - at)
-            record_errors: list[BatchIndexAndErrorMessage] = []
-            partition_produce_response.record_errors = record_errors
-            for _ in range(n):
-                batch_index_and_error_message = new(BatchIndexAndErrorMessage)
-                record_errors.append(batch_index_and_error_message)
-                batch_index_and_error_message.batch_index, n = _unpack_i_ub(data, at)
-                at += 5
-                if n > 127:
-                    n, at = string_length(
-                        data, at - 1, "BatchIndexAndErrorMessage.batch_index_error_message"
-                    )
-                if n == 0:
-                    batch_index_and_error_message.batch_index_error_message = None
-                else:
-                    end = at + n - 1
-                    batch_index_and_error_message.batch_index_error_message = data[at:end].decode()
-                    at = end
-                n = data[at]
-                at += 1
-                if n:
-                    batch_index_and_error_message.unknown_tagged_fields, at = read_unknown_tags(
-                        data, at - 1, size
-                    )
-                else:
-                    batch_index_and_error_message.unknown_tagged_fields = ()
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = string_length(data, at - 1, "PartitionProduceResponse.error_message")
-            if n == 0:
-                partition_produce_response.error_message = None
-            else:
-                end = at + n - 1
-                partition_produce_response.error_message = data[at:end].decode()
-                at = end
-            n = data[at]
-            at += 1
-            if n:
-                at = _decode_partition_produce_response_tags_10(
-                    partition_produce_response, data, at - 1, size
-                )
-            else:
-                partition_produce_response.unknown_tagged_fields = ()
+        topic_produce_response.partition_responses, at = _decode_each_partition_produce_response_10(
+            data, at, size, n
+        )
         n = data[at]
         at += 1
         if n:
@@ -1355,12 +1171,10 @@ def _decode_produce_response_13(data: bytes, at: int) -> tuple[ProduceResponse, 
     return m, at
 
 
-def _encode_produce_response_0(m: ProduceResponse, out: list[Buffer]) -> None:
-    if m.node_endpoints:
-        raise absent_field("ProduceResponse.node_endpoints")
-    responses = m.responses
-    out.append(_pack_i(len(responses)))
-    for topic_produce_response in responses:
+def _encode_each_topic_produce_response_0(
+    items: list[TopicProduceResponse], out: list[Buffer]
+) -> None:
+    for topic_produce_response in items:
         s = topic_produce_response.name.encode()
         out.append(_pack_h(len(s)))
         out.append(s)
@@ -1383,6 +1197,14 @@ def _encode_produce_response_0(m: ProduceResponse, out: list[Buffer]) -> None:
             )
         if topic_produce_response.unknown_tagged_fields:
             raise absent_field("TopicProduceResponse.unknown_tagged_fields")
+
+
+def _encode_produce_response_0(m: ProduceResponse, out: list[Buffer]) -> None:
+    if m.node_endpoints:
+        raise absent_field("ProduceResponse.node_endpoints")
+    responses = m.responses
+    out.append(_pack_i(len(responses)))
+    _encode_each_topic_produce_response_0(responses, out)
     if m.unknown_tagged_fields:
         raise absent_field("ProduceResponse.unknown_tagged_fields")
 
@@ -1392,29 +1214,7 @@ def _encode_produce_response_1(m: ProduceResponse, out: list[Buffer]) -> None:
         raise absent_field("ProduceResponse.node_endpoints")
     responses = m.responses
     out.append(_pack_i(len(responses)))
-    for topic_produce_response in responses:
-        s = topic_produce_response.name.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        partition_responses = topic_produce_response.partition_responses
-        out.append(_pack_i(len(partition_responses)))
-        for partition_produce_response in partition_responses:
-            if (
-                partition_produce_response.current_leader is not _DEFAULT_LEADER_ID_AND_EPOCH
-                and partition_produce_response.current_leader != _DEFAULT_LEADER_ID_AND_EPOCH
-            ):
-                raise absent_field("PartitionProduceResponse.current_leader")
-            if partition_produce_response.unknown_tagged_fields:
-                raise absent_field("PartitionProduceResponse.unknown_tagged_fields")
-            out.append(
-                _pack_i_h_q(
-                    partition_produce_response.index,
-                    partition_produce_response.error_code,
-                    partition_produce_response.base_offset,
-                )
-            )
-        if topic_produce_response.unknown_tagged_fields:
-            raise absent_field("TopicProduceResponse.unknown_tagged_fields")
+    _encode_each_topic_produce_response_0(responses, out)
     if m.unknown_tagged_fields:
         raise absent_field("ProduceResponse.unknown_tagged_fields")
     out.append(_pack_i(m.throttle_time_ms))
@@ -1544,6 +1344,29 @@ def _encode_produce_response_8(m: ProduceResponse, out: list[Buffer]) -> None:
     out.append(_pack_i(m.throttle_time_ms))
 
 
+def _encode_each_batch_index_and_error_message_9(
+    items: list[BatchIndexAndErrorMessage], out: list[Buffer]
+) -> None:
+    for batch_index_and_error_message in items:
+        batch_index_error_message = batch_index_and_error_message.batch_index_error_message
+        out.append(_pack_i(batch_index_and_error_message.batch_index))
+        if batch_index_error_message is None:
+            out.append(b"\0")
+        else:
+            s = batch_index_error_message.encode()
+            n = len(s) + 1
+            out.append(
+                SINGLE_BYTE[n]
+                if n < 128
+                else string_prefix(n, "BatchIndexAndErrorMessage.batch_index_error_message")
+            )
+            out.append(s)
+        if batch_index_and_error_message.unknown_tagged_fields:
+            write_tags(out, batch_index_and_error_message.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
+
+
 def _encode_produce_response_9(m: ProduceResponse, out: list[Buffer]) -> None:
     if m.node_endpoints:
         raise absent_field("ProduceResponse.node_endpoints")
@@ -1588,24 +1411,7 @@ def _encode_produce_response_9(m: ProduceResponse, out: list[Buffer]) -> None:
                     )
                 )
                 out.append(uvarint(n))
-            for batch_index_and_error_message in record_errors:
-                batch_index_error_message = batch_index_and_error_message.batch_index_error_message
-                out.append(_pack_i(batch_index_and_error_message.batch_index))
-                if batch_index_error_message is None:
-                    out.append(b"\0")
-                else:
-                    s = batch_index_error_message.encode()
-                    n = len(s) + 1
-                    out.append(
-                        SINGLE_BYTE[n]
-                        if n < 128
-                        else string_prefix(n, "BatchIndexAndErrorMessage.batch_index_error_message")
-                    )
-                    out.append(s)
-                if batch_index_and_error_message.unknown_tagged_fields:
-                    write_tags(out, batch_index_and_error_message.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
+            _encode_each_batch_index_and_error_message_9(record_errors, out)
             error_message = partition_produce_response.error_message
             if error_message is None:
                 out.append(b"\0")
@@ -1652,6 +1458,81 @@ def _encode_partition_produce_response_tags_10(
     write_tags(out, fields)
 
 
+def _encode_each_partition_produce_response_10(
+    items: list[PartitionProduceResponse], out: list[Buffer]
+) -> None:
+    for partition_produce_response in items:
+        record_errors = partition_produce_response.record_errors
+        n = len(record_errors) + 1
+        if n < 128:
+            out.append(
+                _pack_i_h_q3_ub(
+                    partition_produce_response.index,
+                    partition_produce_response.error_code,
+                    partition_produce_response.base_offset,
+                    partition_produce_response.log_append_time_ms,
+                    partition_produce_response.log_start_offset,
+                    n,
+                )
+            )
+        else:
+            out.append(
+                _pack_i_h_q3(
+                    partition_produce_response.index,
+                    partition_produce_response.error_code,
+                    partition_produce_response.base_offset,
+                    partition_produce_response.log_append_time_ms,
+                    partition_produce_response.log_start_offset,
+                )
+            )
+            out.append(uvarint(n))
+        _encode_each_batch_index_and_error_message_9(record_errors, out)
+        error_message = partition_produce_response.error_message
+        if error_message is None:
+            out.append(b"\0")
+        else:
+            s = error_message.encode()
+            n = len(s) + 1
+            out.append(
+                SINGLE_BYTE[n]
+                if n < 128
+                else string_prefix(n, "PartitionProduceResponse.error_message")
+            )
+            out.append(s)
+        if (
+            partition_produce_response.current_leader is not _DEFAULT_LEADER_ID_AND_EPOCH
+            and partition_produce_response.current_leader != _DEFAULT_LEADER_ID_AND_EPOCH
+        ) or partition_produce_response.unknown_tagged_fields:
+            _encode_partition_produce_response_tags_10(partition_produce_response, out)
+        else:
+            out.append(b"\0")
+
+
+def _encode_each_node_endpoint_10(items: list[NodeEndpoint], out: list[Buffer]) -> None:
+    for node_endpoint in items:
+        s = node_endpoint.host.encode()
+        n = len(s) + 1
+        if n < 128:
+            out.append(_pack_i_ub(node_endpoint.node_id, n))
+        else:
+            out.append(_pack_i(node_endpoint.node_id))
+            out.append(string_prefix(n, "NodeEndpoint.host"))
+        out.append(s)
+        rack = node_endpoint.rack
+        out.append(_pack_i(node_endpoint.port))
+        if rack is None:
+            out.append(b"\0")
+        else:
+            s = rack.encode()
+            n = len(s) + 1
+            out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "NodeEndpoint.rack"))
+            out.append(s)
+        if node_endpoint.unknown_tagged_fields:
+            write_tags(out, node_endpoint.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
+
+
 def _encode_produce_response_tags_10(m: ProduceResponse, out: list[Buffer]) -> None:
     fields = [*m.unknown_tagged_fields]
     if m.node_endpoints:
@@ -1659,28 +1540,7 @@ def _encode_produce_response_tags_10(m: ProduceResponse, out: list[Buffer]) -> N
         node_endpoints = m.node_endpoints
         n = len(node_endpoints) + 1
         field.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for node_endpoint in node_endpoints:
-            s = node_endpoint.host.encode()
-            n = len(s) + 1
-            if n < 128:
-                field.append(_pack_i_ub(node_endpoint.node_id, n))
-            else:
-                field.append(_pack_i(node_endpoint.node_id))
-                field.append(string_prefix(n, "NodeEndpoint.host"))
-            field.append(s)
-            rack = node_endpoint.rack
-            field.append(_pack_i(node_endpoint.port))
-            if rack is None:
-                field.append(b"\0")
-            else:
-                s = rack.encode()
-                n = len(s) + 1
-                field.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "NodeEndpoint.rack"))
-                field.append(s)
-            if node_endpoint.unknown_tagged_fields:
-                write_tags(field, node_endpoint.unknown_tagged_fields)
-            else:
-                field.append(b"\0")
+        _encode_each_node_endpoint_10(node_endpoints, field)
         fields.append((0, b"".join(field)))
     write_tags(out, fields)
 
@@ -1697,68 +1557,7 @@ def _encode_produce_response_10(m: ProduceResponse, out: list[Buffer]) -> None:
         partition_responses = topic_produce_response.partition_responses
         n = len(partition_responses) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for partition_produce_response in partition_responses:
-            record_errors = partition_produce_response.record_errors
-            n = len(record_errors) + 1
-            if n < 128:
-                out.append(
-                    _pack_i_h_q3_ub(
-                        partition_produce_response.index,
-                        partition_produce_response.error_code,
-                        partition_produce_response.base_offset,
-                        partition_produce_response.log_append_time_ms,
-                        partition_produce_response.log_start_offset,
-                        n,
-                    )
-                )
-            else:
-                out.append(
-                    _pack_i_h_q3(
-                        partition_produce_response.index,
-                        partition_produce_response.error_code,
-                        partition_produce_response.base_offset,
-                        partition_produce_response.log_append_time_ms,
-                        partition_produce_response.log_start_offset,
-                    )
-                )
-                out.append(uvarint(n))
-            for batch_index_and_error_message in record_errors:
-                batch_index_error_message = batch_index_and_error_message.batch_index_error_message
-                out.append(_pack_i(batch_index_and_error_message.batch_index))
-                if batch_index_error_message is None:
-                    out.append(b"\0")
-                else:
-                    s = batch_index_error_message.encode()
-                    n = len(s) + 1
-                    out.append(
-                        SINGLE_BYTE[n]
-                        if n < 128
-                        else string_prefix(n, "BatchIndexAndErrorMessage.batch_index_error_message")
-                    )
-                    out.append(s)
-                if batch_index_and_error_message.unknown_tagged_fields:
-                    write_tags(out, batch_index_and_error_message.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
-            error_message = partition_produce_response.error_message
-            if error_message is None:
-                out.append(b"\0")
-            else:
-                s = error_message.encode()
-                n = len(s) + 1
-                out.append(
-                    SINGLE_BYTE[n]
-                    if n < 128
-                    else string_prefix(n, "PartitionProduceResponse.error_message")
-                )
-                out.append(s)
-            if (
-                partition_produce_response.current_leader is not _DEFAULT_LEADER_ID_AND_EPOCH
-                and partition_produce_response.current_leader != _DEFAULT_LEADER_ID_AND_EPOCH
-            ) or partition_produce_response.unknown_tagged_fields:
-                _encode_partition_produce_response_tags_10(partition_produce_response, out)
-            else:
-                out.append(b"\0")
+        _encode_each_partition_produce_response_10(partition_responses, out)
         if topic_produce_response.unknown_tagged_fields:
             write_tags(out, topic_produce_response.unknown_tagged_fields)
         else:
@@ -1782,68 +1581,7 @@ def _encode_produce_response_13(m: ProduceResponse, out: list[Buffer]) -> None:
         else:
             out.append(_pack_u(topic_produce_response.topic_id))
             out.append(uvarint(n))
-        for partition_produce_response in partition_responses:
-            record_errors = partition_produce_response.record_errors
-            n = len(record_errors) + 1
-            if n < 128:
-                out.append(
-                    _pack_i_h_q3_ub(
-                        partition_produce_response.index,
-                        partition_produce_response.error_code,
-                        partition_produce_response.base_offset,
-                        partition_produce_response.log_append_time_ms,
-                        partition_produce_response.log_start_offset,
-                        n,
-                    )
-                )
-            else:
-                out.append(
-                    _pack_i_h_q3(
-                        partition_produce_response.index,
-                        partition_produce_response.error_code,
-                        partition_produce_response.base_offset,
-                        partition_produce_response.log_append_time_ms,
-                        partition_produce_response.log_start_offset,
-                    )
-                )
-                out.append(uvarint(n))
-            for batch_index_and_error_message in record_errors:
-                batch_index_error_message = batch_index_and_error_message.batch_index_error_message
-                out.append(_pack_i(batch_index_and_error_message.batch_index))
-                if batch_index_error_message is None:
-                    out.append(b"\0")
-                else:
-                    s = batch_index_error_message.encode()
-                    n = len(s) + 1
-                    out.append(
-                        SINGLE_BYTE[n]
-                        if n < 128
-                        else string_prefix(n, "BatchIndexAndErrorMessage.batch_index_error_message")
-                    )
-                    out.append(s)
-                if batch_index_and_error_message.unknown_tagged_fields:
-                    write_tags(out, batch_index_and_error_message.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
-            error_message = partition_produce_response.error_message
-            if error_message is None:
-                out.append(b"\0")
-            else:
-                s = error_message.encode()
-                n = len(s) + 1
-                out.append(
-                    SINGLE_BYTE[n]
-                    if n < 128
-                    else string_prefix(n, "PartitionProduceResponse.error_message")
-                )
-                out.append(s)
-            if (
-                partition_produce_response.current_leader is not _DEFAULT_LEADER_ID_AND_EPOCH
-                and partition_produce_response.current_leader != _DEFAULT_LEADER_ID_AND_EPOCH
-            ) or partition_produce_response.unknown_tagged_fields:
-                _encode_partition_produce_response_tags_10(partition_produce_response, out)
-            else:
-                out.append(b"\0")
+        _encode_each_partition_produce_response_10(partition_responses, out)
         if topic_produce_response.unknown_tagged_fields:
             write_tags(out, topic_produce_response.unknown_tagged_fields)
         else:

@@ -50,11 +50,7 @@ class PushTelemetryRequest(WireMessage):
 
 
 class PushTelemetryResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "error_code",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "error_code", "unknown_tagged_fields")
 
     api_key = 72
     min_version = 0

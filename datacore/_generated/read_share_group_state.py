@@ -24,11 +24,7 @@ _unpack_u_ub = Struct(">16sB").unpack_from
 
 
 class PartitionData(WireStruct):
-    __slots__ = (
-        "partition",
-        "leader_epoch",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("partition", "leader_epoch", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -43,11 +39,7 @@ class PartitionData(WireStruct):
 
 
 class ReadStateData(WireStruct):
-    __slots__ = (
-        "topic_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -62,11 +54,7 @@ class ReadStateData(WireStruct):
 
 
 class ReadShareGroupStateRequest(WireMessage):
-    __slots__ = (
-        "group_id",
-        "topics",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("group_id", "topics", "unknown_tagged_fields")
 
     api_key = 84
     min_version = 0
@@ -143,11 +131,7 @@ class PartitionResult(WireStruct):
 
 
 class ReadStateResult(WireStruct):
-    __slots__ = (
-        "topic_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -162,10 +146,7 @@ class ReadStateResult(WireStruct):
 
 
 class ReadShareGroupStateResponse(WireMessage):
-    __slots__ = (
-        "results",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("results", "unknown_tagged_fields")
 
     api_key = 84
     min_version = 0

@@ -21,11 +21,7 @@ _unpack_u_ub = Struct(">16sB").unpack_from
 
 
 class PartitionData(WireStruct):
-    __slots__ = (
-        "partition",
-        "leader_epoch",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("partition", "leader_epoch", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -40,11 +36,7 @@ class PartitionData(WireStruct):
 
 
 class ReadStateSummaryData(WireStruct):
-    __slots__ = (
-        "topic_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -59,11 +51,7 @@ class ReadStateSummaryData(WireStruct):
 
 
 class ReadShareGroupStateSummaryRequest(WireMessage):
-    __slots__ = (
-        "group_id",
-        "topics",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("group_id", "topics", "unknown_tagged_fields")
 
     api_key = 87
     min_version = 0
@@ -115,11 +103,7 @@ class PartitionResult(WireStruct):
 
 
 class ReadStateSummaryResult(WireStruct):
-    __slots__ = (
-        "topic_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -134,10 +118,7 @@ class ReadStateSummaryResult(WireStruct):
 
 
 class ReadShareGroupStateSummaryResponse(WireMessage):
-    __slots__ = (
-        "results",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("results", "unknown_tagged_fields")
 
     api_key = 87
     min_version = 0

@@ -15,12 +15,7 @@ _unpack_i_u_ub = Struct(">i16sB").unpack_from
 
 
 class RemoveRaftVoterRequest(WireMessage):
-    __slots__ = (
-        "cluster_id",
-        "voter_id",
-        "voter_directory_id",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("cluster_id", "voter_id", "voter_directory_id", "unknown_tagged_fields")
 
     api_key = 81
     min_version = 0
@@ -43,12 +38,7 @@ class RemoveRaftVoterRequest(WireMessage):
 
 
 class RemoveRaftVoterResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "error_code",
-        "error_message",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "error_code", "error_message", "unknown_tagged_fields")
 
     api_key = 81
     min_version = 0

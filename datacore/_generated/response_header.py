@@ -13,10 +13,7 @@ _unpack_i_ub = Struct(">iB").unpack_from
 
 
 class ResponseHeader(WireMessage):
-    __slots__ = (
-        "correlation_id",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("correlation_id", "unknown_tagged_fields")
 
     min_version = 0
     max_version = 1

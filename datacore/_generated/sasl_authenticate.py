@@ -20,10 +20,7 @@ _unpack_q_ub = Struct(">qB").unpack_from
 
 
 class SaslAuthenticateRequest(WireMessage):
-    __slots__ = (
-        "auth_bytes",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("auth_bytes", "unknown_tagged_fields")
 
     api_key = 36
     min_version = 0

@@ -31,10 +31,7 @@ class SaslHandshakeRequest(WireMessage):
 
 
 class SaslHandshakeResponse(WireMessage):
-    __slots__ = (
-        "error_code",
-        "mechanisms",
-    )
+    __slots__ = ("error_code", "mechanisms")
 
     api_key = 17
     min_version = 0

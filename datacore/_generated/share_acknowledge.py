@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int8s, write_int8s
+from datacore.wire.arrays import INT8S, read_int8s, write_int8s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new, shared_default
@@ -26,12 +26,7 @@ _unpack_u_ub = Struct(">16sB").unpack_from
 
 
 class AcknowledgementBatch(WireStruct):
-    __slots__ = (
-        "first_offset",
-        "last_offset",
-        "acknowledge_types",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("first_offset", "last_offset", "acknowledge_types", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -48,11 +43,7 @@ class AcknowledgementBatch(WireStruct):
 
 
 class AcknowledgePartition(WireStruct):
-    __slots__ = (
-        "partition_index",
-        "acknowledgement_batches",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("partition_index", "acknowledgement_batches", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -69,11 +60,7 @@ class AcknowledgePartition(WireStruct):
 
 
 class AcknowledgeTopic(WireStruct):
-    __slots__ = (
-        "topic_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -88,13 +75,7 @@ class AcknowledgeTopic(WireStruct):
 
 
 class ShareAcknowledgeRequest(WireMessage):
-    __slots__ = (
-        "group_id",
-        "member_id",
-        "share_session_epoch",
-        "topics",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("group_id", "member_id", "share_session_epoch", "topics", "unknown_tagged_fields")
 
     api_key = 79
     min_version = 0
@@ -119,11 +100,7 @@ class ShareAcknowledgeRequest(WireMessage):
 
 
 class LeaderIdAndEpoch(WireStruct):
-    __slots__ = (
-        "leader_id",
-        "leader_epoch",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("leader_id", "leader_epoch", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -166,11 +143,7 @@ class PartitionData(WireStruct):
 
 
 class ShareAcknowledgeTopicResponse(WireStruct):
-    __slots__ = (
-        "topic_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -185,13 +158,7 @@ class ShareAcknowledgeTopicResponse(WireStruct):
 
 
 class NodeEndpoint(WireStruct):
-    __slots__ = (
-        "node_id",
-        "host",
-        "port",
-        "rack",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("node_id", "host", "port", "rack", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -310,13 +277,14 @@ def _decode_share_acknowledge_request_0(
                     _unpack_q2_ub(data, at)
                 )
                 at += 17
-                if n > 127:
+                if 0 < n <= 32:
+                    acknowledgement_batch.acknowledge_types = [*INT8S[n - 1](data, at)]
+                    at += n - 1
+                else:
                     n, at = read_uvarint(data, at - 1)
-                n -= 1
-                if not 0 <= n <= size - at:
-                    raise bad_count("AcknowledgementBatch.acknowledge_types", n, size - at)
-                acknowledgement_batch.acknowledge_types = read_int8s(data, at, n)
-                at += n
+                    acknowledgement_batch.acknowledge_types, at = read_int8s(
+                        data, at, n - 1, "AcknowledgementBatch.acknowledge_types"
+                    )
                 n = data[at]
                 at += 1
                 if n:

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int8s, read_int32s, write_int8s, write_int32s
+from datacore.wire.arrays import INT8S, INT32S, read_int8s, read_int32s, write_int8s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_value
 from datacore.wire.message import (
@@ -45,12 +45,7 @@ _unpack_u_ub = Struct(">16sB").unpack_from
 
 
 class AcknowledgementBatch(WireStruct):
-    __slots__ = (
-        "first_offset",
-        "last_offset",
-        "acknowledge_types",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("first_offset", "last_offset", "acknowledge_types", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -91,11 +86,7 @@ class FetchPartition(WireStruct):
 
 
 class FetchTopic(WireStruct):
-    __slots__ = (
-        "topic_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -110,11 +101,7 @@ class FetchTopic(WireStruct):
 
 
 class ForgottenTopic(WireStruct):
-    __slots__ = (
-        "topic_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -180,11 +167,7 @@ class ShareFetchRequest(WireMessage):
 
 
 class LeaderIdAndEpoch(WireStruct):
-    __slots__ = (
-        "leader_id",
-        "leader_epoch",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("leader_id", "leader_epoch", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -202,12 +185,7 @@ _DEFAULT_LEADER_ID_AND_EPOCH = shared_default(LeaderIdAndEpoch())
 
 
 class AcquiredRecords(WireStruct):
-    __slots__ = (
-        "first_offset",
-        "last_offset",
-        "delivery_count",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("first_offset", "last_offset", "delivery_count", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -263,11 +241,7 @@ class PartitionData(WireStruct):
 
 
 class ShareFetchableTopicResponse(WireStruct):
-    __slots__ = (
-        "topic_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -282,13 +256,7 @@ class ShareFetchableTopicResponse(WireStruct):
 
 
 class NodeEndpoint(WireStruct):
-    __slots__ = (
-        "node_id",
-        "host",
-        "port",
-        "rack",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("node_id", "host", "port", "rack", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -341,6 +309,60 @@ class ShareFetchResponse(RecordsMessage):
         self.responses: list[ShareFetchableTopicResponse] = [] if responses is UNSET else responses
         self.node_endpoints: list[NodeEndpoint] = [] if node_endpoints is UNSET else node_endpoints
         self.unknown_tagged_fields = unknown_tagged_fields
+
+
+def _decode_each_acknowledgement_batch_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[AcknowledgementBatch], int]:
+    items: list[AcknowledgementBatch] = []
+    for _ in range(n):
+        acknowledgement_batch = new(AcknowledgementBatch)
+        items.append(acknowledgement_batch)
+        acknowledgement_batch.first_offset, acknowledgement_batch.last_offset, n = _unpack_q2_ub(
+            data, at
+        )
+        at += 17
+        if 0 < n <= 32:
+            acknowledgement_batch.acknowledge_types = [*INT8S[n - 1](data, at)]
+            at += n - 1
+        else:
+            n, at = read_uvarint(data, at - 1)
+            acknowledgement_batch.acknowledge_types, at = read_int8s(
+                data, at, n - 1, "AcknowledgementBatch.acknowledge_types"
+            )
+        n = data[at]
+        at += 1
+        if n:
+            acknowledgement_batch.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        else:
+            acknowledgement_batch.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_each_forgotten_topic_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[ForgottenTopic], int]:
+    items: list[ForgottenTopic] = []
+    for _ in range(n):
+        forgotten_topic = new(ForgottenTopic)
+        items.append(forgotten_topic)
+        forgotten_topic.topic_id, n = _unpack_u_ub(data, at)
+        at += 17
+        if 0 < n <= 32:
+            forgotten_topic.partitions = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
+            n, at = read_uvarint(data, at - 1)
+            forgotten_topic.partitions, at = read_int32s(
+                data, at, n - 1, "ForgottenTopic.partitions"
+            )
+        n = data[at]
+        at += 1
+        if n:
+            forgotten_topic.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        else:
+            forgotten_topic.unknown_tagged_fields = ()
+    return items, at
 
 
 def _decode_share_fetch_request_0(data: bytes, at: int) -> tuple[ShareFetchRequest, int]:
@@ -400,30 +422,9 @@ def _decode_share_fetch_request_0(data: bytes, at: int) -> tuple[ShareFetchReque
             n -= 1
             if not 0 <= n * 18 <= size - at:
                 raise bad_count("FetchPartition.acknowledgement_batches", n, size - at)
-            acknowledgement_batches: list[AcknowledgementBatch] = []
-            fetch_partition.acknowledgement_batches = acknowledgement_batches
-            for _ in range(n):
-                acknowledgement_batch = new(AcknowledgementBatch)
-                acknowledgement_batches.append(acknowledgement_batch)
-                acknowledgement_batch.first_offset, acknowledgement_batch.last_offset, n = (
-                    _unpack_q2_ub(data, at)
-                )
-                at += 17
-                if n > 127:
-                    n, at = read_uvarint(data, at - 1)
-                n -= 1
-                if not 0 <= n <= size - at:
-                    raise bad_count("AcknowledgementBatch.acknowledge_types", n, size - at)
-                acknowledgement_batch.acknowledge_types = read_int8s(data, at, n)
-                at += n
-                n = data[at]
-                at += 1
-                if n:
-                    acknowledgement_batch.unknown_tagged_fields, at = read_unknown_tags(
-                        data, at - 1, size
-                    )
-                else:
-                    acknowledgement_batch.unknown_tagged_fields = ()
+            fetch_partition.acknowledgement_batches, at = _decode_each_acknowledgement_batch_0(
+                data, at, size, n
+            )
             n = data[at]
             at += 1
             if n:
@@ -443,26 +444,7 @@ def _decode_share_fetch_request_0(data: bytes, at: int) -> tuple[ShareFetchReque
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_count("ShareFetchRequest.forgotten_topics_data", n, size - at)
-    forgotten_topics_data: list[ForgottenTopic] = []
-    m.forgotten_topics_data = forgotten_topics_data
-    for _ in range(n):
-        forgotten_topic = new(ForgottenTopic)
-        forgotten_topics_data.append(forgotten_topic)
-        forgotten_topic.topic_id, n = _unpack_u_ub(data, at)
-        at += 17
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("ForgottenTopic.partitions", n, size - at)
-        forgotten_topic.partitions = read_int32s(data, at, n)
-        at += n * 4
-        n = data[at]
-        at += 1
-        if n:
-            forgotten_topic.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            forgotten_topic.unknown_tagged_fields = ()
+    m.forgotten_topics_data, at = _decode_each_forgotten_topic_0(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -535,30 +517,9 @@ def _decode_share_fetch_request_1(data: bytes, at: int) -> tuple[ShareFetchReque
             n -= 1
             if not 0 <= n * 18 <= size - at:
                 raise bad_count("FetchPartition.acknowledgement_batches", n, size - at)
-            acknowledgement_batches: list[AcknowledgementBatch] = []
-            fetch_partition.acknowledgement_batches = acknowledgement_batches
-            for _ in range(n):
-                acknowledgement_batch = new(AcknowledgementBatch)
-                acknowledgement_batches.append(acknowledgement_batch)
-                acknowledgement_batch.first_offset, acknowledgement_batch.last_offset, n = (
-                    _unpack_q2_ub(data, at)
-                )
-                at += 17
-                if n > 127:
-                    n, at = read_uvarint(data, at - 1)
-                n -= 1
-                if not 0 <= n <= size - at:
-                    raise bad_count("AcknowledgementBatch.acknowledge_types", n, size - at)
-                acknowledgement_batch.acknowledge_types = read_int8s(data, at, n)
-                at += n
-                n = data[at]
-                at += 1
-                if n:
-                    acknowledgement_batch.unknown_tagged_fields, at = read_unknown_tags(
-                        data, at - 1, size
-                    )
-                else:
-                    acknowledgement_batch.unknown_tagged_fields = ()
+            fetch_partition.acknowledgement_batches, at = _decode_each_acknowledgement_batch_0(
+                data, at, size, n
+            )
             n = data[at]
             at += 1
             if n:
@@ -578,26 +539,7 @@ def _decode_share_fetch_request_1(data: bytes, at: int) -> tuple[ShareFetchReque
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_count("ShareFetchRequest.forgotten_topics_data", n, size - at)
-    forgotten_topics_data: list[ForgottenTopic] = []
-    m.forgotten_topics_data = forgotten_topics_data
-    for _ in range(n):
-        forgotten_topic = new(ForgottenTopic)
-        forgotten_topics_data.append(forgotten_topic)
-        forgotten_topic.topic_id, n = _unpack_u_ub(data, at)
-        at += 17
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("ForgottenTopic.partitions", n, size - at)
-        forgotten_topic.partitions = read_int32s(data, at, n)
-        at += n * 4
-        n = data[at]
-        at += 1
-        if n:
-            forgotten_topic.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            forgotten_topic.unknown_tagged_fields = ()
+    m.forgotten_topics_data, at = _decode_each_forgotten_topic_0(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -605,6 +547,46 @@ def _decode_share_fetch_request_1(data: bytes, at: int) -> tuple[ShareFetchReque
     else:
         m.unknown_tagged_fields = ()
     return m, at
+
+
+def _encode_each_acknowledgement_batch_0(
+    items: list[AcknowledgementBatch], out: list[Buffer]
+) -> None:
+    for acknowledgement_batch in items:
+        acknowledge_types = acknowledgement_batch.acknowledge_types
+        n = len(acknowledge_types) + 1
+        if n < 128:
+            out.append(
+                _pack_q2_ub(
+                    acknowledgement_batch.first_offset, acknowledgement_batch.last_offset, n
+                )
+            )
+        else:
+            out.append(
+                _pack_q2(acknowledgement_batch.first_offset, acknowledgement_batch.last_offset)
+            )
+            out.append(uvarint(n))
+        out.append(write_int8s(acknowledge_types))
+        if acknowledgement_batch.unknown_tagged_fields:
+            write_tags(out, acknowledgement_batch.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
+
+
+def _encode_each_forgotten_topic_0(items: list[ForgottenTopic], out: list[Buffer]) -> None:
+    for forgotten_topic in items:
+        partitions = forgotten_topic.partitions
+        n = len(partitions) + 1
+        if n < 128:
+            out.append(_pack_u_ub(forgotten_topic.topic_id, n))
+        else:
+            out.append(_pack_u(forgotten_topic.topic_id))
+            out.append(uvarint(n))
+        out.append(write_int32s(partitions))
+        if forgotten_topic.unknown_tagged_fields:
+            write_tags(out, forgotten_topic.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
 
 
 def _encode_share_fetch_request_0(m: ShareFetchRequest, out: list[Buffer]) -> None:
@@ -657,27 +639,7 @@ def _encode_share_fetch_request_0(m: ShareFetchRequest, out: list[Buffer]) -> No
                     _pack_i2(fetch_partition.partition_index, fetch_partition.partition_max_bytes)
                 )
                 out.append(uvarint(n))
-            for acknowledgement_batch in acknowledgement_batches:
-                acknowledge_types = acknowledgement_batch.acknowledge_types
-                n = len(acknowledge_types) + 1
-                if n < 128:
-                    out.append(
-                        _pack_q2_ub(
-                            acknowledgement_batch.first_offset, acknowledgement_batch.last_offset, n
-                        )
-                    )
-                else:
-                    out.append(
-                        _pack_q2(
-                            acknowledgement_batch.first_offset, acknowledgement_batch.last_offset
-                        )
-                    )
-                    out.append(uvarint(n))
-                out.append(write_int8s(acknowledge_types))
-                if acknowledgement_batch.unknown_tagged_fields:
-                    write_tags(out, acknowledgement_batch.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
+            _encode_each_acknowledgement_batch_0(acknowledgement_batches, out)
             if fetch_partition.unknown_tagged_fields:
                 write_tags(out, fetch_partition.unknown_tagged_fields)
             else:
@@ -689,19 +651,7 @@ def _encode_share_fetch_request_0(m: ShareFetchRequest, out: list[Buffer]) -> No
     forgotten_topics_data = m.forgotten_topics_data
     n = len(forgotten_topics_data) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for forgotten_topic in forgotten_topics_data:
-        partitions_2 = forgotten_topic.partitions
-        n = len(partitions_2) + 1
-        if n < 128:
-            out.append(_pack_u_ub(forgotten_topic.topic_id, n))
-        else:
-            out.append(_pack_u(forgotten_topic.topic_id))
-            out.append(uvarint(n))
-        out.append(write_int32s(partitions_2))
-        if forgotten_topic.unknown_tagged_fields:
-            write_tags(out, forgotten_topic.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_forgotten_topic_0(forgotten_topics_data, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:
@@ -769,27 +719,7 @@ def _encode_share_fetch_request_1(m: ShareFetchRequest, out: list[Buffer]) -> No
             else:
                 out.append(_pack_i(fetch_partition.partition_index))
                 out.append(uvarint(n))
-            for acknowledgement_batch in acknowledgement_batches:
-                acknowledge_types = acknowledgement_batch.acknowledge_types
-                n = len(acknowledge_types) + 1
-                if n < 128:
-                    out.append(
-                        _pack_q2_ub(
-                            acknowledgement_batch.first_offset, acknowledgement_batch.last_offset, n
-                        )
-                    )
-                else:
-                    out.append(
-                        _pack_q2(
-                            acknowledgement_batch.first_offset, acknowledgement_batch.last_offset
-                        )
-                    )
-                    out.append(uvarint(n))
-                out.append(write_int8s(acknowledge_types))
-                if acknowledgement_batch.unknown_tagged_fields:
-                    write_tags(out, acknowledgement_batch.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
+            _encode_each_acknowledgement_batch_0(acknowledgement_batches, out)
             if fetch_partition.unknown_tagged_fields:
                 write_tags(out, fetch_partition.unknown_tagged_fields)
             else:
@@ -801,27 +731,70 @@ def _encode_share_fetch_request_1(m: ShareFetchRequest, out: list[Buffer]) -> No
     forgotten_topics_data = m.forgotten_topics_data
     n = len(forgotten_topics_data) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for forgotten_topic in forgotten_topics_data:
-        partitions_2 = forgotten_topic.partitions
-        n = len(partitions_2) + 1
-        if n < 128:
-            out.append(_pack_u_ub(forgotten_topic.topic_id, n))
-        else:
-            out.append(_pack_u(forgotten_topic.topic_id))
-            out.append(uvarint(n))
-        out.append(write_int32s(partitions_2))
-        if forgotten_topic.unknown_tagged_fields:
-            write_tags(out, forgotten_topic.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_forgotten_topic_0(forgotten_topics_data, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:
         out.append(b"\0")
 
 
-def _decode_share_fetch_response_0(data: memoryview, at: int) -> tuple[ShareFetchResponse, int]:
+def _decode_each_acquired_records_0(
+    data: Buffer, at: int, size: int, n: int
+) -> tuple[list[AcquiredRecords], int]:
+    items: list[AcquiredRecords] = []
+    for _ in range(n):
+        acquired_records = new(AcquiredRecords)
+        items.append(acquired_records)
+        (
+            acquired_records.first_offset,
+            acquired_records.last_offset,
+            acquired_records.delivery_count,
+            n,
+        ) = _unpack_q2_h_ub(data, at)
+        at += 19
+        if n:
+            acquired_records.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        else:
+            acquired_records.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_each_node_endpoint_0(
+    data: Buffer, at: int, size: int, n: int
+) -> tuple[list[NodeEndpoint], int]:
+    items: list[NodeEndpoint] = []
+    for _ in range(n):
+        node_endpoint = new(NodeEndpoint)
+        items.append(node_endpoint)
+        node_endpoint.node_id, n = _unpack_i_ub(data, at)
+        at += 5
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "NodeEndpoint.host")
+        end = at + n - 1
+        node_endpoint.host = str(data[at:end], "utf-8")
+        at = end
+        node_endpoint.port, n = _unpack_i_ub(data, at)
+        at += 5
+        if n > 127:
+            n, at = string_length(data, at - 1, "NodeEndpoint.rack")
+        if n == 0:
+            node_endpoint.rack = None
+        else:
+            end = at + n - 1
+            node_endpoint.rack = str(data[at:end], "utf-8")
+            at = end
+        n = data[at]
+        at += 1
+        if n:
+            node_endpoint.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        else:
+            node_endpoint.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_share_fetch_response_0(data: Buffer, at: int) -> tuple[ShareFetchResponse, int]:
     size = len(data)
+    view = data if type(data) is memoryview else memoryview(data)
     m = new(ShareFetchResponse)
     m.acquisition_lock_timeout_ms = 0
     m.throttle_time_ms, m.error_code, n = _unpack_i_h_ub(data, at)
@@ -832,7 +805,7 @@ def _decode_share_fetch_response_0(data: memoryview, at: int) -> tuple[ShareFetc
         m.error_message = None
     else:
         end = at + n - 1
-        m.error_message = data[at:end].tobytes().decode()
+        m.error_message = str(data[at:end], "utf-8")
         at = end
     n = data[at]
     at += 1
@@ -866,7 +839,7 @@ def _decode_share_fetch_response_0(data: memoryview, at: int) -> tuple[ShareFetc
                 partition_data.error_message = None
             else:
                 end = at + n - 1
-                partition_data.error_message = data[at:end].tobytes().decode()
+                partition_data.error_message = str(data[at:end], "utf-8")
                 at = end
             partition_data.acknowledge_error_code, n = _unpack_h_ub(data, at)
             at += 3
@@ -876,7 +849,7 @@ def _decode_share_fetch_response_0(data: memoryview, at: int) -> tuple[ShareFetc
                 partition_data.acknowledge_error_message = None
             else:
                 end = at + n - 1
-                partition_data.acknowledge_error_message = data[at:end].tobytes().decode()
+                partition_data.acknowledge_error_message = str(data[at:end], "utf-8")
                 at = end
             leader_id_and_epoch = new(LeaderIdAndEpoch)
             partition_data.current_leader = leader_id_and_epoch
@@ -898,7 +871,7 @@ def _decode_share_fetch_response_0(data: memoryview, at: int) -> tuple[ShareFetc
                 partition_data.records = None
             else:
                 end = at + n - 1
-                partition_data.records = data[at:end]
+                partition_data.records = view[at:end]
                 at = end
             n = data[at]
             at += 1
@@ -907,24 +880,7 @@ def _decode_share_fetch_response_0(data: memoryview, at: int) -> tuple[ShareFetc
             n -= 1
             if not 0 <= n * 19 <= size - at:
                 raise bad_count("PartitionData.acquired_records", n, size - at)
-            acquired_records: list[AcquiredRecords] = []
-            partition_data.acquired_records = acquired_records
-            for _ in range(n):
-                acquired_records_2 = new(AcquiredRecords)
-                acquired_records.append(acquired_records_2)
-                (
-                    acquired_records_2.first_offset,
-                    acquired_records_2.last_offset,
-                    acquired_records_2.delivery_count,
-                    n,
-                ) = _unpack_q2_h_ub(data, at)
-                at += 19
-                if n:
-                    acquired_records_2.unknown_tagged_fields, at = read_unknown_tags(
-                        data, at - 1, size
-                    )
-                else:
-                    acquired_records_2.unknown_tagged_fields = ()
+            partition_data.acquired_records, at = _decode_each_acquired_records_0(data, at, size, n)
             n = data[at]
             at += 1
             if n:
@@ -946,34 +902,7 @@ def _decode_share_fetch_response_0(data: memoryview, at: int) -> tuple[ShareFetc
     n -= 1
     if not 0 <= n * 11 <= size - at:
         raise bad_count("ShareFetchResponse.node_endpoints", n, size - at)
-    node_endpoints: list[NodeEndpoint] = []
-    m.node_endpoints = node_endpoints
-    for _ in range(n):
-        node_endpoint = new(NodeEndpoint)
-        node_endpoints.append(node_endpoint)
-        node_endpoint.node_id, n = _unpack_i_ub(data, at)
-        at += 5
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "NodeEndpoint.host")
-        end = at + n - 1
-        node_endpoint.host = data[at:end].tobytes().decode()
-        at = end
-        node_endpoint.port, n = _unpack_i_ub(data, at)
-        at += 5
-        if n > 127:
-            n, at = string_length(data, at - 1, "NodeEndpoint.rack")
-        if n == 0:
-            node_endpoint.rack = None
-        else:
-            end = at + n - 1
-            node_endpoint.rack = data[at:end].tobytes().decode()
-            at = end
-        n = data[at]
-        at += 1
-        if n:
-            node_endpoint.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            node_endpoint.unknown_tagged_fields = ()
+    m.node_endpoints, at = _decode_each_node_endpoint_0(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -983,8 +912,9 @@ def _decode_share_fetch_response_0(data: memoryview, at: int) -> tuple[ShareFetc
     return m, at
 
 
-def _decode_share_fetch_response_1(data: memoryview, at: int) -> tuple[ShareFetchResponse, int]:
+def _decode_share_fetch_response_1(data: Buffer, at: int) -> tuple[ShareFetchResponse, int]:
     size = len(data)
+    view = data if type(data) is memoryview else memoryview(data)
     m = new(ShareFetchResponse)
     m.throttle_time_ms, m.error_code, n = _unpack_i_h_ub(data, at)
     at += 7
@@ -994,7 +924,7 @@ def _decode_share_fetch_response_1(data: memoryview, at: int) -> tuple[ShareFetc
         m.error_message = None
     else:
         end = at + n - 1
-        m.error_message = data[at:end].tobytes().decode()
+        m.error_message = str(data[at:end], "utf-8")
         at = end
     m.acquisition_lock_timeout_ms, n = _unpack_i_ub(data, at)
     at += 5
@@ -1028,7 +958,7 @@ def _decode_share_fetch_response_1(data: memoryview, at: int) -> tuple[ShareFetc
                 partition_data.error_message = None
             else:
                 end = at + n - 1
-                partition_data.error_message = data[at:end].tobytes().decode()
+                partition_data.error_message = str(data[at:end], "utf-8")
                 at = end
             partition_data.acknowledge_error_code, n = _unpack_h_ub(data, at)
             at += 3
@@ -1038,7 +968,7 @@ def _decode_share_fetch_response_1(data: memoryview, at: int) -> tuple[ShareFetc
                 partition_data.acknowledge_error_message = None
             else:
                 end = at + n - 1
-                partition_data.acknowledge_error_message = data[at:end].tobytes().decode()
+                partition_data.acknowledge_error_message = str(data[at:end], "utf-8")
                 at = end
             leader_id_and_epoch = new(LeaderIdAndEpoch)
             partition_data.current_leader = leader_id_and_epoch
@@ -1057,7 +987,7 @@ def _decode_share_fetch_response_1(data: memoryview, at: int) -> tuple[ShareFetc
             if not 0 < n < 128:
                 n, at = bytes_length(data, at - 1, "PartitionData.records")
             end = at + n - 1
-            partition_data.records = data[at:end]
+            partition_data.records = view[at:end]
             at = end
             n = data[at]
             at += 1
@@ -1066,24 +996,7 @@ def _decode_share_fetch_response_1(data: memoryview, at: int) -> tuple[ShareFetc
             n -= 1
             if not 0 <= n * 19 <= size - at:
                 raise bad_count("PartitionData.acquired_records", n, size - at)
-            acquired_records: list[AcquiredRecords] = []
-            partition_data.acquired_records = acquired_records
-            for _ in range(n):
-                acquired_records_2 = new(AcquiredRecords)
-                acquired_records.append(acquired_records_2)
-                (
-                    acquired_records_2.first_offset,
-                    acquired_records_2.last_offset,
-                    acquired_records_2.delivery_count,
-                    n,
-                ) = _unpack_q2_h_ub(data, at)
-                at += 19
-                if n:
-                    acquired_records_2.unknown_tagged_fields, at = read_unknown_tags(
-                        data, at - 1, size
-                    )
-                else:
-                    acquired_records_2.unknown_tagged_fields = ()
+            partition_data.acquired_records, at = _decode_each_acquired_records_0(data, at, size, n)
             n = data[at]
             at += 1
             if n:
@@ -1105,34 +1018,7 @@ def _decode_share_fetch_response_1(data: memoryview, at: int) -> tuple[ShareFetc
     n -= 1
     if not 0 <= n * 11 <= size - at:
         raise bad_count("ShareFetchResponse.node_endpoints", n, size - at)
-    node_endpoints: list[NodeEndpoint] = []
-    m.node_endpoints = node_endpoints
-    for _ in range(n):
-        node_endpoint = new(NodeEndpoint)
-        node_endpoints.append(node_endpoint)
-        node_endpoint.node_id, n = _unpack_i_ub(data, at)
-        at += 5
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "NodeEndpoint.host")
-        end = at + n - 1
-        node_endpoint.host = data[at:end].tobytes().decode()
-        at = end
-        node_endpoint.port, n = _unpack_i_ub(data, at)
-        at += 5
-        if n > 127:
-            n, at = string_length(data, at - 1, "NodeEndpoint.rack")
-        if n == 0:
-            node_endpoint.rack = None
-        else:
-            end = at + n - 1
-            node_endpoint.rack = data[at:end].tobytes().decode()
-            at = end
-        n = data[at]
-        at += 1
-        if n:
-            node_endpoint.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            node_endpoint.unknown_tagged_fields = ()
+    m.node_endpoints, at = _decode_each_node_endpoint_0(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -1140,6 +1026,46 @@ def _decode_share_fetch_response_1(data: memoryview, at: int) -> tuple[ShareFetc
     else:
         m.unknown_tagged_fields = ()
     return m, at
+
+
+def _encode_each_acquired_records_0(items: list[AcquiredRecords], out: list[Buffer]) -> None:
+    for acquired_records in items:
+        out.append(
+            _pack_q2_h(
+                acquired_records.first_offset,
+                acquired_records.last_offset,
+                acquired_records.delivery_count,
+            )
+        )
+        if acquired_records.unknown_tagged_fields:
+            write_tags(out, acquired_records.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
+
+
+def _encode_each_node_endpoint_0(items: list[NodeEndpoint], out: list[Buffer]) -> None:
+    for node_endpoint in items:
+        s = node_endpoint.host.encode()
+        n = len(s) + 1
+        if n < 128:
+            out.append(_pack_i_ub(node_endpoint.node_id, n))
+        else:
+            out.append(_pack_i(node_endpoint.node_id))
+            out.append(string_prefix(n, "NodeEndpoint.host"))
+        out.append(s)
+        rack = node_endpoint.rack
+        out.append(_pack_i(node_endpoint.port))
+        if rack is None:
+            out.append(b"\0")
+        else:
+            s = rack.encode()
+            n = len(s) + 1
+            out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "NodeEndpoint.rack"))
+            out.append(s)
+        if node_endpoint.unknown_tagged_fields:
+            write_tags(out, node_endpoint.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
 
 
 def _encode_share_fetch_response_0(
@@ -1211,18 +1137,7 @@ def _encode_share_fetch_response_0(
             acquired_records = partition_data.acquired_records
             n = len(acquired_records) + 1
             out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            for acquired_records_2 in acquired_records:
-                out.append(
-                    _pack_q2_h(
-                        acquired_records_2.first_offset,
-                        acquired_records_2.last_offset,
-                        acquired_records_2.delivery_count,
-                    )
-                )
-                if acquired_records_2.unknown_tagged_fields:
-                    write_tags(out, acquired_records_2.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
+            _encode_each_acquired_records_0(acquired_records, out)
             if partition_data.unknown_tagged_fields:
                 write_tags(out, partition_data.unknown_tagged_fields)
             else:
@@ -1234,28 +1149,7 @@ def _encode_share_fetch_response_0(
     node_endpoints = m.node_endpoints
     n = len(node_endpoints) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for node_endpoint in node_endpoints:
-        s = node_endpoint.host.encode()
-        n = len(s) + 1
-        if n < 128:
-            out.append(_pack_i_ub(node_endpoint.node_id, n))
-        else:
-            out.append(_pack_i(node_endpoint.node_id))
-            out.append(string_prefix(n, "NodeEndpoint.host"))
-        out.append(s)
-        rack = node_endpoint.rack
-        out.append(_pack_i(node_endpoint.port))
-        if rack is None:
-            out.append(b"\0")
-        else:
-            s = rack.encode()
-            n = len(s) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "NodeEndpoint.rack"))
-            out.append(s)
-        if node_endpoint.unknown_tagged_fields:
-            write_tags(out, node_endpoint.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_node_endpoint_0(node_endpoints, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:
@@ -1332,18 +1226,7 @@ def _encode_share_fetch_response_1(
             acquired_records = partition_data.acquired_records
             n = len(acquired_records) + 1
             out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            for acquired_records_2 in acquired_records:
-                out.append(
-                    _pack_q2_h(
-                        acquired_records_2.first_offset,
-                        acquired_records_2.last_offset,
-                        acquired_records_2.delivery_count,
-                    )
-                )
-                if acquired_records_2.unknown_tagged_fields:
-                    write_tags(out, acquired_records_2.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
+            _encode_each_acquired_records_0(acquired_records, out)
             if partition_data.unknown_tagged_fields:
                 write_tags(out, partition_data.unknown_tagged_fields)
             else:
@@ -1355,28 +1238,7 @@ def _encode_share_fetch_response_1(
     node_endpoints = m.node_endpoints
     n = len(node_endpoints) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for node_endpoint in node_endpoints:
-        s = node_endpoint.host.encode()
-        n = len(s) + 1
-        if n < 128:
-            out.append(_pack_i_ub(node_endpoint.node_id, n))
-        else:
-            out.append(_pack_i(node_endpoint.node_id))
-            out.append(string_prefix(n, "NodeEndpoint.host"))
-        out.append(s)
-        rack = node_endpoint.rack
-        out.append(_pack_i(node_endpoint.port))
-        if rack is None:
-            out.append(b"\0")
-        else:
-            s = rack.encode()
-            n = len(s) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "NodeEndpoint.rack"))
-            out.append(s)
-        if node_endpoint.unknown_tagged_fields:
-            write_tags(out, node_endpoint.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_node_endpoint_0(node_endpoints, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -31,11 +31,7 @@ _unpack_u_ub = Struct(">16sB").unpack_from
 
 
 class ShareGroupDescribeRequest(WireMessage):
-    __slots__ = (
-        "group_ids",
-        "include_authorized_operations",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("group_ids", "include_authorized_operations", "unknown_tagged_fields")
 
     api_key = 77
     min_version = 0
@@ -56,12 +52,7 @@ class ShareGroupDescribeRequest(WireMessage):
 
 
 class TopicPartitions(WireStruct):
-    __slots__ = (
-        "topic_id",
-        "topic_name",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_id", "topic_name", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -78,10 +69,7 @@ class TopicPartitions(WireStruct):
 
 
 class Assignment(WireStruct):
-    __slots__ = (
-        "topic_partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -172,11 +160,7 @@ class DescribedGroup(WireStruct):
 
 
 class ShareGroupDescribeResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "groups",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "groups", "unknown_tagged_fields")
 
     api_key = 77
     min_version = 0
@@ -354,13 +338,14 @@ def _decode_share_group_describe_response_0(
                 at = end
                 n = data[at]
                 at += 1
-                if n > 127:
+                if 0 < n <= 32:
+                    topic_partitions_2.partitions = [*INT32S[n - 1](data, at)]
+                    at += n * 4 - 4
+                else:
                     n, at = read_uvarint(data, at - 1)
-                n -= 1
-                if not 0 <= n * 4 <= size - at:
-                    raise bad_count("TopicPartitions.partitions", n, size - at)
-                topic_partitions_2.partitions = read_int32s(data, at, n)
-                at += n * 4
+                    topic_partitions_2.partitions, at = read_int32s(
+                        data, at, n - 1, "TopicPartitions.partitions"
+                    )
                 n = data[at]
                 at += 1
                 if n:

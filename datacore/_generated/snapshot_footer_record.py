@@ -11,10 +11,7 @@ _unpack_h_ub = Struct(">hB").unpack_from
 
 
 class SnapshotFooterRecord(WireMessage):
-    __slots__ = (
-        "version",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("version", "unknown_tagged_fields")
 
     min_version = 0
     max_version = 0

@@ -11,11 +11,7 @@ _unpack_h_q_ub = Struct(">hqB").unpack_from
 
 
 class SnapshotHeaderRecord(WireMessage):
-    __slots__ = (
-        "version",
-        "last_contained_log_timestamp",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("version", "last_contained_log_timestamp", "unknown_tagged_fields")
 
     min_version = 0
     max_version = 0

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -39,11 +39,7 @@ _unpack_i_t_i_q_ub = Struct(">i?iqB").unpack_from
 
 
 class StopReplicaPartitionV0(WireStruct):
-    __slots__ = (
-        "topic_name",
-        "partition_index",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_name", "partition_index", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -58,11 +54,7 @@ class StopReplicaPartitionV0(WireStruct):
 
 
 class StopReplicaTopicV1(WireStruct):
-    __slots__ = (
-        "name",
-        "partition_indexes",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "partition_indexes", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -77,12 +69,7 @@ class StopReplicaTopicV1(WireStruct):
 
 
 class StopReplicaPartitionState(WireStruct):
-    __slots__ = (
-        "partition_index",
-        "leader_epoch",
-        "delete_partition",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("partition_index", "leader_epoch", "delete_partition", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -99,11 +86,7 @@ class StopReplicaPartitionState(WireStruct):
 
 
 class StopReplicaTopicState(WireStruct):
-    __slots__ = (
-        "topic_name",
-        "partition_states",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_name", "partition_states", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -167,12 +150,7 @@ class StopReplicaRequest(WireMessage):
 
 
 class StopReplicaPartitionError(WireStruct):
-    __slots__ = (
-        "topic_name",
-        "partition_index",
-        "error_code",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_name", "partition_index", "error_code", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -189,11 +167,7 @@ class StopReplicaPartitionError(WireStruct):
 
 
 class StopReplicaResponse(WireMessage):
-    __slots__ = (
-        "error_code",
-        "partition_errors",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("error_code", "partition_errors", "unknown_tagged_fields")
 
     api_key = 5
     min_version = 0
@@ -271,10 +245,13 @@ def _decode_stop_replica_request_1(data: bytes, at: int) -> tuple[StopReplicaReq
         at = end
         (n,) = _unpack_i(data, at)
         at += 4
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("StopReplicaTopicV1.partition_indexes", n, size - at)
-        stop_replica_topic_v1.partition_indexes = read_int32s(data, at, n)
-        at += n * 4
+        if 0 <= n < 32:
+            stop_replica_topic_v1.partition_indexes = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            stop_replica_topic_v1.partition_indexes, at = read_int32s(
+                data, at, n, "StopReplicaTopicV1.partition_indexes"
+            )
         stop_replica_topic_v1.unknown_tagged_fields = ()
     m.unknown_tagged_fields = ()
     return m, at
@@ -309,13 +286,14 @@ def _decode_stop_replica_request_2(data: bytes, at: int) -> tuple[StopReplicaReq
         at = end
         n = data[at]
         at += 1
-        if n > 127:
+        if 0 < n <= 32:
+            stop_replica_topic_v1.partition_indexes = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
             n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("StopReplicaTopicV1.partition_indexes", n, size - at)
-        stop_replica_topic_v1.partition_indexes = read_int32s(data, at, n)
-        at += n * 4
+            stop_replica_topic_v1.partition_indexes, at = read_int32s(
+                data, at, n - 1, "StopReplicaTopicV1.partition_indexes"
+            )
         n = data[at]
         at += 1
         if n:
@@ -331,24 +309,13 @@ def _decode_stop_replica_request_2(data: bytes, at: int) -> tuple[StopReplicaReq
     return m, at
 
 
-def _decode_stop_replica_request_3(data: bytes, at: int) -> tuple[StopReplicaRequest, int]:
-    size = len(data)
-    m = new(StopReplicaRequest)
-    m.ungrouped_partitions = []
-    m.topics = []
-    m.is_kraft_controller = m.delete_partitions = False
-    m.controller_id, m.controller_epoch, m.broker_epoch, n = _unpack_i2_q_ub(data, at)
-    at += 17
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_count("StopReplicaRequest.topic_states", n, size - at)
-    topic_states: list[StopReplicaTopicState] = []
-    m.topic_states = topic_states
+def _decode_each_stop_replica_topic_state_3(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[StopReplicaTopicState], int]:
+    items: list[StopReplicaTopicState] = []
     for _ in range(n):
         stop_replica_topic_state = new(StopReplicaTopicState)
-        topic_states.append(stop_replica_topic_state)
+        items.append(stop_replica_topic_state)
         n = data[at]
         at += 1
         if not 0 < n < 128:
@@ -389,6 +356,23 @@ def _decode_stop_replica_request_3(data: bytes, at: int) -> tuple[StopReplicaReq
             )
         else:
             stop_replica_topic_state.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_stop_replica_request_3(data: bytes, at: int) -> tuple[StopReplicaRequest, int]:
+    size = len(data)
+    m = new(StopReplicaRequest)
+    m.ungrouped_partitions = []
+    m.topics = []
+    m.is_kraft_controller = m.delete_partitions = False
+    m.controller_id, m.controller_epoch, m.broker_epoch, n = _unpack_i2_q_ub(data, at)
+    at += 17
+    if n > 127:
+        n, at = read_uvarint(data, at - 1)
+    n -= 1
+    if not 0 <= n * 3 <= size - at:
+        raise bad_count("StopReplicaRequest.topic_states", n, size - at)
+    m.topic_states, at = _decode_each_stop_replica_topic_state_3(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -413,51 +397,7 @@ def _decode_stop_replica_request_4(data: bytes, at: int) -> tuple[StopReplicaReq
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_count("StopReplicaRequest.topic_states", n, size - at)
-    topic_states: list[StopReplicaTopicState] = []
-    m.topic_states = topic_states
-    for _ in range(n):
-        stop_replica_topic_state = new(StopReplicaTopicState)
-        topic_states.append(stop_replica_topic_state)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "StopReplicaTopicState.topic_name")
-        end = at + n - 1
-        stop_replica_topic_state.topic_name = data[at:end].decode()
-        at = end
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 10 <= size - at:
-            raise bad_count("StopReplicaTopicState.partition_states", n, size - at)
-        partition_states: list[StopReplicaPartitionState] = []
-        stop_replica_topic_state.partition_states = partition_states
-        for _ in range(n):
-            stop_replica_partition_state = new(StopReplicaPartitionState)
-            partition_states.append(stop_replica_partition_state)
-            (
-                stop_replica_partition_state.partition_index,
-                stop_replica_partition_state.leader_epoch,
-                stop_replica_partition_state.delete_partition,
-                n,
-            ) = _unpack_i2_t_ub(data, at)
-            at += 10
-            if n:
-                stop_replica_partition_state.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
-            else:
-                stop_replica_partition_state.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            stop_replica_topic_state.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
-        else:
-            stop_replica_topic_state.unknown_tagged_fields = ()
+    m.topic_states, at = _decode_each_stop_replica_topic_state_3(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -556,23 +496,10 @@ def _encode_stop_replica_request_2(m: StopReplicaRequest, out: list[Buffer]) -> 
         out.append(b"\0")
 
 
-def _encode_stop_replica_request_3(m: StopReplicaRequest, out: list[Buffer]) -> None:
-    if m.is_kraft_controller:
-        raise absent_field("StopReplicaRequest.is_kraft_controller")
-    if m.delete_partitions:
-        raise absent_field("StopReplicaRequest.delete_partitions")
-    if m.ungrouped_partitions:
-        raise absent_field("StopReplicaRequest.ungrouped_partitions")
-    if m.topics:
-        raise absent_field("StopReplicaRequest.topics")
-    topic_states = m.topic_states
-    n = len(topic_states) + 1
-    if n < 128:
-        out.append(_pack_i2_q_ub(m.controller_id, m.controller_epoch, m.broker_epoch, n))
-    else:
-        out.append(_pack_i2_q(m.controller_id, m.controller_epoch, m.broker_epoch))
-        out.append(uvarint(n))
-    for stop_replica_topic_state in topic_states:
+def _encode_each_stop_replica_topic_state_3(
+    items: list[StopReplicaTopicState], out: list[Buffer]
+) -> None:
+    for stop_replica_topic_state in items:
         s = stop_replica_topic_state.topic_name.encode()
         n = len(s) + 1
         out.append(
@@ -598,6 +525,25 @@ def _encode_stop_replica_request_3(m: StopReplicaRequest, out: list[Buffer]) -> 
             write_tags(out, stop_replica_topic_state.unknown_tagged_fields)
         else:
             out.append(b"\0")
+
+
+def _encode_stop_replica_request_3(m: StopReplicaRequest, out: list[Buffer]) -> None:
+    if m.is_kraft_controller:
+        raise absent_field("StopReplicaRequest.is_kraft_controller")
+    if m.delete_partitions:
+        raise absent_field("StopReplicaRequest.delete_partitions")
+    if m.ungrouped_partitions:
+        raise absent_field("StopReplicaRequest.ungrouped_partitions")
+    if m.topics:
+        raise absent_field("StopReplicaRequest.topics")
+    topic_states = m.topic_states
+    n = len(topic_states) + 1
+    if n < 128:
+        out.append(_pack_i2_q_ub(m.controller_id, m.controller_epoch, m.broker_epoch, n))
+    else:
+        out.append(_pack_i2_q(m.controller_id, m.controller_epoch, m.broker_epoch))
+        out.append(uvarint(n))
+    _encode_each_stop_replica_topic_state_3(topic_states, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:
@@ -626,32 +572,7 @@ def _encode_stop_replica_request_4(m: StopReplicaRequest, out: list[Buffer]) -> 
             )
         )
         out.append(uvarint(n))
-    for stop_replica_topic_state in topic_states:
-        s = stop_replica_topic_state.topic_name.encode()
-        n = len(s) + 1
-        out.append(
-            SINGLE_BYTE[n] if n < 128 else string_prefix(n, "StopReplicaTopicState.topic_name")
-        )
-        out.append(s)
-        partition_states = stop_replica_topic_state.partition_states
-        n = len(partition_states) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for stop_replica_partition_state in partition_states:
-            out.append(
-                _pack_i2_t(
-                    stop_replica_partition_state.partition_index,
-                    stop_replica_partition_state.leader_epoch,
-                    stop_replica_partition_state.delete_partition,
-                )
-            )
-            if stop_replica_partition_state.unknown_tagged_fields:
-                write_tags(out, stop_replica_partition_state.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
-        if stop_replica_topic_state.unknown_tagged_fields:
-            write_tags(out, stop_replica_topic_state.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_stop_replica_topic_state_3(topic_states, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -38,11 +38,7 @@ _unpack_uh_ub = Struct(">HB").unpack_from
 
 
 class StreamsGroupDescribeRequest(WireMessage):
-    __slots__ = (
-        "group_ids",
-        "include_authorized_operations",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("group_ids", "include_authorized_operations", "unknown_tagged_fields")
 
     api_key = 89
     min_version = 0
@@ -63,11 +59,7 @@ class StreamsGroupDescribeRequest(WireMessage):
 
 
 class KeyValue(WireStruct):
-    __slots__ = (
-        "key",
-        "value",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("key", "value", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -141,11 +133,7 @@ class Subtopology(WireStruct):
 
 
 class Topology(WireStruct):
-    __slots__ = (
-        "epoch",
-        "subtopologies",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("epoch", "subtopologies", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -160,11 +148,7 @@ class Topology(WireStruct):
 
 
 class Endpoint(WireStruct):
-    __slots__ = (
-        "host",
-        "port",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("host", "port", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -179,12 +163,7 @@ class Endpoint(WireStruct):
 
 
 class TaskOffset(WireStruct):
-    __slots__ = (
-        "subtopology_id",
-        "partition",
-        "offset",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("subtopology_id", "partition", "offset", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -201,11 +180,7 @@ class TaskOffset(WireStruct):
 
 
 class TaskIds(WireStruct):
-    __slots__ = (
-        "subtopology_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("subtopology_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -220,12 +195,7 @@ class TaskIds(WireStruct):
 
 
 class Assignment(WireStruct):
-    __slots__ = (
-        "active_tasks",
-        "standby_tasks",
-        "warmup_tasks",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("active_tasks", "standby_tasks", "warmup_tasks", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -344,11 +314,7 @@ class DescribedGroup(WireStruct):
 
 
 class StreamsGroupDescribeResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "groups",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "groups", "unknown_tagged_fields")
 
     api_key = 89
     min_version = 0
@@ -402,6 +368,117 @@ def _encode_streams_group_describe_request_0(
         write_tags(out, m.unknown_tagged_fields)
     else:
         out.append(b"\0")
+
+
+def _decode_each_key_value_0(data: bytes, at: int, size: int, n: int) -> tuple[list[KeyValue], int]:
+    items: list[KeyValue] = []
+    for _ in range(n):
+        key_value = new(KeyValue)
+        items.append(key_value)
+        n = data[at]
+        at += 1
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "KeyValue.key")
+        end = at + n - 1
+        key_value.key = data[at:end].decode()
+        at = end
+        n = data[at]
+        at += 1
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "KeyValue.value")
+        end = at + n - 1
+        key_value.value = data[at:end].decode()
+        at = end
+        n = data[at]
+        at += 1
+        if n:
+            key_value.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        else:
+            key_value.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_each_topic_info_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[TopicInfo], int]:
+    items: list[TopicInfo] = []
+    for _ in range(n):
+        topic_info = new(TopicInfo)
+        items.append(topic_info)
+        n = data[at]
+        at += 1
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "TopicInfo.name")
+        end = at + n - 1
+        topic_info.name = data[at:end].decode()
+        at = end
+        topic_info.partitions, topic_info.replication_factor, n = _unpack_i_h_ub(data, at)
+        at += 7
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        n -= 1
+        if not 0 <= n * 3 <= size - at:
+            raise bad_count("TopicInfo.topic_configs", n, size - at)
+        topic_info.topic_configs, at = _decode_each_key_value_0(data, at, size, n)
+        n = data[at]
+        at += 1
+        if n:
+            topic_info.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        else:
+            topic_info.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_each_task_offset_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[TaskOffset], int]:
+    items: list[TaskOffset] = []
+    for _ in range(n):
+        task_offset = new(TaskOffset)
+        items.append(task_offset)
+        n = data[at]
+        at += 1
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "TaskOffset.subtopology_id")
+        end = at + n - 1
+        task_offset.subtopology_id = data[at:end].decode()
+        at = end
+        task_offset.partition, task_offset.offset, n = _unpack_i_q_ub(data, at)
+        at += 13
+        if n:
+            task_offset.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        else:
+            task_offset.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_each_task_ids_0(data: bytes, at: int, size: int, n: int) -> tuple[list[TaskIds], int]:
+    items: list[TaskIds] = []
+    for _ in range(n):
+        task_ids = new(TaskIds)
+        items.append(task_ids)
+        n = data[at]
+        at += 1
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "TaskIds.subtopology_id")
+        end = at + n - 1
+        task_ids.subtopology_id = data[at:end].decode()
+        at = end
+        n = data[at]
+        at += 1
+        if 0 < n <= 32:
+            task_ids.partitions = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
+            n, at = read_uvarint(data, at - 1)
+            task_ids.partitions, at = read_int32s(data, at, n - 1, "TaskIds.partitions")
+        n = data[at]
+        at += 1
+        if n:
+            task_ids.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        else:
+            task_ids.unknown_tagged_fields = ()
+    return items, at
 
 
 def _decode_streams_group_describe_response_0(
@@ -501,62 +578,9 @@ def _decode_streams_group_describe_response_0(
                     n -= 1
                     if not 0 <= n * 9 <= size - at:
                         raise bad_count("Subtopology.state_changelog_topics", n, size - at)
-                    state_changelog_topics: list[TopicInfo] = []
-                    subtopology.state_changelog_topics = state_changelog_topics
-                    for _ in range(n):
-                        topic_info = new(TopicInfo)
-                        state_changelog_topics.append(topic_info)
-                        n = data[at]
-                        at += 1
-                        if not 0 < n < 128:
-                            n, at = string_length(data, at - 1, "TopicInfo.name")
-                        end = at + n - 1
-                        topic_info.name = data[at:end].decode()
-                        at = end
-                        topic_info.partitions, topic_info.replication_factor, n = _unpack_i_h_ub(
-                            data, at
-                        )
-                        at += 7
-                        if n > 127:
-                            n, at = read_uvarint(data, at - 1)
-                        n -= 1
-                        if not 0 <= n * 3 <= size - at:
-                            raise bad_count("TopicInfo.topic_configs", n, size - at)
-                        topic_configs: list[KeyValue] = []
-                        topic_info.topic_configs = topic_configs
-                        for _ in range(n):
-                            key_value = new(KeyValue)
-                            topic_configs.append(key_value)
-                            n = data[at]
-                            at += 1
-                            if not 0 < n < 128:
-                                n, at = string_length(data, at - 1, "KeyValue.key")
-                            end = at + n - 1
-                            key_value.key = data[at:end].decode()
-                            at = end
-                            n = data[at]
-                            at += 1
-                            if not 0 < n < 128:
-                                n, at = string_length(data, at - 1, "KeyValue.value")
-                            end = at + n - 1
-                            key_value.value = data[at:end].decode()
-                            at = end
-                            n = data[at]
-                            at += 1
-                            if n:
-                                key_value.unknown_tagged_fields, at = read_unknown_tags(
-                                    data, at - 1, size
-                                )
-                            else:
-                                key_value.unknown_tagged_fields = ()
-                        n = data[at]
-                        at += 1
-                        if n:
-                            topic_info.unknown_tagged_fields, at = read_unknown_tags(
-                                data, at - 1, size
-                            )
-                        else:
-                            topic_info.unknown_tagged_fields = ()
+                    subtopology.state_changelog_topics, at = _decode_each_topic_info_0(
+                        data, at, size, n
+                    )
                     n = data[at]
                     at += 1
                     if n > 127:
@@ -564,62 +588,9 @@ def _decode_streams_group_describe_response_0(
                     n -= 1
                     if not 0 <= n * 9 <= size - at:
                         raise bad_count("Subtopology.repartition_source_topics", n, size - at)
-                    repartition_source_topics: list[TopicInfo] = []
-                    subtopology.repartition_source_topics = repartition_source_topics
-                    for _ in range(n):
-                        topic_info_2 = new(TopicInfo)
-                        repartition_source_topics.append(topic_info_2)
-                        n = data[at]
-                        at += 1
-                        if not 0 < n < 128:
-                            n, at = string_length(data, at - 1, "TopicInfo.name")
-                        end = at + n - 1
-                        topic_info_2.name = data[at:end].decode()
-                        at = end
-                        topic_info_2.partitions, topic_info_2.replication_factor, n = (
-                            _unpack_i_h_ub(data, at)
-                        )
-                        at += 7
-                        if n > 127:
-                            n, at = read_uvarint(data, at - 1)
-                        n -= 1
-                        if not 0 <= n * 3 <= size - at:
-                            raise bad_count("TopicInfo.topic_configs", n, size - at)
-                        topic_configs_2: list[KeyValue] = []
-                        topic_info_2.topic_configs = topic_configs_2
-                        for _ in range(n):
-                            key_value_2 = new(KeyValue)
-                            topic_configs_2.append(key_value_2)
-                            n = data[at]
-                            at += 1
-                            if not 0 < n < 128:
-                                n, at = string_length(data, at - 1, "KeyValue.key")
-                            end = at + n - 1
-                            key_value_2.key = data[at:end].decode()
-                            at = end
-                            n = data[at]
-                            at += 1
-                            if not 0 < n < 128:
-                                n, at = string_length(data, at - 1, "KeyValue.value")
-                            end = at + n - 1
-                            key_value_2.value = data[at:end].decode()
-                            at = end
-                            n = data[at]
-                            at += 1
-                            if n:
-                                key_value_2.unknown_tagged_fields, at = read_unknown_tags(
-                                    data, at - 1, size
-                                )
-                            else:
-                                key_value_2.unknown_tagged_fields = ()
-                        n = data[at]
-                        at += 1
-                        if n:
-                            topic_info_2.unknown_tagged_fields, at = read_unknown_tags(
-                                data, at - 1, size
-                            )
-                        else:
-                            topic_info_2.unknown_tagged_fields = ()
+                    subtopology.repartition_source_topics, at = _decode_each_topic_info_0(
+                        data, at, size, n
+                    )
                     n = data[at]
                     at += 1
                     if n:
@@ -721,31 +692,7 @@ def _decode_streams_group_describe_response_0(
             n -= 1
             if not 0 <= n * 3 <= size - at:
                 raise bad_count("Member.client_tags", n, size - at)
-            client_tags: list[KeyValue] = []
-            member.client_tags = client_tags
-            for _ in range(n):
-                key_value_3 = new(KeyValue)
-                client_tags.append(key_value_3)
-                n = data[at]
-                at += 1
-                if not 0 < n < 128:
-                    n, at = string_length(data, at - 1, "KeyValue.key")
-                end = at + n - 1
-                key_value_3.key = data[at:end].decode()
-                at = end
-                n = data[at]
-                at += 1
-                if not 0 < n < 128:
-                    n, at = string_length(data, at - 1, "KeyValue.value")
-                end = at + n - 1
-                key_value_3.value = data[at:end].decode()
-                at = end
-                n = data[at]
-                at += 1
-                if n:
-                    key_value_3.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-                else:
-                    key_value_3.unknown_tagged_fields = ()
+            member.client_tags, at = _decode_each_key_value_0(data, at, size, n)
             n = data[at]
             at += 1
             if n > 127:
@@ -753,24 +700,7 @@ def _decode_streams_group_describe_response_0(
             n -= 1
             if not 0 <= n * 14 <= size - at:
                 raise bad_count("Member.task_offsets", n, size - at)
-            task_offsets: list[TaskOffset] = []
-            member.task_offsets = task_offsets
-            for _ in range(n):
-                task_offset = new(TaskOffset)
-                task_offsets.append(task_offset)
-                n = data[at]
-                at += 1
-                if not 0 < n < 128:
-                    n, at = string_length(data, at - 1, "TaskOffset.subtopology_id")
-                end = at + n - 1
-                task_offset.subtopology_id = data[at:end].decode()
-                at = end
-                task_offset.partition, task_offset.offset, n = _unpack_i_q_ub(data, at)
-                at += 13
-                if n:
-                    task_offset.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-                else:
-                    task_offset.unknown_tagged_fields = ()
+            member.task_offsets, at = _decode_each_task_offset_0(data, at, size, n)
             n = data[at]
             at += 1
             if n > 127:
@@ -778,24 +708,7 @@ def _decode_streams_group_describe_response_0(
             n -= 1
             if not 0 <= n * 14 <= size - at:
                 raise bad_count("Member.task_end_offsets", n, size - at)
-            task_end_offsets: list[TaskOffset] = []
-            member.task_end_offsets = task_end_offsets
-            for _ in range(n):
-                task_offset_2 = new(TaskOffset)
-                task_end_offsets.append(task_offset_2)
-                n = data[at]
-                at += 1
-                if not 0 < n < 128:
-                    n, at = string_length(data, at - 1, "TaskOffset.subtopology_id")
-                end = at + n - 1
-                task_offset_2.subtopology_id = data[at:end].decode()
-                at = end
-                task_offset_2.partition, task_offset_2.offset, n = _unpack_i_q_ub(data, at)
-                at += 13
-                if n:
-                    task_offset_2.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-                else:
-                    task_offset_2.unknown_tagged_fields = ()
+            member.task_end_offsets, at = _decode_each_task_offset_0(data, at, size, n)
             assignment = new(Assignment)
             member.assignment = assignment
             n = data[at]
@@ -805,33 +718,7 @@ def _decode_streams_group_describe_response_0(
             n -= 1
             if not 0 <= n * 3 <= size - at:
                 raise bad_count("Assignment.active_tasks", n, size - at)
-            active_tasks: list[TaskIds] = []
-            assignment.active_tasks = active_tasks
-            for _ in range(n):
-                task_ids = new(TaskIds)
-                active_tasks.append(task_ids)
-                n = data[at]
-                at += 1
-                if not 0 < n < 128:
-                    n, at = string_length(data, at - 1, "TaskIds.subtopology_id")
-                end = at + n - 1
-                task_ids.subtopology_id = data[at:end].decode()
-                at = end
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_uvarint(data, at - 1)
-                n -= 1
-                if not 0 <= n * 4 <= size - at:
-                    raise bad_count("TaskIds.partitions", n, size - at)
-                task_ids.partitions = read_int32s(data, at, n)
-                at += n * 4
-                n = data[at]
-                at += 1
-                if n:
-                    task_ids.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-                else:
-                    task_ids.unknown_tagged_fields = ()
+            assignment.active_tasks, at = _decode_each_task_ids_0(data, at, size, n)
             n = data[at]
             at += 1
             if n > 127:
@@ -839,33 +726,7 @@ def _decode_streams_group_describe_response_0(
             n -= 1
             if not 0 <= n * 3 <= size - at:
                 raise bad_count("Assignment.standby_tasks", n, size - at)
-            standby_tasks: list[TaskIds] = []
-            assignment.standby_tasks = standby_tasks
-            for _ in range(n):
-                task_ids_2 = new(TaskIds)
-                standby_tasks.append(task_ids_2)
-                n = data[at]
-                at += 1
-                if not 0 < n < 128:
-                    n, at = string_length(data, at - 1, "TaskIds.subtopology_id")
-                end = at + n - 1
-                task_ids_2.subtopology_id = data[at:end].decode()
-                at = end
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_uvarint(data, at - 1)
-                n -= 1
-                if not 0 <= n * 4 <= size - at:
-                    raise bad_count("TaskIds.partitions", n, size - at)
-                task_ids_2.partitions = read_int32s(data, at, n)
-                at += n * 4
-                n = data[at]
-                at += 1
-                if n:
-                    task_ids_2.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-                else:
-                    task_ids_2.unknown_tagged_fields = ()
+            assignment.standby_tasks, at = _decode_each_task_ids_0(data, at, size, n)
             n = data[at]
             at += 1
             if n > 127:
@@ -873,33 +734,7 @@ def _decode_streams_group_describe_response_0(
             n -= 1
             if not 0 <= n * 3 <= size - at:
                 raise bad_count("Assignment.warmup_tasks", n, size - at)
-            warmup_tasks: list[TaskIds] = []
-            assignment.warmup_tasks = warmup_tasks
-            for _ in range(n):
-                task_ids_3 = new(TaskIds)
-                warmup_tasks.append(task_ids_3)
-                n = data[at]
-                at += 1
-                if not 0 < n < 128:
-                    n, at = string_length(data, at - 1, "TaskIds.subtopology_id")
-                end = at + n - 1
-                task_ids_3.subtopology_id = data[at:end].decode()
-                at = end
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_uvarint(data, at - 1)
-                n -= 1
-                if not 0 <= n * 4 <= size - at:
-                    raise bad_count("TaskIds.partitions", n, size - at)
-                task_ids_3.partitions = read_int32s(data, at, n)
-                at += n * 4
-                n = data[at]
-                at += 1
-                if n:
-                    task_ids_3.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-                else:
-                    task_ids_3.unknown_tagged_fields = ()
+            assignment.warmup_tasks, at = _decode_each_task_ids_0(data, at, size, n)
             n = data[at]
             at += 1
             if n:
@@ -915,33 +750,7 @@ def _decode_streams_group_describe_response_0(
             n -= 1
             if not 0 <= n * 3 <= size - at:
                 raise bad_count("Assignment.active_tasks", n, size - at)
-            active_tasks_2: list[TaskIds] = []
-            assignment_2.active_tasks = active_tasks_2
-            for _ in range(n):
-                task_ids_4 = new(TaskIds)
-                active_tasks_2.append(task_ids_4)
-                n = data[at]
-                at += 1
-                if not 0 < n < 128:
-                    n, at = string_length(data, at - 1, "TaskIds.subtopology_id")
-                end = at + n - 1
-                task_ids_4.subtopology_id = data[at:end].decode()
-                at = end
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_uvarint(data, at - 1)
-                n -= 1
-                if not 0 <= n * 4 <= size - at:
-                    raise bad_count("TaskIds.partitions", n, size - at)
-                task_ids_4.partitions = read_int32s(data, at, n)
-                at += n * 4
-                n = data[at]
-                at += 1
-                if n:
-                    task_ids_4.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-                else:
-                    task_ids_4.unknown_tagged_fields = ()
+            assignment_2.active_tasks, at = _decode_each_task_ids_0(data, at, size, n)
             n = data[at]
             at += 1
             if n > 127:
@@ -949,33 +758,7 @@ def _decode_streams_group_describe_response_0(
             n -= 1
             if not 0 <= n * 3 <= size - at:
                 raise bad_count("Assignment.standby_tasks", n, size - at)
-            standby_tasks_2: list[TaskIds] = []
-            assignment_2.standby_tasks = standby_tasks_2
-            for _ in range(n):
-                task_ids_5 = new(TaskIds)
-                standby_tasks_2.append(task_ids_5)
-                n = data[at]
-                at += 1
-                if not 0 < n < 128:
-                    n, at = string_length(data, at - 1, "TaskIds.subtopology_id")
-                end = at + n - 1
-                task_ids_5.subtopology_id = data[at:end].decode()
-                at = end
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_uvarint(data, at - 1)
-                n -= 1
-                if not 0 <= n * 4 <= size - at:
-                    raise bad_count("TaskIds.partitions", n, size - at)
-                task_ids_5.partitions = read_int32s(data, at, n)
-                at += n * 4
-                n = data[at]
-                at += 1
-                if n:
-                    task_ids_5.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-                else:
-                    task_ids_5.unknown_tagged_fields = ()
+            assignment_2.standby_tasks, at = _decode_each_task_ids_0(data, at, size, n)
             n = data[at]
             at += 1
             if n > 127:
@@ -983,33 +766,7 @@ def _decode_streams_group_describe_response_0(
             n -= 1
             if not 0 <= n * 3 <= size - at:
                 raise bad_count("Assignment.warmup_tasks", n, size - at)
-            warmup_tasks_2: list[TaskIds] = []
-            assignment_2.warmup_tasks = warmup_tasks_2
-            for _ in range(n):
-                task_ids_6 = new(TaskIds)
-                warmup_tasks_2.append(task_ids_6)
-                n = data[at]
-                at += 1
-                if not 0 < n < 128:
-                    n, at = string_length(data, at - 1, "TaskIds.subtopology_id")
-                end = at + n - 1
-                task_ids_6.subtopology_id = data[at:end].decode()
-                at = end
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_uvarint(data, at - 1)
-                n -= 1
-                if not 0 <= n * 4 <= size - at:
-                    raise bad_count("TaskIds.partitions", n, size - at)
-                task_ids_6.partitions = read_int32s(data, at, n)
-                at += n * 4
-                n = data[at]
-                at += 1
-                if n:
-                    task_ids_6.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-                else:
-                    task_ids_6.unknown_tagged_fields = ()
+            assignment_2.warmup_tasks, at = _decode_each_task_ids_0(data, at, size, n)
             n = data[at]
             at += 1
             if n:
@@ -1035,6 +792,71 @@ def _decode_streams_group_describe_response_0(
     else:
         m.unknown_tagged_fields = ()
     return m, at
+
+
+def _encode_each_key_value_0(items: list[KeyValue], out: list[Buffer]) -> None:
+    for key_value in items:
+        s = key_value.key.encode()
+        n = len(s) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "KeyValue.key"))
+        out.append(s)
+        s = key_value.value.encode()
+        n = len(s) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "KeyValue.value"))
+        out.append(s)
+        if key_value.unknown_tagged_fields:
+            write_tags(out, key_value.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
+
+
+def _encode_each_topic_info_0(items: list[TopicInfo], out: list[Buffer]) -> None:
+    for topic_info in items:
+        s = topic_info.name.encode()
+        n = len(s) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TopicInfo.name"))
+        out.append(s)
+        topic_configs = topic_info.topic_configs
+        n = len(topic_configs) + 1
+        if n < 128:
+            out.append(_pack_i_h_ub(topic_info.partitions, topic_info.replication_factor, n))
+        else:
+            out.append(_pack_i_h(topic_info.partitions, topic_info.replication_factor))
+            out.append(uvarint(n))
+        _encode_each_key_value_0(topic_configs, out)
+        if topic_info.unknown_tagged_fields:
+            write_tags(out, topic_info.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
+
+
+def _encode_each_task_offset_0(items: list[TaskOffset], out: list[Buffer]) -> None:
+    for task_offset in items:
+        s = task_offset.subtopology_id.encode()
+        n = len(s) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TaskOffset.subtopology_id"))
+        out.append(s)
+        out.append(_pack_i_q(task_offset.partition, task_offset.offset))
+        if task_offset.unknown_tagged_fields:
+            write_tags(out, task_offset.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
+
+
+def _encode_each_task_ids_0(items: list[TaskIds], out: list[Buffer]) -> None:
+    for task_ids in items:
+        s = task_ids.subtopology_id.encode()
+        n = len(s) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TaskIds.subtopology_id"))
+        out.append(s)
+        partitions = task_ids.partitions
+        n = len(partitions) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
+        out.append(write_int32s(partitions))
+        if task_ids.unknown_tagged_fields:
+            write_tags(out, task_ids.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
 
 
 def _encode_streams_group_describe_response_0(
@@ -1102,91 +924,11 @@ def _encode_streams_group_describe_response_0(
                     state_changelog_topics = subtopology.state_changelog_topics
                     n = len(state_changelog_topics) + 1
                     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-                    for topic_info in state_changelog_topics:
-                        s = topic_info.name.encode()
-                        n = len(s) + 1
-                        out.append(
-                            SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TopicInfo.name")
-                        )
-                        out.append(s)
-                        topic_configs = topic_info.topic_configs
-                        n = len(topic_configs) + 1
-                        if n < 128:
-                            out.append(
-                                _pack_i_h_ub(
-                                    topic_info.partitions, topic_info.replication_factor, n
-                                )
-                            )
-                        else:
-                            out.append(
-                                _pack_i_h(topic_info.partitions, topic_info.replication_factor)
-                            )
-                            out.append(uvarint(n))
-                        for key_value in topic_configs:
-                            s = key_value.key.encode()
-                            n = len(s) + 1
-                            out.append(
-                                SINGLE_BYTE[n] if n < 128 else string_prefix(n, "KeyValue.key")
-                            )
-                            out.append(s)
-                            s = key_value.value.encode()
-                            n = len(s) + 1
-                            out.append(
-                                SINGLE_BYTE[n] if n < 128 else string_prefix(n, "KeyValue.value")
-                            )
-                            out.append(s)
-                            if key_value.unknown_tagged_fields:
-                                write_tags(out, key_value.unknown_tagged_fields)
-                            else:
-                                out.append(b"\0")
-                        if topic_info.unknown_tagged_fields:
-                            write_tags(out, topic_info.unknown_tagged_fields)
-                        else:
-                            out.append(b"\0")
+                    _encode_each_topic_info_0(state_changelog_topics, out)
                     repartition_source_topics = subtopology.repartition_source_topics
                     n = len(repartition_source_topics) + 1
                     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-                    for topic_info_2 in repartition_source_topics:
-                        s = topic_info_2.name.encode()
-                        n = len(s) + 1
-                        out.append(
-                            SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TopicInfo.name")
-                        )
-                        out.append(s)
-                        topic_configs_2 = topic_info_2.topic_configs
-                        n = len(topic_configs_2) + 1
-                        if n < 128:
-                            out.append(
-                                _pack_i_h_ub(
-                                    topic_info_2.partitions, topic_info_2.replication_factor, n
-                                )
-                            )
-                        else:
-                            out.append(
-                                _pack_i_h(topic_info_2.partitions, topic_info_2.replication_factor)
-                            )
-                            out.append(uvarint(n))
-                        for key_value_2 in topic_configs_2:
-                            s = key_value_2.key.encode()
-                            n = len(s) + 1
-                            out.append(
-                                SINGLE_BYTE[n] if n < 128 else string_prefix(n, "KeyValue.key")
-                            )
-                            out.append(s)
-                            s = key_value_2.value.encode()
-                            n = len(s) + 1
-                            out.append(
-                                SINGLE_BYTE[n] if n < 128 else string_prefix(n, "KeyValue.value")
-                            )
-                            out.append(s)
-                            if key_value_2.unknown_tagged_fields:
-                                write_tags(out, key_value_2.unknown_tagged_fields)
-                            else:
-                                out.append(b"\0")
-                        if topic_info_2.unknown_tagged_fields:
-                            write_tags(out, topic_info_2.unknown_tagged_fields)
-                        else:
-                            out.append(b"\0")
+                    _encode_each_topic_info_0(repartition_source_topics, out)
                     if subtopology.unknown_tagged_fields:
                         write_tags(out, subtopology.unknown_tagged_fields)
                     else:
@@ -1257,104 +999,28 @@ def _encode_streams_group_describe_response_0(
             client_tags = member.client_tags
             n = len(client_tags) + 1
             out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            for key_value_3 in client_tags:
-                s = key_value_3.key.encode()
-                n = len(s) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "KeyValue.key"))
-                out.append(s)
-                s = key_value_3.value.encode()
-                n = len(s) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "KeyValue.value"))
-                out.append(s)
-                if key_value_3.unknown_tagged_fields:
-                    write_tags(out, key_value_3.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
+            _encode_each_key_value_0(client_tags, out)
             task_offsets = member.task_offsets
             n = len(task_offsets) + 1
             out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            for task_offset in task_offsets:
-                s = task_offset.subtopology_id.encode()
-                n = len(s) + 1
-                out.append(
-                    SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TaskOffset.subtopology_id")
-                )
-                out.append(s)
-                out.append(_pack_i_q(task_offset.partition, task_offset.offset))
-                if task_offset.unknown_tagged_fields:
-                    write_tags(out, task_offset.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
+            _encode_each_task_offset_0(task_offsets, out)
             task_end_offsets = member.task_end_offsets
             n = len(task_end_offsets) + 1
             out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            for task_offset_2 in task_end_offsets:
-                s = task_offset_2.subtopology_id.encode()
-                n = len(s) + 1
-                out.append(
-                    SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TaskOffset.subtopology_id")
-                )
-                out.append(s)
-                out.append(_pack_i_q(task_offset_2.partition, task_offset_2.offset))
-                if task_offset_2.unknown_tagged_fields:
-                    write_tags(out, task_offset_2.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
+            _encode_each_task_offset_0(task_end_offsets, out)
             assignment = member.assignment
             active_tasks = assignment.active_tasks
             n = len(active_tasks) + 1
             out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            for task_ids in active_tasks:
-                s = task_ids.subtopology_id.encode()
-                n = len(s) + 1
-                out.append(
-                    SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TaskIds.subtopology_id")
-                )
-                out.append(s)
-                partitions = task_ids.partitions
-                n = len(partitions) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-                out.append(write_int32s(partitions))
-                if task_ids.unknown_tagged_fields:
-                    write_tags(out, task_ids.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
+            _encode_each_task_ids_0(active_tasks, out)
             standby_tasks = assignment.standby_tasks
             n = len(standby_tasks) + 1
             out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            for task_ids_2 in standby_tasks:
-                s = task_ids_2.subtopology_id.encode()
-                n = len(s) + 1
-                out.append(
-                    SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TaskIds.subtopology_id")
-                )
-                out.append(s)
-                partitions_2 = task_ids_2.partitions
-                n = len(partitions_2) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-                out.append(write_int32s(partitions_2))
-                if task_ids_2.unknown_tagged_fields:
-                    write_tags(out, task_ids_2.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
+            _encode_each_task_ids_0(standby_tasks, out)
             warmup_tasks = assignment.warmup_tasks
             n = len(warmup_tasks) + 1
             out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            for task_ids_3 in warmup_tasks:
-                s = task_ids_3.subtopology_id.encode()
-                n = len(s) + 1
-                out.append(
-                    SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TaskIds.subtopology_id")
-                )
-                out.append(s)
-                partitions_3 = task_ids_3.partitions
-                n = len(partitions_3) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-                out.append(write_int32s(partitions_3))
-                if task_ids_3.unknown_tagged_fields:
-                    write_tags(out, task_ids_3.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
+            _encode_each_task_ids_0(warmup_tasks, out)
             if assignment.unknown_tagged_fields:
                 write_tags(out, assignment.unknown_tagged_fields)
             else:
@@ -1363,57 +1029,15 @@ def _encode_streams_group_describe_response_0(
             active_tasks_2 = assignment_2.active_tasks
             n = len(active_tasks_2) + 1
             out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            for task_ids_4 in active_tasks_2:
-                s = task_ids_4.subtopology_id.encode()
-                n = len(s) + 1
-                out.append(
-                    SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TaskIds.subtopology_id")
-                )
-                out.append(s)
-                partitions_4 = task_ids_4.partitions
-                n = len(partitions_4) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-                out.append(write_int32s(partitions_4))
-                if task_ids_4.unknown_tagged_fields:
-                    write_tags(out, task_ids_4.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
+            _encode_each_task_ids_0(active_tasks_2, out)
             standby_tasks_2 = assignment_2.standby_tasks
             n = len(standby_tasks_2) + 1
             out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            for task_ids_5 in standby_tasks_2:
-                s = task_ids_5.subtopology_id.encode()
-                n = len(s) + 1
-                out.append(
-                    SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TaskIds.subtopology_id")
-                )
-                out.append(s)
-                partitions_5 = task_ids_5.partitions
-                n = len(partitions_5) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-                out.append(write_int32s(partitions_5))
-                if task_ids_5.unknown_tagged_fields:
-                    write_tags(out, task_ids_5.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
+            _encode_each_task_ids_0(standby_tasks_2, out)
             warmup_tasks_2 = assignment_2.warmup_tasks
             n = len(warmup_tasks_2) + 1
             out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            for task_ids_6 in warmup_tasks_2:
-                s = task_ids_6.subtopology_id.encode()
-                n = len(s) + 1
-                out.append(
-                    SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TaskIds.subtopology_id")
-                )
-                out.append(s)
-                partitions_6 = task_ids_6.partitions
-                n = len(partitions_6) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-                out.append(write_int32s(partitions_6))
-                if task_ids_6.unknown_tagged_fields:
-                    write_tags(out, task_ids_6.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
+            _encode_each_task_ids_0(warmup_tasks_2, out)
             if assignment_2.unknown_tagged_fields:
                 write_tags(out, assignment_2.unknown_tagged_fields)
             else:

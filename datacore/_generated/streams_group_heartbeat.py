@@ -2,7 +2,14 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int16s, read_int32s, write_int16s, write_int32s
+from datacore.wire.arrays import (
+    INT16S,
+    INT32S,
+    read_int16s,
+    read_int32s,
+    write_int16s,
+    write_int32s,
+)
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new, shared_default
@@ -40,11 +47,7 @@ _unpack_uh_ub = Struct(">HB").unpack_from
 
 
 class KeyValue(WireStruct):
-    __slots__ = (
-        "key",
-        "value",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("key", "value", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -154,11 +157,7 @@ class Subtopology(WireStruct):
 
 
 class Topology(WireStruct):
-    __slots__ = (
-        "epoch",
-        "subtopologies",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("epoch", "subtopologies", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -173,11 +172,7 @@ class Topology(WireStruct):
 
 
 class StreamsGroupHeartbeatRequestTaskIds(WireStruct):
-    __slots__ = (
-        "subtopology_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("subtopology_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -192,11 +187,7 @@ class StreamsGroupHeartbeatRequestTaskIds(WireStruct):
 
 
 class StreamsGroupHeartbeatRequestEndpoint(WireStruct):
-    __slots__ = (
-        "host",
-        "port",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("host", "port", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -211,12 +202,7 @@ class StreamsGroupHeartbeatRequestEndpoint(WireStruct):
 
 
 class TaskOffset(WireStruct):
-    __slots__ = (
-        "subtopology_id",
-        "partition",
-        "offset",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("subtopology_id", "partition", "offset", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -303,11 +289,7 @@ class StreamsGroupHeartbeatRequest(WireMessage):
 
 
 class Status(WireStruct):
-    __slots__ = (
-        "status_code",
-        "status_detail",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("status_code", "status_detail", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -322,11 +304,7 @@ class Status(WireStruct):
 
 
 class StreamsGroupHeartbeatResponseTaskIds(WireStruct):
-    __slots__ = (
-        "subtopology_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("subtopology_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -341,11 +319,7 @@ class StreamsGroupHeartbeatResponseTaskIds(WireStruct):
 
 
 class StreamsGroupHeartbeatResponseEndpoint(WireStruct):
-    __slots__ = (
-        "host",
-        "port",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("host", "port", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -365,11 +339,7 @@ _DEFAULT_STREAMS_GROUP_HEARTBEAT_RESPONSE_ENDPOINT = shared_default(
 
 
 class TopicPartition(WireStruct):
-    __slots__ = (
-        "topic",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -470,6 +440,119 @@ class StreamsGroupHeartbeatResponse(WireMessage):
         self.unknown_tagged_fields = unknown_tagged_fields
 
 
+def _decode_each_key_value_0(data: bytes, at: int, size: int, n: int) -> tuple[list[KeyValue], int]:
+    items: list[KeyValue] = []
+    for _ in range(n):
+        key_value = new(KeyValue)
+        items.append(key_value)
+        n = data[at]
+        at += 1
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "KeyValue.key")
+        end = at + n - 1
+        key_value.key = data[at:end].decode()
+        at = end
+        n = data[at]
+        at += 1
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "KeyValue.value")
+        end = at + n - 1
+        key_value.value = data[at:end].decode()
+        at = end
+        n = data[at]
+        at += 1
+        if n:
+            key_value.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        else:
+            key_value.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_each_topic_info_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[TopicInfo], int]:
+    items: list[TopicInfo] = []
+    for _ in range(n):
+        topic_info = new(TopicInfo)
+        items.append(topic_info)
+        n = data[at]
+        at += 1
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "TopicInfo.name")
+        end = at + n - 1
+        topic_info.name = data[at:end].decode()
+        at = end
+        topic_info.partitions, topic_info.replication_factor, n = _unpack_i_h_ub(data, at)
+        at += 7
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        n -= 1
+        if not 0 <= n * 3 <= size - at:
+            raise bad_count("TopicInfo.topic_configs", n, size - at)
+        topic_info.topic_configs, at = _decode_each_key_value_0(data, at, size, n)
+        n = data[at]
+        at += 1
+        if n:
+            topic_info.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        else:
+            topic_info.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_each_streams_group_heartbeat_request_task_ids_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[StreamsGroupHeartbeatRequestTaskIds], int]:
+    items: list[StreamsGroupHeartbeatRequestTaskIds] = []
+    for _ in range(n):
+        task_ids = new(StreamsGroupHeartbeatRequestTaskIds)
+        items.append(task_ids)
+        n = data[at]
+        at += 1
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "TaskIds.subtopology_id")
+        end = at + n - 1
+        task_ids.subtopology_id = data[at:end].decode()
+        at = end
+        n = data[at]
+        at += 1
+        if 0 < n <= 32:
+            task_ids.partitions = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
+            n, at = read_uvarint(data, at - 1)
+            task_ids.partitions, at = read_int32s(data, at, n - 1, "TaskIds.partitions")
+        n = data[at]
+        at += 1
+        if n:
+            task_ids.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        else:
+            task_ids.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_each_task_offset_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[TaskOffset], int]:
+    items: list[TaskOffset] = []
+    for _ in range(n):
+        task_offset = new(TaskOffset)
+        items.append(task_offset)
+        n = data[at]
+        at += 1
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "TaskOffset.subtopology_id")
+        end = at + n - 1
+        task_offset.subtopology_id = data[at:end].decode()
+        at = end
+        task_offset.partition, task_offset.offset, n = _unpack_i_q_ub(data, at)
+        at += 13
+        if n:
+            task_offset.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        else:
+            task_offset.unknown_tagged_fields = ()
+    return items, at
+
+
 def _decode_streams_group_heartbeat_request_0(
     data: bytes, at: int
 ) -> tuple[StreamsGroupHeartbeatRequest, int]:
@@ -562,56 +645,7 @@ def _decode_streams_group_heartbeat_request_0(
             n -= 1
             if not 0 <= n * 9 <= size - at:
                 raise bad_count("Subtopology.state_changelog_topics", n, size - at)
-            state_changelog_topics: list[TopicInfo] = []
-            subtopology.state_changelog_topics = state_changelog_topics
-            for _ in range(n):
-                topic_info = new(TopicInfo)
-                state_changelog_topics.append(topic_info)
-                n = data[at]
-                at += 1
-                if not 0 < n < 128:
-                    n, at = string_length(data, at - 1, "TopicInfo.name")
-                end = at + n - 1
-                topic_info.name = data[at:end].decode()
-                at = end
-                topic_info.partitions, topic_info.replication_factor, n = _unpack_i_h_ub(data, at)
-                at += 7
-                if n > 127:
-                    n, at = read_uvarint(data, at - 1)
-                n -= 1
-                if not 0 <= n * 3 <= size - at:
-                    raise bad_count("TopicInfo.topic_configs", n, size - at)
-                topic_configs: list[KeyValue] = []
-                topic_info.topic_configs = topic_configs
-                for _ in range(n):
-                    key_value = new(KeyValue)
-                    topic_configs.append(key_value)
-                    n = data[at]
-                    at += 1
-                    if not 0 < n < 128:
-                        n, at = string_length(data, at - 1, "KeyValue.key")
-                    end = at + n - 1
-                    key_value.key = data[at:end].decode()
-                    at = end
-                    n = data[at]
-                    at += 1
-                    if not 0 < n < 128:
-                        n, at = string_length(data, at - 1, "KeyValue.value")
-                    end = at + n - 1
-                    key_value.value = data[at:end].decode()
-                    at = end
-                    n = data[at]
-                    at += 1
-                    if n:
-                        key_value.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-                    else:
-                        key_value.unknown_tagged_fields = ()
-                n = data[at]
-                at += 1
-                if n:
-                    topic_info.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-                else:
-                    topic_info.unknown_tagged_fields = ()
+            subtopology.state_changelog_topics, at = _decode_each_topic_info_0(data, at, size, n)
             n = data[at]
             at += 1
             if n > 127:
@@ -629,60 +663,7 @@ def _decode_streams_group_heartbeat_request_0(
             n -= 1
             if not 0 <= n * 9 <= size - at:
                 raise bad_count("Subtopology.repartition_source_topics", n, size - at)
-            repartition_source_topics: list[TopicInfo] = []
-            subtopology.repartition_source_topics = repartition_source_topics
-            for _ in range(n):
-                topic_info_2 = new(TopicInfo)
-                repartition_source_topics.append(topic_info_2)
-                n = data[at]
-                at += 1
-                if not 0 < n < 128:
-                    n, at = string_length(data, at - 1, "TopicInfo.name")
-                end = at + n - 1
-                topic_info_2.name = data[at:end].decode()
-                at = end
-                topic_info_2.partitions, topic_info_2.replication_factor, n = _unpack_i_h_ub(
-                    data, at
-                )
-                at += 7
-                if n > 127:
-                    n, at = read_uvarint(data, at - 1)
-                n -= 1
-                if not 0 <= n * 3 <= size - at:
-                    raise bad_count("TopicInfo.topic_configs", n, size - at)
-                topic_configs_2: list[KeyValue] = []
-                topic_info_2.topic_configs = topic_configs_2
-                for _ in range(n):
-                    key_value_2 = new(KeyValue)
-                    topic_configs_2.append(key_value_2)
-                    n = data[at]
-                    at += 1
-                    if not 0 < n < 128:
-                        n, at = string_length(data, at - 1, "KeyValue.key")
-                    end = at + n - 1
-                    key_value_2.key = data[at:end].decode()
-                    at = end
-                    n = data[at]
-                    at += 1
-                    if not 0 < n < 128:
-                        n, at = string_length(data, at - 1, "KeyValue.value")
-                    end = at + n - 1
-                    key_value_2.value = data[at:end].decode()
-                    at = end
-                    n = data[at]
-                    at += 1
-                    if n:
-                        key_value_2.unknown_tagged_fields, at = read_unknown_tags(
-                            data, at - 1, size
-                        )
-                    else:
-                        key_value_2.unknown_tagged_fields = ()
-                n = data[at]
-                at += 1
-                if n:
-                    topic_info_2.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-                else:
-                    topic_info_2.unknown_tagged_fields = ()
+            subtopology.repartition_source_topics, at = _decode_each_topic_info_0(data, at, size, n)
             n = data[at]
             at += 1
             if n > 127:
@@ -697,31 +678,34 @@ def _decode_streams_group_heartbeat_request_0(
                 copartition_groups.append(copartition_group)
                 n = data[at]
                 at += 1
-                if n > 127:
+                if 0 < n <= 32:
+                    copartition_group.source_topics = [*INT16S[n - 1](data, at)]
+                    at += n * 2 - 2
+                else:
                     n, at = read_uvarint(data, at - 1)
-                n -= 1
-                if not 0 <= n * 2 <= size - at:
-                    raise bad_count("CopartitionGroup.source_topics", n, size - at)
-                copartition_group.source_topics = read_int16s(data, at, n)
-                at += n * 2
+                    copartition_group.source_topics, at = read_int16s(
+                        data, at, n - 1, "CopartitionGroup.source_topics"
+                    )
                 n = data[at]
                 at += 1
-                if n > 127:
+                if 0 < n <= 32:
+                    copartition_group.source_topic_regex = [*INT16S[n - 1](data, at)]
+                    at += n * 2 - 2
+                else:
                     n, at = read_uvarint(data, at - 1)
-                n -= 1
-                if not 0 <= n * 2 <= size - at:
-                    raise bad_count("CopartitionGroup.source_topic_regex", n, size - at)
-                copartition_group.source_topic_regex = read_int16s(data, at, n)
-                at += n * 2
+                    copartition_group.source_topic_regex, at = read_int16s(
+                        data, at, n - 1, "CopartitionGroup.source_topic_regex"
+                    )
                 n = data[at]
                 at += 1
-                if n > 127:
+                if 0 < n <= 32:
+                    copartition_group.repartition_source_topics = [*INT16S[n - 1](data, at)]
+                    at += n * 2 - 2
+                else:
                     n, at = read_uvarint(data, at - 1)
-                n -= 1
-                if not 0 <= n * 2 <= size - at:
-                    raise bad_count("CopartitionGroup.repartition_source_topics", n, size - at)
-                copartition_group.repartition_source_topics = read_int16s(data, at, n)
-                at += n * 2
+                    copartition_group.repartition_source_topics, at = read_int16s(
+                        data, at, n - 1, "CopartitionGroup.repartition_source_topics"
+                    )
                 n = data[at]
                 at += 1
                 if n:
@@ -752,33 +736,9 @@ def _decode_streams_group_heartbeat_request_0(
     else:
         if n * 3 > size - at:
             raise bad_count("StreamsGroupHeartbeatRequest.active_tasks", n, size - at)
-        active_tasks: list[StreamsGroupHeartbeatRequestTaskIds] = []
-        m.active_tasks = active_tasks
-        for _ in range(n):
-            task_ids = new(StreamsGroupHeartbeatRequestTaskIds)
-            active_tasks.append(task_ids)
-            n = data[at]
-            at += 1
-            if not 0 < n < 128:
-                n, at = string_length(data, at - 1, "TaskIds.subtopology_id")
-            end = at + n - 1
-            task_ids.subtopology_id = data[at:end].decode()
-            at = end
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("TaskIds.partitions", n, size - at)
-            task_ids.partitions = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n:
-                task_ids.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-            else:
-                task_ids.unknown_tagged_fields = ()
+        m.active_tasks, at = _decode_each_streams_group_heartbeat_request_task_ids_0(
+            data, at, size, n
+        )
     n = data[at]
     at += 1
     if n > 127:
@@ -789,33 +749,9 @@ def _decode_streams_group_heartbeat_request_0(
     else:
         if n * 3 > size - at:
             raise bad_count("StreamsGroupHeartbeatRequest.standby_tasks", n, size - at)
-        standby_tasks: list[StreamsGroupHeartbeatRequestTaskIds] = []
-        m.standby_tasks = standby_tasks
-        for _ in range(n):
-            task_ids_2 = new(StreamsGroupHeartbeatRequestTaskIds)
-            standby_tasks.append(task_ids_2)
-            n = data[at]
-            at += 1
-            if not 0 < n < 128:
-                n, at = string_length(data, at - 1, "TaskIds.subtopology_id")
-            end = at + n - 1
-            task_ids_2.subtopology_id = data[at:end].decode()
-            at = end
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("TaskIds.partitions", n, size - at)
-            task_ids_2.partitions = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n:
-                task_ids_2.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-            else:
-                task_ids_2.unknown_tagged_fields = ()
+        m.standby_tasks, at = _decode_each_streams_group_heartbeat_request_task_ids_0(
+            data, at, size, n
+        )
     n = data[at]
     at += 1
     if n > 127:
@@ -826,33 +762,9 @@ def _decode_streams_group_heartbeat_request_0(
     else:
         if n * 3 > size - at:
             raise bad_count("StreamsGroupHeartbeatRequest.warmup_tasks", n, size - at)
-        warmup_tasks: list[StreamsGroupHeartbeatRequestTaskIds] = []
-        m.warmup_tasks = warmup_tasks
-        for _ in range(n):
-            task_ids_3 = new(StreamsGroupHeartbeatRequestTaskIds)
-            warmup_tasks.append(task_ids_3)
-            n = data[at]
-            at += 1
-            if not 0 < n < 128:
-                n, at = string_length(data, at - 1, "TaskIds.subtopology_id")
-            end = at + n - 1
-            task_ids_3.subtopology_id = data[at:end].decode()
-            at = end
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("TaskIds.partitions", n, size - at)
-            task_ids_3.partitions = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n:
-                task_ids_3.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-            else:
-                task_ids_3.unknown_tagged_fields = ()
+        m.warmup_tasks, at = _decode_each_streams_group_heartbeat_request_task_ids_0(
+            data, at, size, n
+        )
     n = data[at]
     at += 1
     if n > 127:
@@ -893,31 +805,7 @@ def _decode_streams_group_heartbeat_request_0(
     else:
         if n * 3 > size - at:
             raise bad_count("StreamsGroupHeartbeatRequest.client_tags", n, size - at)
-        client_tags: list[KeyValue] = []
-        m.client_tags = client_tags
-        for _ in range(n):
-            key_value_3 = new(KeyValue)
-            client_tags.append(key_value_3)
-            n = data[at]
-            at += 1
-            if not 0 < n < 128:
-                n, at = string_length(data, at - 1, "KeyValue.key")
-            end = at + n - 1
-            key_value_3.key = data[at:end].decode()
-            at = end
-            n = data[at]
-            at += 1
-            if not 0 < n < 128:
-                n, at = string_length(data, at - 1, "KeyValue.value")
-            end = at + n - 1
-            key_value_3.value = data[at:end].decode()
-            at = end
-            n = data[at]
-            at += 1
-            if n:
-                key_value_3.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-            else:
-                key_value_3.unknown_tagged_fields = ()
+        m.client_tags, at = _decode_each_key_value_0(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -928,24 +816,7 @@ def _decode_streams_group_heartbeat_request_0(
     else:
         if n * 14 > size - at:
             raise bad_count("StreamsGroupHeartbeatRequest.task_offsets", n, size - at)
-        task_offsets: list[TaskOffset] = []
-        m.task_offsets = task_offsets
-        for _ in range(n):
-            task_offset = new(TaskOffset)
-            task_offsets.append(task_offset)
-            n = data[at]
-            at += 1
-            if not 0 < n < 128:
-                n, at = string_length(data, at - 1, "TaskOffset.subtopology_id")
-            end = at + n - 1
-            task_offset.subtopology_id = data[at:end].decode()
-            at = end
-            task_offset.partition, task_offset.offset, n = _unpack_i_q_ub(data, at)
-            at += 13
-            if n:
-                task_offset.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-            else:
-                task_offset.unknown_tagged_fields = ()
+        m.task_offsets, at = _decode_each_task_offset_0(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -956,24 +827,7 @@ def _decode_streams_group_heartbeat_request_0(
     else:
         if n * 14 > size - at:
             raise bad_count("StreamsGroupHeartbeatRequest.task_end_offsets", n, size - at)
-        task_end_offsets: list[TaskOffset] = []
-        m.task_end_offsets = task_end_offsets
-        for _ in range(n):
-            task_offset_2 = new(TaskOffset)
-            task_end_offsets.append(task_offset_2)
-            n = data[at]
-            at += 1
-            if not 0 < n < 128:
-                n, at = string_length(data, at - 1, "TaskOffset.subtopology_id")
-            end = at + n - 1
-            task_offset_2.subtopology_id = data[at:end].decode()
-            at = end
-            task_offset_2.partition, task_offset_2.offset, n = _unpack_i_q_ub(data, at)
-            at += 13
-            if n:
-                task_offset_2.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-            else:
-                task_offset_2.unknown_tagged_fields = ()
+        m.task_end_offsets, at = _decode_each_task_offset_0(data, at, size, n)
     m.shutdown_application, n = _unpack_t_ub(data, at)
     at += 2
     if n:
@@ -981,6 +835,73 @@ def _decode_streams_group_heartbeat_request_0(
     else:
         m.unknown_tagged_fields = ()
     return m, at
+
+
+def _encode_each_key_value_0(items: list[KeyValue], out: list[Buffer]) -> None:
+    for key_value in items:
+        s = key_value.key.encode()
+        n = len(s) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "KeyValue.key"))
+        out.append(s)
+        s = key_value.value.encode()
+        n = len(s) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "KeyValue.value"))
+        out.append(s)
+        if key_value.unknown_tagged_fields:
+            write_tags(out, key_value.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
+
+
+def _encode_each_topic_info_0(items: list[TopicInfo], out: list[Buffer]) -> None:
+    for topic_info in items:
+        s = topic_info.name.encode()
+        n = len(s) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TopicInfo.name"))
+        out.append(s)
+        topic_configs = topic_info.topic_configs
+        n = len(topic_configs) + 1
+        if n < 128:
+            out.append(_pack_i_h_ub(topic_info.partitions, topic_info.replication_factor, n))
+        else:
+            out.append(_pack_i_h(topic_info.partitions, topic_info.replication_factor))
+            out.append(uvarint(n))
+        _encode_each_key_value_0(topic_configs, out)
+        if topic_info.unknown_tagged_fields:
+            write_tags(out, topic_info.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
+
+
+def _encode_each_streams_group_heartbeat_request_task_ids_0(
+    items: list[StreamsGroupHeartbeatRequestTaskIds], out: list[Buffer]
+) -> None:
+    for task_ids in items:
+        s = task_ids.subtopology_id.encode()
+        n = len(s) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TaskIds.subtopology_id"))
+        out.append(s)
+        partitions = task_ids.partitions
+        n = len(partitions) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
+        out.append(write_int32s(partitions))
+        if task_ids.unknown_tagged_fields:
+            write_tags(out, task_ids.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
+
+
+def _encode_each_task_offset_0(items: list[TaskOffset], out: list[Buffer]) -> None:
+    for task_offset in items:
+        s = task_offset.subtopology_id.encode()
+        n = len(s) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TaskOffset.subtopology_id"))
+        out.append(s)
+        out.append(_pack_i_q(task_offset.partition, task_offset.offset))
+        if task_offset.unknown_tagged_fields:
+            write_tags(out, task_offset.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
 
 
 def _encode_streams_group_heartbeat_request_0(
@@ -1052,37 +973,7 @@ def _encode_streams_group_heartbeat_request_0(
             state_changelog_topics = subtopology.state_changelog_topics
             n = len(state_changelog_topics) + 1
             out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            for topic_info in state_changelog_topics:
-                s = topic_info.name.encode()
-                n = len(s) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TopicInfo.name"))
-                out.append(s)
-                topic_configs = topic_info.topic_configs
-                n = len(topic_configs) + 1
-                if n < 128:
-                    out.append(
-                        _pack_i_h_ub(topic_info.partitions, topic_info.replication_factor, n)
-                    )
-                else:
-                    out.append(_pack_i_h(topic_info.partitions, topic_info.replication_factor))
-                    out.append(uvarint(n))
-                for key_value in topic_configs:
-                    s = key_value.key.encode()
-                    n = len(s) + 1
-                    out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "KeyValue.key"))
-                    out.append(s)
-                    s = key_value.value.encode()
-                    n = len(s) + 1
-                    out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "KeyValue.value"))
-                    out.append(s)
-                    if key_value.unknown_tagged_fields:
-                        write_tags(out, key_value.unknown_tagged_fields)
-                    else:
-                        out.append(b"\0")
-                if topic_info.unknown_tagged_fields:
-                    write_tags(out, topic_info.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
+            _encode_each_topic_info_0(state_changelog_topics, out)
             repartition_sink_topics = subtopology.repartition_sink_topics
             n = len(repartition_sink_topics) + 1
             out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
@@ -1092,37 +983,7 @@ def _encode_streams_group_heartbeat_request_0(
             repartition_source_topics = subtopology.repartition_source_topics
             n = len(repartition_source_topics) + 1
             out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            for topic_info_2 in repartition_source_topics:
-                s = topic_info_2.name.encode()
-                n = len(s) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TopicInfo.name"))
-                out.append(s)
-                topic_configs_2 = topic_info_2.topic_configs
-                n = len(topic_configs_2) + 1
-                if n < 128:
-                    out.append(
-                        _pack_i_h_ub(topic_info_2.partitions, topic_info_2.replication_factor, n)
-                    )
-                else:
-                    out.append(_pack_i_h(topic_info_2.partitions, topic_info_2.replication_factor))
-                    out.append(uvarint(n))
-                for key_value_2 in topic_configs_2:
-                    s = key_value_2.key.encode()
-                    n = len(s) + 1
-                    out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "KeyValue.key"))
-                    out.append(s)
-                    s = key_value_2.value.encode()
-                    n = len(s) + 1
-                    out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "KeyValue.value"))
-                    out.append(s)
-                    if key_value_2.unknown_tagged_fields:
-                        write_tags(out, key_value_2.unknown_tagged_fields)
-                    else:
-                        out.append(b"\0")
-                if topic_info_2.unknown_tagged_fields:
-                    write_tags(out, topic_info_2.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
+            _encode_each_topic_info_0(repartition_source_topics, out)
             copartition_groups = subtopology.copartition_groups
             n = len(copartition_groups) + 1
             out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
@@ -1157,57 +1018,21 @@ def _encode_streams_group_heartbeat_request_0(
     else:
         n = len(active_tasks) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for task_ids in active_tasks:
-            s = task_ids.subtopology_id.encode()
-            n = len(s) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TaskIds.subtopology_id"))
-            out.append(s)
-            partitions = task_ids.partitions
-            n = len(partitions) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(partitions))
-            if task_ids.unknown_tagged_fields:
-                write_tags(out, task_ids.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_streams_group_heartbeat_request_task_ids_0(active_tasks, out)
     standby_tasks = m.standby_tasks
     if standby_tasks is None:
         out.append(b"\0")
     else:
         n = len(standby_tasks) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for task_ids_2 in standby_tasks:
-            s = task_ids_2.subtopology_id.encode()
-            n = len(s) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TaskIds.subtopology_id"))
-            out.append(s)
-            partitions_2 = task_ids_2.partitions
-            n = len(partitions_2) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(partitions_2))
-            if task_ids_2.unknown_tagged_fields:
-                write_tags(out, task_ids_2.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_streams_group_heartbeat_request_task_ids_0(standby_tasks, out)
     warmup_tasks = m.warmup_tasks
     if warmup_tasks is None:
         out.append(b"\0")
     else:
         n = len(warmup_tasks) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for task_ids_3 in warmup_tasks:
-            s = task_ids_3.subtopology_id.encode()
-            n = len(s) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TaskIds.subtopology_id"))
-            out.append(s)
-            partitions_3 = task_ids_3.partitions
-            n = len(partitions_3) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(partitions_3))
-            if task_ids_3.unknown_tagged_fields:
-                write_tags(out, task_ids_3.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_streams_group_heartbeat_request_task_ids_0(warmup_tasks, out)
     process_id = m.process_id
     if process_id is None:
         out.append(b"\0")
@@ -1244,56 +1069,90 @@ def _encode_streams_group_heartbeat_request_0(
     else:
         n = len(client_tags) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for key_value_3 in client_tags:
-            s = key_value_3.key.encode()
-            n = len(s) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "KeyValue.key"))
-            out.append(s)
-            s = key_value_3.value.encode()
-            n = len(s) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "KeyValue.value"))
-            out.append(s)
-            if key_value_3.unknown_tagged_fields:
-                write_tags(out, key_value_3.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_key_value_0(client_tags, out)
     task_offsets = m.task_offsets
     if task_offsets is None:
         out.append(b"\0")
     else:
         n = len(task_offsets) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for task_offset in task_offsets:
-            s = task_offset.subtopology_id.encode()
-            n = len(s) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TaskOffset.subtopology_id"))
-            out.append(s)
-            out.append(_pack_i_q(task_offset.partition, task_offset.offset))
-            if task_offset.unknown_tagged_fields:
-                write_tags(out, task_offset.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_task_offset_0(task_offsets, out)
     task_end_offsets = m.task_end_offsets
     if task_end_offsets is None:
         out.append(b"\0")
     else:
         n = len(task_end_offsets) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for task_offset_2 in task_end_offsets:
-            s = task_offset_2.subtopology_id.encode()
-            n = len(s) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TaskOffset.subtopology_id"))
-            out.append(s)
-            out.append(_pack_i_q(task_offset_2.partition, task_offset_2.offset))
-            if task_offset_2.unknown_tagged_fields:
-                write_tags(out, task_offset_2.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_task_offset_0(task_end_offsets, out)
     out.append(_pack_t(m.shutdown_application))
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:
         out.append(b"\0")
+
+
+def _decode_each_streams_group_heartbeat_response_task_ids_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[StreamsGroupHeartbeatResponseTaskIds], int]:
+    items: list[StreamsGroupHeartbeatResponseTaskIds] = []
+    for _ in range(n):
+        task_ids = new(StreamsGroupHeartbeatResponseTaskIds)
+        items.append(task_ids)
+        n = data[at]
+        at += 1
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "TaskIds.subtopology_id")
+        end = at + n - 1
+        task_ids.subtopology_id = data[at:end].decode()
+        at = end
+        n = data[at]
+        at += 1
+        if 0 < n <= 32:
+            task_ids.partitions = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
+            n, at = read_uvarint(data, at - 1)
+            task_ids.partitions, at = read_int32s(data, at, n - 1, "TaskIds.partitions")
+        n = data[at]
+        at += 1
+        if n:
+            task_ids.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        else:
+            task_ids.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_each_topic_partition_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[TopicPartition], int]:
+    items: list[TopicPartition] = []
+    for _ in range(n):
+        topic_partition = new(TopicPartition)
+        items.append(topic_partition)
+        n = data[at]
+        at += 1
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "TopicPartition.topic")
+        end = at + n - 1
+        topic_partition.topic = data[at:end].decode()
+        at = end
+        n = data[at]
+        at += 1
+        if 0 < n <= 32:
+            topic_partition.partitions = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
+            n, at = read_uvarint(data, at - 1)
+            topic_partition.partitions, at = read_int32s(
+                data, at, n - 1, "TopicPartition.partitions"
+            )
+        n = data[at]
+        at += 1
+        if n:
+            topic_partition.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        else:
+            topic_partition.unknown_tagged_fields = ()
+    return items, at
 
 
 def _decode_streams_group_heartbeat_response_0(
@@ -1362,33 +1221,9 @@ def _decode_streams_group_heartbeat_response_0(
     else:
         if n * 3 > size - at:
             raise bad_count("StreamsGroupHeartbeatResponse.active_tasks", n, size - at)
-        active_tasks: list[StreamsGroupHeartbeatResponseTaskIds] = []
-        m.active_tasks = active_tasks
-        for _ in range(n):
-            task_ids = new(StreamsGroupHeartbeatResponseTaskIds)
-            active_tasks.append(task_ids)
-            n = data[at]
-            at += 1
-            if not 0 < n < 128:
-                n, at = string_length(data, at - 1, "TaskIds.subtopology_id")
-            end = at + n - 1
-            task_ids.subtopology_id = data[at:end].decode()
-            at = end
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("TaskIds.partitions", n, size - at)
-            task_ids.partitions = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n:
-                task_ids.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-            else:
-                task_ids.unknown_tagged_fields = ()
+        m.active_tasks, at = _decode_each_streams_group_heartbeat_response_task_ids_0(
+            data, at, size, n
+        )
     n = data[at]
     at += 1
     if n > 127:
@@ -1399,33 +1234,9 @@ def _decode_streams_group_heartbeat_response_0(
     else:
         if n * 3 > size - at:
             raise bad_count("StreamsGroupHeartbeatResponse.standby_tasks", n, size - at)
-        standby_tasks: list[StreamsGroupHeartbeatResponseTaskIds] = []
-        m.standby_tasks = standby_tasks
-        for _ in range(n):
-            task_ids_2 = new(StreamsGroupHeartbeatResponseTaskIds)
-            standby_tasks.append(task_ids_2)
-            n = data[at]
-            at += 1
-            if not 0 < n < 128:
-                n, at = string_length(data, at - 1, "TaskIds.subtopology_id")
-            end = at + n - 1
-            task_ids_2.subtopology_id = data[at:end].decode()
-            at = end
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("TaskIds.partitions", n, size - at)
-            task_ids_2.partitions = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n:
-                task_ids_2.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-            else:
-                task_ids_2.unknown_tagged_fields = ()
+        m.standby_tasks, at = _decode_each_streams_group_heartbeat_response_task_ids_0(
+            data, at, size, n
+        )
     n = data[at]
     at += 1
     if n > 127:
@@ -1436,33 +1247,9 @@ def _decode_streams_group_heartbeat_response_0(
     else:
         if n * 3 > size - at:
             raise bad_count("StreamsGroupHeartbeatResponse.warmup_tasks", n, size - at)
-        warmup_tasks: list[StreamsGroupHeartbeatResponseTaskIds] = []
-        m.warmup_tasks = warmup_tasks
-        for _ in range(n):
-            task_ids_3 = new(StreamsGroupHeartbeatResponseTaskIds)
-            warmup_tasks.append(task_ids_3)
-            n = data[at]
-            at += 1
-            if not 0 < n < 128:
-                n, at = string_length(data, at - 1, "TaskIds.subtopology_id")
-            end = at + n - 1
-            task_ids_3.subtopology_id = data[at:end].decode()
-            at = end
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("TaskIds.partitions", n, size - at)
-            task_ids_3.partitions = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n:
-                task_ids_3.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-            else:
-                task_ids_3.unknown_tagged_fields = ()
+        m.warmup_tasks, at = _decode_each_streams_group_heartbeat_response_task_ids_0(
+            data, at, size, n
+        )
     m.endpoint_information_epoch, n = _unpack_i_ub(data, at)
     at += 5
     if n > 127:
@@ -1502,35 +1289,9 @@ def _decode_streams_group_heartbeat_response_0(
             n -= 1
             if not 0 <= n * 3 <= size - at:
                 raise bad_count("EndpointToPartitions.active_partitions", n, size - at)
-            active_partitions: list[TopicPartition] = []
-            endpoint_to_partitions.active_partitions = active_partitions
-            for _ in range(n):
-                topic_partition = new(TopicPartition)
-                active_partitions.append(topic_partition)
-                n = data[at]
-                at += 1
-                if not 0 < n < 128:
-                    n, at = string_length(data, at - 1, "TopicPartition.topic")
-                end = at + n - 1
-                topic_partition.topic = data[at:end].decode()
-                at = end
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_uvarint(data, at - 1)
-                n -= 1
-                if not 0 <= n * 4 <= size - at:
-                    raise bad_count("TopicPartition.partitions", n, size - at)
-                topic_partition.partitions = read_int32s(data, at, n)
-                at += n * 4
-                n = data[at]
-                at += 1
-                if n:
-                    topic_partition.unknown_tagged_fields, at = read_unknown_tags(
-                        data, at - 1, size
-                    )
-                else:
-                    topic_partition.unknown_tagged_fields = ()
+            endpoint_to_partitions.active_partitions, at = _decode_each_topic_partition_0(
+                data, at, size, n
+            )
             n = data[at]
             at += 1
             if n > 127:
@@ -1538,35 +1299,9 @@ def _decode_streams_group_heartbeat_response_0(
             n -= 1
             if not 0 <= n * 3 <= size - at:
                 raise bad_count("EndpointToPartitions.standby_partitions", n, size - at)
-            standby_partitions: list[TopicPartition] = []
-            endpoint_to_partitions.standby_partitions = standby_partitions
-            for _ in range(n):
-                topic_partition_2 = new(TopicPartition)
-                standby_partitions.append(topic_partition_2)
-                n = data[at]
-                at += 1
-                if not 0 < n < 128:
-                    n, at = string_length(data, at - 1, "TopicPartition.topic")
-                end = at + n - 1
-                topic_partition_2.topic = data[at:end].decode()
-                at = end
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_uvarint(data, at - 1)
-                n -= 1
-                if not 0 <= n * 4 <= size - at:
-                    raise bad_count("TopicPartition.partitions", n, size - at)
-                topic_partition_2.partitions = read_int32s(data, at, n)
-                at += n * 4
-                n = data[at]
-                at += 1
-                if n:
-                    topic_partition_2.unknown_tagged_fields, at = read_unknown_tags(
-                        data, at - 1, size
-                    )
-                else:
-                    topic_partition_2.unknown_tagged_fields = ()
+            endpoint_to_partitions.standby_partitions, at = _decode_each_topic_partition_0(
+                data, at, size, n
+            )
             n = data[at]
             at += 1
             if n:
@@ -1582,6 +1317,40 @@ def _decode_streams_group_heartbeat_response_0(
     else:
         m.unknown_tagged_fields = ()
     return m, at
+
+
+def _encode_each_streams_group_heartbeat_response_task_ids_0(
+    items: list[StreamsGroupHeartbeatResponseTaskIds], out: list[Buffer]
+) -> None:
+    for task_ids in items:
+        s = task_ids.subtopology_id.encode()
+        n = len(s) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TaskIds.subtopology_id"))
+        out.append(s)
+        partitions = task_ids.partitions
+        n = len(partitions) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
+        out.append(write_int32s(partitions))
+        if task_ids.unknown_tagged_fields:
+            write_tags(out, task_ids.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
+
+
+def _encode_each_topic_partition_0(items: list[TopicPartition], out: list[Buffer]) -> None:
+    for topic_partition in items:
+        s = topic_partition.topic.encode()
+        n = len(s) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TopicPartition.topic"))
+        out.append(s)
+        partitions = topic_partition.partitions
+        n = len(partitions) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
+        out.append(write_int32s(partitions))
+        if topic_partition.unknown_tagged_fields:
+            write_tags(out, topic_partition.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
 
 
 def _encode_streams_group_heartbeat_response_0(
@@ -1639,57 +1408,21 @@ def _encode_streams_group_heartbeat_response_0(
     else:
         n = len(active_tasks) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for task_ids in active_tasks:
-            s = task_ids.subtopology_id.encode()
-            n = len(s) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TaskIds.subtopology_id"))
-            out.append(s)
-            partitions = task_ids.partitions
-            n = len(partitions) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(partitions))
-            if task_ids.unknown_tagged_fields:
-                write_tags(out, task_ids.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_streams_group_heartbeat_response_task_ids_0(active_tasks, out)
     standby_tasks = m.standby_tasks
     if standby_tasks is None:
         out.append(b"\0")
     else:
         n = len(standby_tasks) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for task_ids_2 in standby_tasks:
-            s = task_ids_2.subtopology_id.encode()
-            n = len(s) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TaskIds.subtopology_id"))
-            out.append(s)
-            partitions_2 = task_ids_2.partitions
-            n = len(partitions_2) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(partitions_2))
-            if task_ids_2.unknown_tagged_fields:
-                write_tags(out, task_ids_2.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_streams_group_heartbeat_response_task_ids_0(standby_tasks, out)
     warmup_tasks = m.warmup_tasks
     if warmup_tasks is None:
         out.append(b"\0")
     else:
         n = len(warmup_tasks) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for task_ids_3 in warmup_tasks:
-            s = task_ids_3.subtopology_id.encode()
-            n = len(s) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TaskIds.subtopology_id"))
-            out.append(s)
-            partitions_3 = task_ids_3.partitions
-            n = len(partitions_3) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(partitions_3))
-            if task_ids_3.unknown_tagged_fields:
-                write_tags(out, task_ids_3.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_streams_group_heartbeat_response_task_ids_0(warmup_tasks, out)
     partitions_by_user_endpoint = m.partitions_by_user_endpoint
     out.append(_pack_i(m.endpoint_information_epoch))
     if partitions_by_user_endpoint is None:
@@ -1711,35 +1444,11 @@ def _encode_streams_group_heartbeat_response_0(
             active_partitions = endpoint_to_partitions.active_partitions
             n = len(active_partitions) + 1
             out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            for topic_partition in active_partitions:
-                s = topic_partition.topic.encode()
-                n = len(s) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TopicPartition.topic"))
-                out.append(s)
-                partitions_4 = topic_partition.partitions
-                n = len(partitions_4) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-                out.append(write_int32s(partitions_4))
-                if topic_partition.unknown_tagged_fields:
-                    write_tags(out, topic_partition.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
+            _encode_each_topic_partition_0(active_partitions, out)
             standby_partitions = endpoint_to_partitions.standby_partitions
             n = len(standby_partitions) + 1
             out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            for topic_partition_2 in standby_partitions:
-                s = topic_partition_2.topic.encode()
-                n = len(s) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TopicPartition.topic"))
-                out.append(s)
-                partitions_5 = topic_partition_2.partitions
-                n = len(partitions_5) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-                out.append(write_int32s(partitions_5))
-                if topic_partition_2.unknown_tagged_fields:
-                    write_tags(out, topic_partition_2.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
+            _encode_each_topic_partition_0(standby_partitions, out)
             if endpoint_to_partitions.unknown_tagged_fields:
                 write_tags(out, endpoint_to_partitions.unknown_tagged_fields)
             else:

@@ -26,11 +26,7 @@ _unpack_i_ub = Struct(">iB").unpack_from
 
 
 class SyncGroupRequestAssignment(WireStruct):
-    __slots__ = (
-        "member_id",
-        "assignment",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("member_id", "assignment", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -120,6 +116,31 @@ class SyncGroupResponse(WireMessage):
         self.unknown_tagged_fields = unknown_tagged_fields
 
 
+def _decode_each_sync_group_request_assignment_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[SyncGroupRequestAssignment], int]:
+    items: list[SyncGroupRequestAssignment] = []
+    for _ in range(n):
+        sync_group_request_assignment = new(SyncGroupRequestAssignment)
+        items.append(sync_group_request_assignment)
+        (n,) = _unpack_h(data, at)
+        at += 2
+        if n < 0:
+            raise null_field("SyncGroupRequestAssignment.member_id")
+        end = at + n
+        sync_group_request_assignment.member_id = data[at:end].decode()
+        at = end
+        (n,) = _unpack_i(data, at)
+        at += 4
+        if n < 0:
+            raise null_field("SyncGroupRequestAssignment.assignment")
+        end = at + n
+        sync_group_request_assignment.assignment = data[at:end]
+        at = end
+        sync_group_request_assignment.unknown_tagged_fields = ()
+    return items, at
+
+
 def _decode_sync_group_request_0(data: bytes, at: int) -> tuple[SyncGroupRequest, int]:
     size = len(data)
     m = new(SyncGroupRequest)
@@ -142,26 +163,7 @@ def _decode_sync_group_request_0(data: bytes, at: int) -> tuple[SyncGroupRequest
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_count("SyncGroupRequest.assignments", n, size - at)
-    assignments: list[SyncGroupRequestAssignment] = []
-    m.assignments = assignments
-    for _ in range(n):
-        sync_group_request_assignment = new(SyncGroupRequestAssignment)
-        assignments.append(sync_group_request_assignment)
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("SyncGroupRequestAssignment.member_id")
-        end = at + n
-        sync_group_request_assignment.member_id = data[at:end].decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if n < 0:
-            raise null_field("SyncGroupRequestAssignment.assignment")
-        end = at + n
-        sync_group_request_assignment.assignment = data[at:end]
-        at = end
-        sync_group_request_assignment.unknown_tagged_fields = ()
+    m.assignments, at = _decode_each_sync_group_request_assignment_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -196,28 +198,41 @@ def _decode_sync_group_request_3(data: bytes, at: int) -> tuple[SyncGroupRequest
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_count("SyncGroupRequest.assignments", n, size - at)
-    assignments: list[SyncGroupRequestAssignment] = []
-    m.assignments = assignments
-    for _ in range(n):
-        sync_group_request_assignment = new(SyncGroupRequestAssignment)
-        assignments.append(sync_group_request_assignment)
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("SyncGroupRequestAssignment.member_id")
-        end = at + n
-        sync_group_request_assignment.member_id = data[at:end].decode()
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if n < 0:
-            raise null_field("SyncGroupRequestAssignment.assignment")
-        end = at + n
-        sync_group_request_assignment.assignment = data[at:end]
-        at = end
-        sync_group_request_assignment.unknown_tagged_fields = ()
+    m.assignments, at = _decode_each_sync_group_request_assignment_0(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
+
+
+def _decode_each_sync_group_request_assignment_4(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[SyncGroupRequestAssignment], int]:
+    items: list[SyncGroupRequestAssignment] = []
+    for _ in range(n):
+        sync_group_request_assignment = new(SyncGroupRequestAssignment)
+        items.append(sync_group_request_assignment)
+        n = data[at]
+        at += 1
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "SyncGroupRequestAssignment.member_id")
+        end = at + n - 1
+        sync_group_request_assignment.member_id = data[at:end].decode()
+        at = end
+        n = data[at]
+        at += 1
+        if not 0 < n < 128:
+            n, at = bytes_length(data, at - 1, "SyncGroupRequestAssignment.assignment")
+        end = at + n - 1
+        sync_group_request_assignment.assignment = data[at:end]
+        at = end
+        n = data[at]
+        at += 1
+        if n:
+            sync_group_request_assignment.unknown_tagged_fields, at = read_unknown_tags(
+                data, at - 1, size
+            )
+        else:
+            sync_group_request_assignment.unknown_tagged_fields = ()
+    return items, at
 
 
 def _decode_sync_group_request_4(data: bytes, at: int) -> tuple[SyncGroupRequest, int]:
@@ -255,33 +270,7 @@ def _decode_sync_group_request_4(data: bytes, at: int) -> tuple[SyncGroupRequest
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_count("SyncGroupRequest.assignments", n, size - at)
-    assignments: list[SyncGroupRequestAssignment] = []
-    m.assignments = assignments
-    for _ in range(n):
-        sync_group_request_assignment = new(SyncGroupRequestAssignment)
-        assignments.append(sync_group_request_assignment)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "SyncGroupRequestAssignment.member_id")
-        end = at + n - 1
-        sync_group_request_assignment.member_id = data[at:end].decode()
-        at = end
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = bytes_length(data, at - 1, "SyncGroupRequestAssignment.assignment")
-        end = at + n - 1
-        sync_group_request_assignment.assignment = data[at:end]
-        at = end
-        n = data[at]
-        at += 1
-        if n:
-            sync_group_request_assignment.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
-        else:
-            sync_group_request_assignment.unknown_tagged_fields = ()
+    m.assignments, at = _decode_each_sync_group_request_assignment_4(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -345,33 +334,7 @@ def _decode_sync_group_request_5(data: bytes, at: int) -> tuple[SyncGroupRequest
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_count("SyncGroupRequest.assignments", n, size - at)
-    assignments: list[SyncGroupRequestAssignment] = []
-    m.assignments = assignments
-    for _ in range(n):
-        sync_group_request_assignment = new(SyncGroupRequestAssignment)
-        assignments.append(sync_group_request_assignment)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "SyncGroupRequestAssignment.member_id")
-        end = at + n - 1
-        sync_group_request_assignment.member_id = data[at:end].decode()
-        at = end
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = bytes_length(data, at - 1, "SyncGroupRequestAssignment.assignment")
-        end = at + n - 1
-        sync_group_request_assignment.assignment = data[at:end]
-        at = end
-        n = data[at]
-        at += 1
-        if n:
-            sync_group_request_assignment.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
-        else:
-            sync_group_request_assignment.unknown_tagged_fields = ()
+    m.assignments, at = _decode_each_sync_group_request_assignment_4(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -379,6 +342,20 @@ def _decode_sync_group_request_5(data: bytes, at: int) -> tuple[SyncGroupRequest
     else:
         m.unknown_tagged_fields = ()
     return m, at
+
+
+def _encode_each_sync_group_request_assignment_0(
+    items: list[SyncGroupRequestAssignment], out: list[Buffer]
+) -> None:
+    for sync_group_request_assignment in items:
+        s = sync_group_request_assignment.member_id.encode()
+        out.append(_pack_h(len(s)))
+        out.append(s)
+        assignment = sync_group_request_assignment.assignment
+        out.append(_pack_i(len(assignment)))
+        out.append(assignment)
+        if sync_group_request_assignment.unknown_tagged_fields:
+            raise absent_field("SyncGroupRequestAssignment.unknown_tagged_fields")
 
 
 def _encode_sync_group_request_0(m: SyncGroupRequest, out: list[Buffer]) -> None:
@@ -392,15 +369,7 @@ def _encode_sync_group_request_0(m: SyncGroupRequest, out: list[Buffer]) -> None
     out.append(s)
     assignments = m.assignments
     out.append(_pack_i(len(assignments)))
-    for sync_group_request_assignment in assignments:
-        s = sync_group_request_assignment.member_id.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        assignment = sync_group_request_assignment.assignment
-        out.append(_pack_i(len(assignment)))
-        out.append(assignment)
-        if sync_group_request_assignment.unknown_tagged_fields:
-            raise absent_field("SyncGroupRequestAssignment.unknown_tagged_fields")
+    _encode_each_sync_group_request_assignment_0(assignments, out)
     if m.unknown_tagged_fields:
         raise absent_field("SyncGroupRequest.unknown_tagged_fields")
 
@@ -421,17 +390,29 @@ def _encode_sync_group_request_3(m: SyncGroupRequest, out: list[Buffer]) -> None
         out.append(s)
     assignments = m.assignments
     out.append(_pack_i(len(assignments)))
-    for sync_group_request_assignment in assignments:
-        s = sync_group_request_assignment.member_id.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        assignment = sync_group_request_assignment.assignment
-        out.append(_pack_i(len(assignment)))
-        out.append(assignment)
-        if sync_group_request_assignment.unknown_tagged_fields:
-            raise absent_field("SyncGroupRequestAssignment.unknown_tagged_fields")
+    _encode_each_sync_group_request_assignment_0(assignments, out)
     if m.unknown_tagged_fields:
         raise absent_field("SyncGroupRequest.unknown_tagged_fields")
+
+
+def _encode_each_sync_group_request_assignment_4(
+    items: list[SyncGroupRequestAssignment], out: list[Buffer]
+) -> None:
+    for sync_group_request_assignment in items:
+        s = sync_group_request_assignment.member_id.encode()
+        n = len(s) + 1
+        out.append(
+            SINGLE_BYTE[n] if n < 128 else string_prefix(n, "SyncGroupRequestAssignment.member_id")
+        )
+        out.append(s)
+        assignment = sync_group_request_assignment.assignment
+        n = len(assignment) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
+        out.append(assignment)
+        if sync_group_request_assignment.unknown_tagged_fields:
+            write_tags(out, sync_group_request_assignment.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
 
 
 def _encode_sync_group_request_4(m: SyncGroupRequest, out: list[Buffer]) -> None:
@@ -460,21 +441,7 @@ def _encode_sync_group_request_4(m: SyncGroupRequest, out: list[Buffer]) -> None
     assignments = m.assignments
     n = len(assignments) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for sync_group_request_assignment in assignments:
-        s = sync_group_request_assignment.member_id.encode()
-        n = len(s) + 1
-        out.append(
-            SINGLE_BYTE[n] if n < 128 else string_prefix(n, "SyncGroupRequestAssignment.member_id")
-        )
-        out.append(s)
-        assignment = sync_group_request_assignment.assignment
-        n = len(assignment) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        out.append(assignment)
-        if sync_group_request_assignment.unknown_tagged_fields:
-            write_tags(out, sync_group_request_assignment.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_sync_group_request_assignment_4(assignments, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:
@@ -527,21 +494,7 @@ def _encode_sync_group_request_5(m: SyncGroupRequest, out: list[Buffer]) -> None
     assignments = m.assignments
     n = len(assignments) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for sync_group_request_assignment in assignments:
-        s = sync_group_request_assignment.member_id.encode()
-        n = len(s) + 1
-        out.append(
-            SINGLE_BYTE[n] if n < 128 else string_prefix(n, "SyncGroupRequestAssignment.member_id")
-        )
-        out.append(s)
-        assignment = sync_group_request_assignment.assignment
-        n = len(assignment) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        out.append(assignment)
-        if sync_group_request_assignment.unknown_tagged_fields:
-            write_tags(out, sync_group_request_assignment.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_sync_group_request_assignment_4(assignments, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:

@@ -57,11 +57,7 @@ class TxnOffsetCommitRequestPartition(WireStruct):
 
 
 class TxnOffsetCommitRequestTopic(WireStruct):
-    __slots__ = (
-        "name",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -121,11 +117,7 @@ class TxnOffsetCommitRequest(WireMessage):
 
 
 class TxnOffsetCommitResponsePartition(WireStruct):
-    __slots__ = (
-        "partition_index",
-        "error_code",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("partition_index", "error_code", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -140,11 +132,7 @@ class TxnOffsetCommitResponsePartition(WireStruct):
 
 
 class TxnOffsetCommitResponseTopic(WireStruct):
-    __slots__ = (
-        "name",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -161,11 +149,7 @@ class TxnOffsetCommitResponseTopic(WireStruct):
 
 
 class TxnOffsetCommitResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "topics",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "topics", "unknown_tagged_fields")
 
     api_key = 28
     min_version = 0

@@ -15,10 +15,7 @@ _unpack_i_ub = Struct(">iB").unpack_from
 
 
 class UnregisterBrokerRequest(WireMessage):
-    __slots__ = (
-        "broker_id",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("broker_id", "unknown_tagged_fields")
 
     api_key = 64
     min_version = 0
@@ -37,12 +34,7 @@ class UnregisterBrokerRequest(WireMessage):
 
 
 class UnregisterBrokerResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "error_code",
-        "error_message",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "error_code", "error_message", "unknown_tagged_fields")
 
     api_key = 64
     min_version = 0

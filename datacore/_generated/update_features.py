@@ -50,12 +50,7 @@ class FeatureUpdateKey(WireStruct):
 
 
 class UpdateFeaturesRequest(WireMessage):
-    __slots__ = (
-        "timeout_ms",
-        "feature_updates",
-        "validate_only",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("timeout_ms", "feature_updates", "validate_only", "unknown_tagged_fields")
 
     api_key = 57
     min_version = 0
@@ -80,12 +75,7 @@ class UpdateFeaturesRequest(WireMessage):
 
 
 class UpdatableFeatureResult(WireStruct):
-    __slots__ = (
-        "feature",
-        "error_code",
-        "error_message",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("feature", "error_code", "error_message", "unknown_tagged_fields")
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field, tag_overrun
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -84,12 +84,7 @@ class UpdateMetadataPartitionState(WireStruct):
 
 
 class UpdateMetadataTopicState(WireStruct):
-    __slots__ = (
-        "topic_name",
-        "topic_id",
-        "partition_states",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_name", "topic_id", "partition_states", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -108,13 +103,7 @@ class UpdateMetadataTopicState(WireStruct):
 
 
 class UpdateMetadataEndpoint(WireStruct):
-    __slots__ = (
-        "port",
-        "host",
-        "listener",
-        "security_protocol",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("port", "host", "listener", "security_protocol", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -133,14 +122,7 @@ class UpdateMetadataEndpoint(WireStruct):
 
 
 class UpdateMetadataBroker(WireStruct):
-    __slots__ = (
-        "id",
-        "v0_host",
-        "v0_port",
-        "endpoints",
-        "rack",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("id", "v0_host", "v0_port", "endpoints", "rack", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -210,10 +192,7 @@ class UpdateMetadataRequest(WireMessage):
 
 
 class UpdateMetadataResponse(WireMessage):
-    __slots__ = (
-        "error_code",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("error_code", "unknown_tagged_fields")
 
     api_key = 6
     min_version = 0
@@ -231,22 +210,13 @@ class UpdateMetadataResponse(WireMessage):
         self.unknown_tagged_fields = unknown_tagged_fields
 
 
-def _decode_update_metadata_request_0(data: bytes, at: int) -> tuple[UpdateMetadataRequest, int]:
-    size = len(data)
-    m = new(UpdateMetadataRequest)
-    m.topic_states = []
-    m.is_kraft_controller = False
-    m.type = 0
-    m.broker_epoch = -1
-    m.controller_id, m.controller_epoch, n = _unpack_i3(data, at)
-    at += 12
-    if not 0 <= n * 30 <= size - at:
-        raise bad_count("UpdateMetadataRequest.ungrouped_partition_states", n, size - at)
-    ungrouped_partition_states: list[UpdateMetadataPartitionState] = []
-    m.ungrouped_partition_states = ungrouped_partition_states
+def _decode_each_update_metadata_partition_state_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[UpdateMetadataPartitionState], int]:
+    items: list[UpdateMetadataPartitionState] = []
     for _ in range(n):
         update_metadata_partition_state = new(UpdateMetadataPartitionState)
-        ungrouped_partition_states.append(update_metadata_partition_state)
+        items.append(update_metadata_partition_state)
         update_metadata_partition_state.offline_replicas = []
         (n,) = _unpack_h(data, at)
         at += 2
@@ -263,17 +233,40 @@ def _decode_update_metadata_request_0(data: bytes, at: int) -> tuple[UpdateMetad
             n,
         ) = _unpack_i5(data, at)
         at += 20
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("UpdateMetadataPartitionState.isr", n, size - at)
-        update_metadata_partition_state.isr = read_int32s(data, at, n)
-        at += n * 4
+        if 0 <= n < 32:
+            update_metadata_partition_state.isr = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            update_metadata_partition_state.isr, at = read_int32s(
+                data, at, n, "UpdateMetadataPartitionState.isr"
+            )
         update_metadata_partition_state.zk_version, n = _unpack_i2(data, at)
         at += 8
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("UpdateMetadataPartitionState.replicas", n, size - at)
-        update_metadata_partition_state.replicas = read_int32s(data, at, n)
-        at += n * 4
+        if 0 <= n < 32:
+            update_metadata_partition_state.replicas = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            update_metadata_partition_state.replicas, at = read_int32s(
+                data, at, n, "UpdateMetadataPartitionState.replicas"
+            )
         update_metadata_partition_state.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_update_metadata_request_0(data: bytes, at: int) -> tuple[UpdateMetadataRequest, int]:
+    size = len(data)
+    m = new(UpdateMetadataRequest)
+    m.topic_states = []
+    m.is_kraft_controller = False
+    m.type = 0
+    m.broker_epoch = -1
+    m.controller_id, m.controller_epoch, n = _unpack_i3(data, at)
+    at += 12
+    if not 0 <= n * 30 <= size - at:
+        raise bad_count("UpdateMetadataRequest.ungrouped_partition_states", n, size - at)
+    m.ungrouped_partition_states, at = _decode_each_update_metadata_partition_state_0(
+        data, at, size, n
+    )
     (n,) = _unpack_i(data, at)
     at += 4
     if not 0 <= n * 10 <= size - at:
@@ -299,6 +292,27 @@ def _decode_update_metadata_request_0(data: bytes, at: int) -> tuple[UpdateMetad
     return m, at
 
 
+def _decode_each_update_metadata_endpoint_1(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[UpdateMetadataEndpoint], int]:
+    items: list[UpdateMetadataEndpoint] = []
+    for _ in range(n):
+        update_metadata_endpoint = new(UpdateMetadataEndpoint)
+        items.append(update_metadata_endpoint)
+        update_metadata_endpoint.listener = ""
+        update_metadata_endpoint.port, n = _unpack_i_h(data, at)
+        at += 6
+        if n < 0:
+            raise null_field("UpdateMetadataEndpoint.host")
+        end = at + n
+        update_metadata_endpoint.host = data[at:end].decode()
+        at = end
+        update_metadata_endpoint.unknown_tagged_fields = ()
+        (update_metadata_endpoint.security_protocol,) = _unpack_h(data, at)
+        at += 2
+    return items, at
+
+
 def _decode_update_metadata_request_1(data: bytes, at: int) -> tuple[UpdateMetadataRequest, int]:
     size = len(data)
     m = new(UpdateMetadataRequest)
@@ -310,38 +324,9 @@ def _decode_update_metadata_request_1(data: bytes, at: int) -> tuple[UpdateMetad
     at += 12
     if not 0 <= n * 30 <= size - at:
         raise bad_count("UpdateMetadataRequest.ungrouped_partition_states", n, size - at)
-    ungrouped_partition_states: list[UpdateMetadataPartitionState] = []
-    m.ungrouped_partition_states = ungrouped_partition_states
-    for _ in range(n):
-        update_metadata_partition_state = new(UpdateMetadataPartitionState)
-        ungrouped_partition_states.append(update_metadata_partition_state)
-        update_metadata_partition_state.offline_replicas = []
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("UpdateMetadataPartitionState.topic_name")
-        end = at + n
-        update_metadata_partition_state.topic_name = data[at:end].decode()
-        at = end
-        (
-            update_metadata_partition_state.partition_index,
-            update_metadata_partition_state.controller_epoch,
-            update_metadata_partition_state.leader,
-            update_metadata_partition_state.leader_epoch,
-            n,
-        ) = _unpack_i5(data, at)
-        at += 20
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("UpdateMetadataPartitionState.isr", n, size - at)
-        update_metadata_partition_state.isr = read_int32s(data, at, n)
-        at += n * 4
-        update_metadata_partition_state.zk_version, n = _unpack_i2(data, at)
-        at += 8
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("UpdateMetadataPartitionState.replicas", n, size - at)
-        update_metadata_partition_state.replicas = read_int32s(data, at, n)
-        at += n * 4
-        update_metadata_partition_state.unknown_tagged_fields = ()
+    m.ungrouped_partition_states, at = _decode_each_update_metadata_partition_state_0(
+        data, at, size, n
+    )
     (n,) = _unpack_i(data, at)
     at += 4
     if not 0 <= n * 8 <= size - at:
@@ -357,22 +342,9 @@ def _decode_update_metadata_request_1(data: bytes, at: int) -> tuple[UpdateMetad
         at += 8
         if not 0 <= n * 8 <= size - at:
             raise bad_count("UpdateMetadataBroker.endpoints", n, size - at)
-        endpoints: list[UpdateMetadataEndpoint] = []
-        update_metadata_broker.endpoints = endpoints
-        for _ in range(n):
-            update_metadata_endpoint = new(UpdateMetadataEndpoint)
-            endpoints.append(update_metadata_endpoint)
-            update_metadata_endpoint.listener = ""
-            update_metadata_endpoint.port, n = _unpack_i_h(data, at)
-            at += 6
-            if n < 0:
-                raise null_field("UpdateMetadataEndpoint.host")
-            end = at + n
-            update_metadata_endpoint.host = data[at:end].decode()
-            at = end
-            update_metadata_endpoint.unknown_tagged_fields = ()
-            (update_metadata_endpoint.security_protocol,) = _unpack_h(data, at)
-            at += 2
+        update_metadata_broker.endpoints, at = _decode_each_update_metadata_endpoint_1(
+            data, at, size, n
+        )
         update_metadata_broker.unknown_tagged_fields = ()
     m.unknown_tagged_fields = ()
     return m, at
@@ -389,38 +361,9 @@ def _decode_update_metadata_request_2(data: bytes, at: int) -> tuple[UpdateMetad
     at += 12
     if not 0 <= n * 30 <= size - at:
         raise bad_count("UpdateMetadataRequest.ungrouped_partition_states", n, size - at)
-    ungrouped_partition_states: list[UpdateMetadataPartitionState] = []
-    m.ungrouped_partition_states = ungrouped_partition_states
-    for _ in range(n):
-        update_metadata_partition_state = new(UpdateMetadataPartitionState)
-        ungrouped_partition_states.append(update_metadata_partition_state)
-        update_metadata_partition_state.offline_replicas = []
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("UpdateMetadataPartitionState.topic_name")
-        end = at + n
-        update_metadata_partition_state.topic_name = data[at:end].decode()
-        at = end
-        (
-            update_metadata_partition_state.partition_index,
-            update_metadata_partition_state.controller_epoch,
-            update_metadata_partition_state.leader,
-            update_metadata_partition_state.leader_epoch,
-            n,
-        ) = _unpack_i5(data, at)
-        at += 20
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("UpdateMetadataPartitionState.isr", n, size - at)
-        update_metadata_partition_state.isr = read_int32s(data, at, n)
-        at += n * 4
-        update_metadata_partition_state.zk_version, n = _unpack_i2(data, at)
-        at += 8
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("UpdateMetadataPartitionState.replicas", n, size - at)
-        update_metadata_partition_state.replicas = read_int32s(data, at, n)
-        at += n * 4
-        update_metadata_partition_state.unknown_tagged_fields = ()
+    m.ungrouped_partition_states, at = _decode_each_update_metadata_partition_state_0(
+        data, at, size, n
+    )
     (n,) = _unpack_i(data, at)
     at += 4
     if not 0 <= n * 10 <= size - at:
@@ -436,22 +379,9 @@ def _decode_update_metadata_request_2(data: bytes, at: int) -> tuple[UpdateMetad
         at += 8
         if not 0 <= n * 8 <= size - at:
             raise bad_count("UpdateMetadataBroker.endpoints", n, size - at)
-        endpoints: list[UpdateMetadataEndpoint] = []
-        update_metadata_broker.endpoints = endpoints
-        for _ in range(n):
-            update_metadata_endpoint = new(UpdateMetadataEndpoint)
-            endpoints.append(update_metadata_endpoint)
-            update_metadata_endpoint.listener = ""
-            update_metadata_endpoint.port, n = _unpack_i_h(data, at)
-            at += 6
-            if n < 0:
-                raise null_field("UpdateMetadataEndpoint.host")
-            end = at + n
-            update_metadata_endpoint.host = data[at:end].decode()
-            at = end
-            update_metadata_endpoint.unknown_tagged_fields = ()
-            (update_metadata_endpoint.security_protocol,) = _unpack_h(data, at)
-            at += 2
+        update_metadata_broker.endpoints, at = _decode_each_update_metadata_endpoint_1(
+            data, at, size, n
+        )
         (n,) = _unpack_h(data, at)
         at += 2
         if n < 0:
@@ -465,58 +395,13 @@ def _decode_update_metadata_request_2(data: bytes, at: int) -> tuple[UpdateMetad
     return m, at
 
 
-def _decode_update_metadata_request_3(data: bytes, at: int) -> tuple[UpdateMetadataRequest, int]:
-    size = len(data)
-    m = new(UpdateMetadataRequest)
-    m.topic_states = []
-    m.is_kraft_controller = False
-    m.type = 0
-    m.broker_epoch = -1
-    m.controller_id, m.controller_epoch, n = _unpack_i3(data, at)
-    at += 12
-    if not 0 <= n * 30 <= size - at:
-        raise bad_count("UpdateMetadataRequest.ungrouped_partition_states", n, size - at)
-    ungrouped_partition_states: list[UpdateMetadataPartitionState] = []
-    m.ungrouped_partition_states = ungrouped_partition_states
-    for _ in range(n):
-        update_metadata_partition_state = new(UpdateMetadataPartitionState)
-        ungrouped_partition_states.append(update_metadata_partition_state)
-        update_metadata_partition_state.offline_replicas = []
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("UpdateMetadataPartitionState.topic_name")
-        end = at + n
-        update_metadata_partition_state.topic_name = data[at:end].decode()
-        at = end
-        (
-            update_metadata_partition_state.partition_index,
-            update_metadata_partition_state.controller_epoch,
-            update_metadata_partition_state.leader,
-            update_metadata_partition_state.leader_epoch,
-            n,
-        ) = _unpack_i5(data, at)
-        at += 20
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("UpdateMetadataPartitionState.isr", n, size - at)
-        update_metadata_partition_state.isr = read_int32s(data, at, n)
-        at += n * 4
-        update_metadata_partition_state.zk_version, n = _unpack_i2(data, at)
-        at += 8
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("UpdateMetadataPartitionState.replicas", n, size - at)
-        update_metadata_partition_state.replicas = read_int32s(data, at, n)
-        at += n * 4
-        update_metadata_partition_state.unknown_tagged_fields = ()
-    (n,) = _unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 10 <= size - at:
-        raise bad_count("UpdateMetadataRequest.live_brokers", n, size - at)
-    live_brokers: list[UpdateMetadataBroker] = []
-    m.live_brokers = live_brokers
+def _decode_each_update_metadata_broker_3(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[UpdateMetadataBroker], int]:
+    items: list[UpdateMetadataBroker] = []
     for _ in range(n):
         update_metadata_broker = new(UpdateMetadataBroker)
-        live_brokers.append(update_metadata_broker)
+        items.append(update_metadata_broker)
         update_metadata_broker.v0_host = ""
         update_metadata_broker.v0_port = 0
         update_metadata_broker.id, n = _unpack_i2(data, at)
@@ -554,6 +439,28 @@ def _decode_update_metadata_request_3(data: bytes, at: int) -> tuple[UpdateMetad
             update_metadata_broker.rack = data[at:end].decode()
             at = end
         update_metadata_broker.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_update_metadata_request_3(data: bytes, at: int) -> tuple[UpdateMetadataRequest, int]:
+    size = len(data)
+    m = new(UpdateMetadataRequest)
+    m.topic_states = []
+    m.is_kraft_controller = False
+    m.type = 0
+    m.broker_epoch = -1
+    m.controller_id, m.controller_epoch, n = _unpack_i3(data, at)
+    at += 12
+    if not 0 <= n * 30 <= size - at:
+        raise bad_count("UpdateMetadataRequest.ungrouped_partition_states", n, size - at)
+    m.ungrouped_partition_states, at = _decode_each_update_metadata_partition_state_0(
+        data, at, size, n
+    )
+    (n,) = _unpack_i(data, at)
+    at += 4
+    if not 0 <= n * 10 <= size - at:
+        raise bad_count("UpdateMetadataRequest.live_brokers", n, size - at)
+    m.live_brokers, at = _decode_each_update_metadata_broker_3(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -589,69 +496,37 @@ def _decode_update_metadata_request_4(data: bytes, at: int) -> tuple[UpdateMetad
             n,
         ) = _unpack_i5(data, at)
         at += 20
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("UpdateMetadataPartitionState.isr", n, size - at)
-        update_metadata_partition_state.isr = read_int32s(data, at, n)
-        at += n * 4
+        if 0 <= n < 32:
+            update_metadata_partition_state.isr = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            update_metadata_partition_state.isr, at = read_int32s(
+                data, at, n, "UpdateMetadataPartitionState.isr"
+            )
         update_metadata_partition_state.zk_version, n = _unpack_i2(data, at)
         at += 8
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("UpdateMetadataPartitionState.replicas", n, size - at)
-        update_metadata_partition_state.replicas = read_int32s(data, at, n)
-        at += n * 4
+        if 0 <= n < 32:
+            update_metadata_partition_state.replicas = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            update_metadata_partition_state.replicas, at = read_int32s(
+                data, at, n, "UpdateMetadataPartitionState.replicas"
+            )
         (n,) = _unpack_i(data, at)
         at += 4
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("UpdateMetadataPartitionState.offline_replicas", n, size - at)
-        update_metadata_partition_state.offline_replicas = read_int32s(data, at, n)
-        at += n * 4
+        if 0 <= n < 32:
+            update_metadata_partition_state.offline_replicas = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            update_metadata_partition_state.offline_replicas, at = read_int32s(
+                data, at, n, "UpdateMetadataPartitionState.offline_replicas"
+            )
         update_metadata_partition_state.unknown_tagged_fields = ()
     (n,) = _unpack_i(data, at)
     at += 4
     if not 0 <= n * 10 <= size - at:
         raise bad_count("UpdateMetadataRequest.live_brokers", n, size - at)
-    live_brokers: list[UpdateMetadataBroker] = []
-    m.live_brokers = live_brokers
-    for _ in range(n):
-        update_metadata_broker = new(UpdateMetadataBroker)
-        live_brokers.append(update_metadata_broker)
-        update_metadata_broker.v0_host = ""
-        update_metadata_broker.v0_port = 0
-        update_metadata_broker.id, n = _unpack_i2(data, at)
-        at += 8
-        if not 0 <= n * 10 <= size - at:
-            raise bad_count("UpdateMetadataBroker.endpoints", n, size - at)
-        endpoints: list[UpdateMetadataEndpoint] = []
-        update_metadata_broker.endpoints = endpoints
-        for _ in range(n):
-            update_metadata_endpoint = new(UpdateMetadataEndpoint)
-            endpoints.append(update_metadata_endpoint)
-            update_metadata_endpoint.port, n = _unpack_i_h(data, at)
-            at += 6
-            if n < 0:
-                raise null_field("UpdateMetadataEndpoint.host")
-            end = at + n
-            update_metadata_endpoint.host = data[at:end].decode()
-            at = end
-            (n,) = _unpack_h(data, at)
-            at += 2
-            if n < 0:
-                raise null_field("UpdateMetadataEndpoint.listener")
-            end = at + n
-            update_metadata_endpoint.listener = data[at:end].decode()
-            at = end
-            update_metadata_endpoint.unknown_tagged_fields = ()
-            (update_metadata_endpoint.security_protocol,) = _unpack_h(data, at)
-            at += 2
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            update_metadata_broker.rack = None
-        else:
-            end = at + n
-            update_metadata_broker.rack = data[at:end].decode()
-            at = end
-        update_metadata_broker.unknown_tagged_fields = ()
+    m.live_brokers, at = _decode_each_update_metadata_broker_3(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -697,72 +572,157 @@ def _decode_update_metadata_request_5(data: bytes, at: int) -> tuple[UpdateMetad
                 n,
             ) = _unpack_i5(data, at)
             at += 20
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("UpdateMetadataPartitionState.isr", n, size - at)
-            update_metadata_partition_state.isr = read_int32s(data, at, n)
-            at += n * 4
+            if 0 <= n < 32:
+                update_metadata_partition_state.isr = [*INT32S[n](data, at)]
+                at += n * 4
+            else:
+                update_metadata_partition_state.isr, at = read_int32s(
+                    data, at, n, "UpdateMetadataPartitionState.isr"
+                )
             update_metadata_partition_state.zk_version, n = _unpack_i2(data, at)
             at += 8
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("UpdateMetadataPartitionState.replicas", n, size - at)
-            update_metadata_partition_state.replicas = read_int32s(data, at, n)
-            at += n * 4
+            if 0 <= n < 32:
+                update_metadata_partition_state.replicas = [*INT32S[n](data, at)]
+                at += n * 4
+            else:
+                update_metadata_partition_state.replicas, at = read_int32s(
+                    data, at, n, "UpdateMetadataPartitionState.replicas"
+                )
             (n,) = _unpack_i(data, at)
             at += 4
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("UpdateMetadataPartitionState.offline_replicas", n, size - at)
-            update_metadata_partition_state.offline_replicas = read_int32s(data, at, n)
-            at += n * 4
+            if 0 <= n < 32:
+                update_metadata_partition_state.offline_replicas = [*INT32S[n](data, at)]
+                at += n * 4
+            else:
+                update_metadata_partition_state.offline_replicas, at = read_int32s(
+                    data, at, n, "UpdateMetadataPartitionState.offline_replicas"
+                )
             update_metadata_partition_state.unknown_tagged_fields = ()
         update_metadata_topic_state.unknown_tagged_fields = ()
     (n,) = _unpack_i(data, at)
     at += 4
     if not 0 <= n * 10 <= size - at:
         raise bad_count("UpdateMetadataRequest.live_brokers", n, size - at)
-    live_brokers: list[UpdateMetadataBroker] = []
-    m.live_brokers = live_brokers
+    m.live_brokers, at = _decode_each_update_metadata_broker_3(data, at, size, n)
+    m.unknown_tagged_fields = ()
+    return m, at
+
+
+def _decode_each_update_metadata_partition_state_6(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[UpdateMetadataPartitionState], int]:
+    items: list[UpdateMetadataPartitionState] = []
+    for _ in range(n):
+        update_metadata_partition_state = new(UpdateMetadataPartitionState)
+        items.append(update_metadata_partition_state)
+        update_metadata_partition_state.topic_name = ""
+        (
+            update_metadata_partition_state.partition_index,
+            update_metadata_partition_state.controller_epoch,
+            update_metadata_partition_state.leader,
+            update_metadata_partition_state.leader_epoch,
+            n,
+        ) = _unpack_i4_ub(data, at)
+        at += 17
+        if 0 < n <= 32:
+            update_metadata_partition_state.isr = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
+            n, at = read_uvarint(data, at - 1)
+            update_metadata_partition_state.isr, at = read_int32s(
+                data, at, n - 1, "UpdateMetadataPartitionState.isr"
+            )
+        update_metadata_partition_state.zk_version, n = _unpack_i_ub(data, at)
+        at += 5
+        if 0 < n <= 32:
+            update_metadata_partition_state.replicas = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
+            n, at = read_uvarint(data, at - 1)
+            update_metadata_partition_state.replicas, at = read_int32s(
+                data, at, n - 1, "UpdateMetadataPartitionState.replicas"
+            )
+        n = data[at]
+        at += 1
+        if 0 < n <= 32:
+            update_metadata_partition_state.offline_replicas = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
+            n, at = read_uvarint(data, at - 1)
+            update_metadata_partition_state.offline_replicas, at = read_int32s(
+                data, at, n - 1, "UpdateMetadataPartitionState.offline_replicas"
+            )
+        n = data[at]
+        at += 1
+        if n:
+            update_metadata_partition_state.unknown_tagged_fields, at = read_unknown_tags(
+                data, at - 1, size
+            )
+        else:
+            update_metadata_partition_state.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_each_update_metadata_broker_6(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[UpdateMetadataBroker], int]:
+    items: list[UpdateMetadataBroker] = []
     for _ in range(n):
         update_metadata_broker = new(UpdateMetadataBroker)
-        live_brokers.append(update_metadata_broker)
+        items.append(update_metadata_broker)
         update_metadata_broker.v0_host = ""
         update_metadata_broker.v0_port = 0
-        update_metadata_broker.id, n = _unpack_i2(data, at)
-        at += 8
-        if not 0 <= n * 10 <= size - at:
+        update_metadata_broker.id, n = _unpack_i_ub(data, at)
+        at += 5
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        n -= 1
+        if not 0 <= n * 9 <= size - at:
             raise bad_count("UpdateMetadataBroker.endpoints", n, size - at)
         endpoints: list[UpdateMetadataEndpoint] = []
         update_metadata_broker.endpoints = endpoints
         for _ in range(n):
             update_metadata_endpoint = new(UpdateMetadataEndpoint)
             endpoints.append(update_metadata_endpoint)
-            update_metadata_endpoint.port, n = _unpack_i_h(data, at)
-            at += 6
-            if n < 0:
-                raise null_field("UpdateMetadataEndpoint.host")
-            end = at + n
+            update_metadata_endpoint.port, n = _unpack_i_ub(data, at)
+            at += 5
+            if not 0 < n < 128:
+                n, at = string_length(data, at - 1, "UpdateMetadataEndpoint.host")
+            end = at + n - 1
             update_metadata_endpoint.host = data[at:end].decode()
             at = end
-            (n,) = _unpack_h(data, at)
-            at += 2
-            if n < 0:
-                raise null_field("UpdateMetadataEndpoint.listener")
-            end = at + n
+            n = data[at]
+            at += 1
+            if not 0 < n < 128:
+                n, at = string_length(data, at - 1, "UpdateMetadataEndpoint.listener")
+            end = at + n - 1
             update_metadata_endpoint.listener = data[at:end].decode()
             at = end
-            update_metadata_endpoint.unknown_tagged_fields = ()
-            (update_metadata_endpoint.security_protocol,) = _unpack_h(data, at)
-            at += 2
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
+            update_metadata_endpoint.security_protocol, n = _unpack_h_ub(data, at)
+            at += 3
+            if n:
+                update_metadata_endpoint.unknown_tagged_fields, at = read_unknown_tags(
+                    data, at - 1, size
+                )
+            else:
+                update_metadata_endpoint.unknown_tagged_fields = ()
+        n = data[at]
+        at += 1
+        if n > 127:
+            n, at = string_length(data, at - 1, "UpdateMetadataBroker.rack")
+        if n == 0:
             update_metadata_broker.rack = None
         else:
-            end = at + n
+            end = at + n - 1
             update_metadata_broker.rack = data[at:end].decode()
             at = end
-        update_metadata_broker.unknown_tagged_fields = ()
-    m.unknown_tagged_fields = ()
-    return m, at
+        n = data[at]
+        at += 1
+        if n:
+            update_metadata_broker.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        else:
+            update_metadata_broker.unknown_tagged_fields = ()
+    return items, at
 
 
 def _decode_update_metadata_request_6(data: bytes, at: int) -> tuple[UpdateMetadataRequest, int]:
@@ -798,53 +758,9 @@ def _decode_update_metadata_request_6(data: bytes, at: int) -> tuple[UpdateMetad
         n -= 1
         if not 0 <= n * 24 <= size - at:
             raise bad_count("UpdateMetadataTopicState.partition_states", n, size - at)
-        partition_states: list[UpdateMetadataPartitionState] = []
-        update_metadata_topic_state.partition_states = partition_states
-        for _ in range(n):
-            update_metadata_partition_state = new(UpdateMetadataPartitionState)
-            partition_states.append(update_metadata_partition_state)
-            update_metadata_partition_state.topic_name = ""
-            (
-                update_metadata_partition_state.partition_index,
-                update_metadata_partition_state.controller_epoch,
-                update_metadata_partition_state.leader,
-                update_metadata_partition_state.leader_epoch,
-                n,
-            ) = _unpack_i4_ub(data, at)
-            at += 17
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("UpdateMetadataPartitionState.isr", n, size - at)
-            update_metadata_partition_state.isr = read_int32s(data, at, n)
-            at += n * 4
-            update_metadata_partition_state.zk_version, n = _unpack_i_ub(data, at)
-            at += 5
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("UpdateMetadataPartitionState.replicas", n, size - at)
-            update_metadata_partition_state.replicas = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("UpdateMetadataPartitionState.offline_replicas", n, size - at)
-            update_metadata_partition_state.offline_replicas = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n:
-                update_metadata_partition_state.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
-            else:
-                update_metadata_partition_state.unknown_tagged_fields = ()
+        update_metadata_topic_state.partition_states, at = (
+            _decode_each_update_metadata_partition_state_6(data, at, size, n)
+        )
         n = data[at]
         at += 1
         if n:
@@ -860,63 +776,7 @@ def _decode_update_metadata_request_6(data: bytes, at: int) -> tuple[UpdateMetad
     n -= 1
     if not 0 <= n * 7 <= size - at:
         raise bad_count("UpdateMetadataRequest.live_brokers", n, size - at)
-    live_brokers: list[UpdateMetadataBroker] = []
-    m.live_brokers = live_brokers
-    for _ in range(n):
-        update_metadata_broker = new(UpdateMetadataBroker)
-        live_brokers.append(update_metadata_broker)
-        update_metadata_broker.v0_host = ""
-        update_metadata_broker.v0_port = 0
-        update_metadata_broker.id, n = _unpack_i_ub(data, at)
-        at += 5
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 9 <= size - at:
-            raise bad_count("UpdateMetadataBroker.endpoints", n, size - at)
-        endpoints: list[UpdateMetadataEndpoint] = []
-        update_metadata_broker.endpoints = endpoints
-        for _ in range(n):
-            update_metadata_endpoint = new(UpdateMetadataEndpoint)
-            endpoints.append(update_metadata_endpoint)
-            update_metadata_endpoint.port, n = _unpack_i_ub(data, at)
-            at += 5
-            if not 0 < n < 128:
-                n, at = string_length(data, at - 1, "UpdateMetadataEndpoint.host")
-            end = at + n - 1
-            update_metadata_endpoint.host = data[at:end].decode()
-            at = end
-            n = data[at]
-            at += 1
-            if not 0 < n < 128:
-                n, at = string_length(data, at - 1, "UpdateMetadataEndpoint.listener")
-            end = at + n - 1
-            update_metadata_endpoint.listener = data[at:end].decode()
-            at = end
-            update_metadata_endpoint.security_protocol, n = _unpack_h_ub(data, at)
-            at += 3
-            if n:
-                update_metadata_endpoint.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
-            else:
-                update_metadata_endpoint.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = string_length(data, at - 1, "UpdateMetadataBroker.rack")
-        if n == 0:
-            update_metadata_broker.rack = None
-        else:
-            end = at + n - 1
-            update_metadata_broker.rack = data[at:end].decode()
-            at = end
-        n = data[at]
-        at += 1
-        if n:
-            update_metadata_broker.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            update_metadata_broker.unknown_tagged_fields = ()
+    m.live_brokers, at = _decode_each_update_metadata_broker_6(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -924,6 +784,41 @@ def _decode_update_metadata_request_6(data: bytes, at: int) -> tuple[UpdateMetad
     else:
         m.unknown_tagged_fields = ()
     return m, at
+
+
+def _decode_each_update_metadata_topic_state_7(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[UpdateMetadataTopicState], int]:
+    items: list[UpdateMetadataTopicState] = []
+    for _ in range(n):
+        update_metadata_topic_state = new(UpdateMetadataTopicState)
+        items.append(update_metadata_topic_state)
+        n = data[at]
+        at += 1
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "UpdateMetadataTopicState.topic_name")
+        end = at + n - 1
+        update_metadata_topic_state.topic_name = data[at:end].decode()
+        at = end
+        update_metadata_topic_state.topic_id, n = _unpack_u_ub(data, at)
+        at += 17
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        n -= 1
+        if not 0 <= n * 24 <= size - at:
+            raise bad_count("UpdateMetadataTopicState.partition_states", n, size - at)
+        update_metadata_topic_state.partition_states, at = (
+            _decode_each_update_metadata_partition_state_6(data, at, size, n)
+        )
+        n = data[at]
+        at += 1
+        if n:
+            update_metadata_topic_state.unknown_tagged_fields, at = read_unknown_tags(
+                data, at - 1, size
+            )
+        else:
+            update_metadata_topic_state.unknown_tagged_fields = ()
+    return items, at
 
 
 def _decode_update_metadata_request_7(data: bytes, at: int) -> tuple[UpdateMetadataRequest, int]:
@@ -939,80 +834,7 @@ def _decode_update_metadata_request_7(data: bytes, at: int) -> tuple[UpdateMetad
     n -= 1
     if not 0 <= n * 19 <= size - at:
         raise bad_count("UpdateMetadataRequest.topic_states", n, size - at)
-    topic_states: list[UpdateMetadataTopicState] = []
-    m.topic_states = topic_states
-    for _ in range(n):
-        update_metadata_topic_state = new(UpdateMetadataTopicState)
-        topic_states.append(update_metadata_topic_state)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "UpdateMetadataTopicState.topic_name")
-        end = at + n - 1
-        update_metadata_topic_state.topic_name = data[at:end].decode()
-        at = end
-        update_metadata_topic_state.topic_id, n = _unpack_u_ub(data, at)
-        at += 17
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 24 <= size - at:
-            raise bad_count("UpdateMetadataTopicState.partition_states", n, size - at)
-        partition_states: list[UpdateMetadataPartitionState] = []
-        update_metadata_topic_state.partition_states = partition_states
-        for _ in range(n):
-            update_metadata_partition_state = new(UpdateMetadataPartitionState)
-            partition_states.append(update_metadata_partition_state)
-            update_metadata_partition_state.topic_name = ""
-            (
-                update_metadata_partition_state.partition_index,
-                update_metadata_partition_state.controller_epoch,
-                update_metadata_partition_state.leader,
-                update_metadata_partition_state.leader_epoch,
-                n,
-            ) = _unpack_i4_ub(data, at)
-            at += 17
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("UpdateMetadataPartitionState.isr", n, size - at)
-            update_metadata_partition_state.isr = read_int32s(data, at, n)
-            at += n * 4
-            update_metadata_partition_state.zk_version, n = _unpack_i_ub(data, at)
-            at += 5
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("UpdateMetadataPartitionState.replicas", n, size - at)
-            update_metadata_partition_state.replicas = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("UpdateMetadataPartitionState.offline_replicas", n, size - at)
-            update_metadata_partition_state.offline_replicas = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n:
-                update_metadata_partition_state.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
-            else:
-                update_metadata_partition_state.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            update_metadata_topic_state.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
-        else:
-            update_metadata_topic_state.unknown_tagged_fields = ()
+    m.topic_states, at = _decode_each_update_metadata_topic_state_7(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -1020,63 +842,7 @@ def _decode_update_metadata_request_7(data: bytes, at: int) -> tuple[UpdateMetad
     n -= 1
     if not 0 <= n * 7 <= size - at:
         raise bad_count("UpdateMetadataRequest.live_brokers", n, size - at)
-    live_brokers: list[UpdateMetadataBroker] = []
-    m.live_brokers = live_brokers
-    for _ in range(n):
-        update_metadata_broker = new(UpdateMetadataBroker)
-        live_brokers.append(update_metadata_broker)
-        update_metadata_broker.v0_host = ""
-        update_metadata_broker.v0_port = 0
-        update_metadata_broker.id, n = _unpack_i_ub(data, at)
-        at += 5
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 9 <= size - at:
-            raise bad_count("UpdateMetadataBroker.endpoints", n, size - at)
-        endpoints: list[UpdateMetadataEndpoint] = []
-        update_metadata_broker.endpoints = endpoints
-        for _ in range(n):
-            update_metadata_endpoint = new(UpdateMetadataEndpoint)
-            endpoints.append(update_metadata_endpoint)
-            update_metadata_endpoint.port, n = _unpack_i_ub(data, at)
-            at += 5
-            if not 0 < n < 128:
-                n, at = string_length(data, at - 1, "UpdateMetadataEndpoint.host")
-            end = at + n - 1
-            update_metadata_endpoint.host = data[at:end].decode()
-            at = end
-            n = data[at]
-            at += 1
-            if not 0 < n < 128:
-                n, at = string_length(data, at - 1, "UpdateMetadataEndpoint.listener")
-            end = at + n - 1
-            update_metadata_endpoint.listener = data[at:end].decode()
-            at = end
-            update_metadata_endpoint.security_protocol, n = _unpack_h_ub(data, at)
-            at += 3
-            if n:
-                update_metadata_endpoint.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
-            else:
-                update_metadata_endpoint.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = string_length(data, at - 1, "UpdateMetadataBroker.rack")
-        if n == 0:
-            update_metadata_broker.rack = None
-        else:
-            end = at + n - 1
-            update_metadata_broker.rack = data[at:end].decode()
-            at = end
-        n = data[at]
-        at += 1
-        if n:
-            update_metadata_broker.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            update_metadata_broker.unknown_tagged_fields = ()
+    m.live_brokers, at = _decode_each_update_metadata_broker_6(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -1121,80 +887,7 @@ def _decode_update_metadata_request_8(data: bytes, at: int) -> tuple[UpdateMetad
     n -= 1
     if not 0 <= n * 19 <= size - at:
         raise bad_count("UpdateMetadataRequest.topic_states", n, size - at)
-    topic_states: list[UpdateMetadataTopicState] = []
-    m.topic_states = topic_states
-    for _ in range(n):
-        update_metadata_topic_state = new(UpdateMetadataTopicState)
-        topic_states.append(update_metadata_topic_state)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "UpdateMetadataTopicState.topic_name")
-        end = at + n - 1
-        update_metadata_topic_state.topic_name = data[at:end].decode()
-        at = end
-        update_metadata_topic_state.topic_id, n = _unpack_u_ub(data, at)
-        at += 17
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 24 <= size - at:
-            raise bad_count("UpdateMetadataTopicState.partition_states", n, size - at)
-        partition_states: list[UpdateMetadataPartitionState] = []
-        update_metadata_topic_state.partition_states = partition_states
-        for _ in range(n):
-            update_metadata_partition_state = new(UpdateMetadataPartitionState)
-            partition_states.append(update_metadata_partition_state)
-            update_metadata_partition_state.topic_name = ""
-            (
-                update_metadata_partition_state.partition_index,
-                update_metadata_partition_state.controller_epoch,
-                update_metadata_partition_state.leader,
-                update_metadata_partition_state.leader_epoch,
-                n,
-            ) = _unpack_i4_ub(data, at)
-            at += 17
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("UpdateMetadataPartitionState.isr", n, size - at)
-            update_metadata_partition_state.isr = read_int32s(data, at, n)
-            at += n * 4
-            update_metadata_partition_state.zk_version, n = _unpack_i_ub(data, at)
-            at += 5
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("UpdateMetadataPartitionState.replicas", n, size - at)
-            update_metadata_partition_state.replicas = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("UpdateMetadataPartitionState.offline_replicas", n, size - at)
-            update_metadata_partition_state.offline_replicas = read_int32s(data, at, n)
-            at += n * 4
-            n = data[at]
-            at += 1
-            if n:
-                update_metadata_partition_state.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
-            else:
-                update_metadata_partition_state.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            update_metadata_topic_state.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
-        else:
-            update_metadata_topic_state.unknown_tagged_fields = ()
+    m.topic_states, at = _decode_each_update_metadata_topic_state_7(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -1202,63 +895,7 @@ def _decode_update_metadata_request_8(data: bytes, at: int) -> tuple[UpdateMetad
     n -= 1
     if not 0 <= n * 7 <= size - at:
         raise bad_count("UpdateMetadataRequest.live_brokers", n, size - at)
-    live_brokers: list[UpdateMetadataBroker] = []
-    m.live_brokers = live_brokers
-    for _ in range(n):
-        update_metadata_broker = new(UpdateMetadataBroker)
-        live_brokers.append(update_metadata_broker)
-        update_metadata_broker.v0_host = ""
-        update_metadata_broker.v0_port = 0
-        update_metadata_broker.id, n = _unpack_i_ub(data, at)
-        at += 5
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 9 <= size - at:
-            raise bad_count("UpdateMetadataBroker.endpoints", n, size - at)
-        endpoints: list[UpdateMetadataEndpoint] = []
-        update_metadata_broker.endpoints = endpoints
-        for _ in range(n):
-            update_metadata_endpoint = new(UpdateMetadataEndpoint)
-            endpoints.append(update_metadata_endpoint)
-            update_metadata_endpoint.port, n = _unpack_i_ub(data, at)
-            at += 5
-            if not 0 < n < 128:
-                n, at = string_length(data, at - 1, "UpdateMetadataEndpoint.host")
-            end = at + n - 1
-            update_metadata_endpoint.host = data[at:end].decode()
-            at = end
-            n = data[at]
-            at += 1
-            if not 0 < n < 128:
-                n, at = string_length(data, at - 1, "UpdateMetadataEndpoint.listener")
-            end = at + n - 1
-            update_metadata_endpoint.listener = data[at:end].decode()
-            at = end
-            update_metadata_endpoint.security_protocol, n = _unpack_h_ub(data, at)
-            at += 3
-            if n:
-                update_metadata_endpoint.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
-            else:
-                update_metadata_endpoint.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = string_length(data, at - 1, "UpdateMetadataBroker.rack")
-        if n == 0:
-            update_metadata_broker.rack = None
-        else:
-            end = at + n - 1
-            update_metadata_broker.rack = data[at:end].decode()
-            at = end
-        n = data[at]
-        at += 1
-        if n:
-            update_metadata_broker.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            update_metadata_broker.unknown_tagged_fields = ()
+    m.live_brokers, at = _decode_each_update_metadata_broker_6(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -1268,16 +905,10 @@ def _decode_update_metadata_request_8(data: bytes, at: int) -> tuple[UpdateMetad
     return m, at
 
 
-def _encode_update_metadata_request_0(m: UpdateMetadataRequest, out: list[Buffer]) -> None:
-    if m.is_kraft_controller:
-        raise absent_field("UpdateMetadataRequest.is_kraft_controller")
-    if m.type != 0:
-        raise absent_field("UpdateMetadataRequest.type")
-    if m.topic_states:
-        raise absent_field("UpdateMetadataRequest.topic_states")
-    ungrouped_partition_states = m.ungrouped_partition_states
-    out.append(_pack_i3(m.controller_id, m.controller_epoch, len(ungrouped_partition_states)))
-    for update_metadata_partition_state in ungrouped_partition_states:
+def _encode_each_update_metadata_partition_state_0(
+    items: list[UpdateMetadataPartitionState], out: list[Buffer]
+) -> None:
+    for update_metadata_partition_state in items:
         s = update_metadata_partition_state.topic_name.encode()
         out.append(_pack_h(len(s)))
         out.append(s)
@@ -1297,6 +928,18 @@ def _encode_update_metadata_request_0(m: UpdateMetadataRequest, out: list[Buffer
         out.append(write_int32s(replicas))
         if update_metadata_partition_state.unknown_tagged_fields:
             raise absent_field("UpdateMetadataPartitionState.unknown_tagged_fields")
+
+
+def _encode_update_metadata_request_0(m: UpdateMetadataRequest, out: list[Buffer]) -> None:
+    if m.is_kraft_controller:
+        raise absent_field("UpdateMetadataRequest.is_kraft_controller")
+    if m.type != 0:
+        raise absent_field("UpdateMetadataRequest.type")
+    if m.topic_states:
+        raise absent_field("UpdateMetadataRequest.topic_states")
+    ungrouped_partition_states = m.ungrouped_partition_states
+    out.append(_pack_i3(m.controller_id, m.controller_epoch, len(ungrouped_partition_states)))
+    _encode_each_update_metadata_partition_state_0(ungrouped_partition_states, out)
     live_brokers = m.live_brokers
     out.append(_pack_i(len(live_brokers)))
     for update_metadata_broker in live_brokers:
@@ -1310,6 +953,18 @@ def _encode_update_metadata_request_0(m: UpdateMetadataRequest, out: list[Buffer
         raise absent_field("UpdateMetadataRequest.unknown_tagged_fields")
 
 
+def _encode_each_update_metadata_endpoint_1(
+    items: list[UpdateMetadataEndpoint], out: list[Buffer]
+) -> None:
+    for update_metadata_endpoint in items:
+        s = update_metadata_endpoint.host.encode()
+        out.append(_pack_i_h(update_metadata_endpoint.port, len(s)))
+        out.append(s)
+        if update_metadata_endpoint.unknown_tagged_fields:
+            raise absent_field("UpdateMetadataEndpoint.unknown_tagged_fields")
+        out.append(_pack_h(update_metadata_endpoint.security_protocol))
+
+
 def _encode_update_metadata_request_1(m: UpdateMetadataRequest, out: list[Buffer]) -> None:
     if m.is_kraft_controller:
         raise absent_field("UpdateMetadataRequest.is_kraft_controller")
@@ -1319,38 +974,13 @@ def _encode_update_metadata_request_1(m: UpdateMetadataRequest, out: list[Buffer
         raise absent_field("UpdateMetadataRequest.topic_states")
     ungrouped_partition_states = m.ungrouped_partition_states
     out.append(_pack_i3(m.controller_id, m.controller_epoch, len(ungrouped_partition_states)))
-    for update_metadata_partition_state in ungrouped_partition_states:
-        s = update_metadata_partition_state.topic_name.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        isr = update_metadata_partition_state.isr
-        out.append(
-            _pack_i5(
-                update_metadata_partition_state.partition_index,
-                update_metadata_partition_state.controller_epoch,
-                update_metadata_partition_state.leader,
-                update_metadata_partition_state.leader_epoch,
-                len(isr),
-            )
-        )
-        out.append(write_int32s(isr))
-        replicas = update_metadata_partition_state.replicas
-        out.append(_pack_i2(update_metadata_partition_state.zk_version, len(replicas)))
-        out.append(write_int32s(replicas))
-        if update_metadata_partition_state.unknown_tagged_fields:
-            raise absent_field("UpdateMetadataPartitionState.unknown_tagged_fields")
+    _encode_each_update_metadata_partition_state_0(ungrouped_partition_states, out)
     live_brokers = m.live_brokers
     out.append(_pack_i(len(live_brokers)))
     for update_metadata_broker in live_brokers:
         endpoints = update_metadata_broker.endpoints
         out.append(_pack_i2(update_metadata_broker.id, len(endpoints)))
-        for update_metadata_endpoint in endpoints:
-            s = update_metadata_endpoint.host.encode()
-            out.append(_pack_i_h(update_metadata_endpoint.port, len(s)))
-            out.append(s)
-            if update_metadata_endpoint.unknown_tagged_fields:
-                raise absent_field("UpdateMetadataEndpoint.unknown_tagged_fields")
-            out.append(_pack_h(update_metadata_endpoint.security_protocol))
+        _encode_each_update_metadata_endpoint_1(endpoints, out)
         if update_metadata_broker.unknown_tagged_fields:
             raise absent_field("UpdateMetadataBroker.unknown_tagged_fields")
     if m.unknown_tagged_fields:
@@ -1366,38 +996,13 @@ def _encode_update_metadata_request_2(m: UpdateMetadataRequest, out: list[Buffer
         raise absent_field("UpdateMetadataRequest.topic_states")
     ungrouped_partition_states = m.ungrouped_partition_states
     out.append(_pack_i3(m.controller_id, m.controller_epoch, len(ungrouped_partition_states)))
-    for update_metadata_partition_state in ungrouped_partition_states:
-        s = update_metadata_partition_state.topic_name.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        isr = update_metadata_partition_state.isr
-        out.append(
-            _pack_i5(
-                update_metadata_partition_state.partition_index,
-                update_metadata_partition_state.controller_epoch,
-                update_metadata_partition_state.leader,
-                update_metadata_partition_state.leader_epoch,
-                len(isr),
-            )
-        )
-        out.append(write_int32s(isr))
-        replicas = update_metadata_partition_state.replicas
-        out.append(_pack_i2(update_metadata_partition_state.zk_version, len(replicas)))
-        out.append(write_int32s(replicas))
-        if update_metadata_partition_state.unknown_tagged_fields:
-            raise absent_field("UpdateMetadataPartitionState.unknown_tagged_fields")
+    _encode_each_update_metadata_partition_state_0(ungrouped_partition_states, out)
     live_brokers = m.live_brokers
     out.append(_pack_i(len(live_brokers)))
     for update_metadata_broker in live_brokers:
         endpoints = update_metadata_broker.endpoints
         out.append(_pack_i2(update_metadata_broker.id, len(endpoints)))
-        for update_metadata_endpoint in endpoints:
-            s = update_metadata_endpoint.host.encode()
-            out.append(_pack_i_h(update_metadata_endpoint.port, len(s)))
-            out.append(s)
-            if update_metadata_endpoint.unknown_tagged_fields:
-                raise absent_field("UpdateMetadataEndpoint.unknown_tagged_fields")
-            out.append(_pack_h(update_metadata_endpoint.security_protocol))
+        _encode_each_update_metadata_endpoint_1(endpoints, out)
         rack = update_metadata_broker.rack
         if rack is None:
             out.append(b"\xff\xff")
@@ -1411,38 +1016,10 @@ def _encode_update_metadata_request_2(m: UpdateMetadataRequest, out: list[Buffer
         raise absent_field("UpdateMetadataRequest.unknown_tagged_fields")
 
 
-def _encode_update_metadata_request_3(m: UpdateMetadataRequest, out: list[Buffer]) -> None:
-    if m.is_kraft_controller:
-        raise absent_field("UpdateMetadataRequest.is_kraft_controller")
-    if m.type != 0:
-        raise absent_field("UpdateMetadataRequest.type")
-    if m.topic_states:
-        raise absent_field("UpdateMetadataRequest.topic_states")
-    ungrouped_partition_states = m.ungrouped_partition_states
-    out.append(_pack_i3(m.controller_id, m.controller_epoch, len(ungrouped_partition_states)))
-    for update_metadata_partition_state in ungrouped_partition_states:
-        s = update_metadata_partition_state.topic_name.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        isr = update_metadata_partition_state.isr
-        out.append(
-            _pack_i5(
-                update_metadata_partition_state.partition_index,
-                update_metadata_partition_state.controller_epoch,
-                update_metadata_partition_state.leader,
-                update_metadata_partition_state.leader_epoch,
-                len(isr),
-            )
-        )
-        out.append(write_int32s(isr))
-        replicas = update_metadata_partition_state.replicas
-        out.append(_pack_i2(update_metadata_partition_state.zk_version, len(replicas)))
-        out.append(write_int32s(replicas))
-        if update_metadata_partition_state.unknown_tagged_fields:
-            raise absent_field("UpdateMetadataPartitionState.unknown_tagged_fields")
-    live_brokers = m.live_brokers
-    out.append(_pack_i(len(live_brokers)))
-    for update_metadata_broker in live_brokers:
+def _encode_each_update_metadata_broker_3(
+    items: list[UpdateMetadataBroker], out: list[Buffer]
+) -> None:
+    for update_metadata_broker in items:
         endpoints = update_metadata_broker.endpoints
         out.append(_pack_i2(update_metadata_broker.id, len(endpoints)))
         for update_metadata_endpoint in endpoints:
@@ -1464,6 +1041,21 @@ def _encode_update_metadata_request_3(m: UpdateMetadataRequest, out: list[Buffer
             out.append(s)
         if update_metadata_broker.unknown_tagged_fields:
             raise absent_field("UpdateMetadataBroker.unknown_tagged_fields")
+
+
+def _encode_update_metadata_request_3(m: UpdateMetadataRequest, out: list[Buffer]) -> None:
+    if m.is_kraft_controller:
+        raise absent_field("UpdateMetadataRequest.is_kraft_controller")
+    if m.type != 0:
+        raise absent_field("UpdateMetadataRequest.type")
+    if m.topic_states:
+        raise absent_field("UpdateMetadataRequest.topic_states")
+    ungrouped_partition_states = m.ungrouped_partition_states
+    out.append(_pack_i3(m.controller_id, m.controller_epoch, len(ungrouped_partition_states)))
+    _encode_each_update_metadata_partition_state_0(ungrouped_partition_states, out)
+    live_brokers = m.live_brokers
+    out.append(_pack_i(len(live_brokers)))
+    _encode_each_update_metadata_broker_3(live_brokers, out)
     if m.unknown_tagged_fields:
         raise absent_field("UpdateMetadataRequest.unknown_tagged_fields")
 
@@ -1502,28 +1094,7 @@ def _encode_update_metadata_request_4(m: UpdateMetadataRequest, out: list[Buffer
             raise absent_field("UpdateMetadataPartitionState.unknown_tagged_fields")
     live_brokers = m.live_brokers
     out.append(_pack_i(len(live_brokers)))
-    for update_metadata_broker in live_brokers:
-        endpoints = update_metadata_broker.endpoints
-        out.append(_pack_i2(update_metadata_broker.id, len(endpoints)))
-        for update_metadata_endpoint in endpoints:
-            s = update_metadata_endpoint.host.encode()
-            out.append(_pack_i_h(update_metadata_endpoint.port, len(s)))
-            out.append(s)
-            s = update_metadata_endpoint.listener.encode()
-            out.append(_pack_h(len(s)))
-            out.append(s)
-            if update_metadata_endpoint.unknown_tagged_fields:
-                raise absent_field("UpdateMetadataEndpoint.unknown_tagged_fields")
-            out.append(_pack_h(update_metadata_endpoint.security_protocol))
-        rack = update_metadata_broker.rack
-        if rack is None:
-            out.append(b"\xff\xff")
-        else:
-            s = rack.encode()
-            out.append(_pack_h(len(s)))
-            out.append(s)
-        if update_metadata_broker.unknown_tagged_fields:
-            raise absent_field("UpdateMetadataBroker.unknown_tagged_fields")
+    _encode_each_update_metadata_broker_3(live_brokers, out)
     if m.unknown_tagged_fields:
         raise absent_field("UpdateMetadataRequest.unknown_tagged_fields")
 
@@ -1567,30 +1138,99 @@ def _encode_update_metadata_request_5(m: UpdateMetadataRequest, out: list[Buffer
             raise absent_field("UpdateMetadataTopicState.unknown_tagged_fields")
     live_brokers = m.live_brokers
     out.append(_pack_i(len(live_brokers)))
-    for update_metadata_broker in live_brokers:
-        endpoints = update_metadata_broker.endpoints
-        out.append(_pack_i2(update_metadata_broker.id, len(endpoints)))
-        for update_metadata_endpoint in endpoints:
-            s = update_metadata_endpoint.host.encode()
-            out.append(_pack_i_h(update_metadata_endpoint.port, len(s)))
-            out.append(s)
-            s = update_metadata_endpoint.listener.encode()
-            out.append(_pack_h(len(s)))
-            out.append(s)
-            if update_metadata_endpoint.unknown_tagged_fields:
-                raise absent_field("UpdateMetadataEndpoint.unknown_tagged_fields")
-            out.append(_pack_h(update_metadata_endpoint.security_protocol))
-        rack = update_metadata_broker.rack
-        if rack is None:
-            out.append(b"\xff\xff")
-        else:
-            s = rack.encode()
-            out.append(_pack_h(len(s)))
-            out.append(s)
-        if update_metadata_broker.unknown_tagged_fields:
-            raise absent_field("UpdateMetadataBroker.unknown_tagged_fields")
+    _encode_each_update_metadata_broker_3(live_brokers, out)
     if m.unknown_tagged_fields:
         raise absent_field("UpdateMetadataRequest.unknown_tagged_fields")
+
+
+def _encode_each_update_metadata_partition_state_6(
+    items: list[UpdateMetadataPartitionState], out: list[Buffer]
+) -> None:
+    for update_metadata_partition_state in items:
+        isr = update_metadata_partition_state.isr
+        n = len(isr) + 1
+        if n < 128:
+            out.append(
+                _pack_i4_ub(
+                    update_metadata_partition_state.partition_index,
+                    update_metadata_partition_state.controller_epoch,
+                    update_metadata_partition_state.leader,
+                    update_metadata_partition_state.leader_epoch,
+                    n,
+                )
+            )
+        else:
+            out.append(
+                _pack_i4(
+                    update_metadata_partition_state.partition_index,
+                    update_metadata_partition_state.controller_epoch,
+                    update_metadata_partition_state.leader,
+                    update_metadata_partition_state.leader_epoch,
+                )
+            )
+            out.append(uvarint(n))
+        out.append(write_int32s(isr))
+        replicas = update_metadata_partition_state.replicas
+        n = len(replicas) + 1
+        if n < 128:
+            out.append(_pack_i_ub(update_metadata_partition_state.zk_version, n))
+        else:
+            out.append(_pack_i(update_metadata_partition_state.zk_version))
+            out.append(uvarint(n))
+        out.append(write_int32s(replicas))
+        offline_replicas = update_metadata_partition_state.offline_replicas
+        n = len(offline_replicas) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
+        out.append(write_int32s(offline_replicas))
+        if update_metadata_partition_state.unknown_tagged_fields:
+            write_tags(out, update_metadata_partition_state.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
+
+
+def _encode_each_update_metadata_broker_6(
+    items: list[UpdateMetadataBroker], out: list[Buffer]
+) -> None:
+    for update_metadata_broker in items:
+        endpoints = update_metadata_broker.endpoints
+        n = len(endpoints) + 1
+        if n < 128:
+            out.append(_pack_i_ub(update_metadata_broker.id, n))
+        else:
+            out.append(_pack_i(update_metadata_broker.id))
+            out.append(uvarint(n))
+        for update_metadata_endpoint in endpoints:
+            s = update_metadata_endpoint.host.encode()
+            n = len(s) + 1
+            if n < 128:
+                out.append(_pack_i_ub(update_metadata_endpoint.port, n))
+            else:
+                out.append(_pack_i(update_metadata_endpoint.port))
+                out.append(string_prefix(n, "UpdateMetadataEndpoint.host"))
+            out.append(s)
+            s = update_metadata_endpoint.listener.encode()
+            n = len(s) + 1
+            out.append(
+                SINGLE_BYTE[n] if n < 128 else string_prefix(n, "UpdateMetadataEndpoint.listener")
+            )
+            out.append(s)
+            out.append(_pack_h(update_metadata_endpoint.security_protocol))
+            if update_metadata_endpoint.unknown_tagged_fields:
+                write_tags(out, update_metadata_endpoint.unknown_tagged_fields)
+            else:
+                out.append(b"\0")
+        rack = update_metadata_broker.rack
+        if rack is None:
+            out.append(b"\0")
+        else:
+            s = rack.encode()
+            n = len(s) + 1
+            out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "UpdateMetadataBroker.rack"))
+            out.append(s)
+        if update_metadata_broker.unknown_tagged_fields:
+            write_tags(out, update_metadata_broker.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
 
 
 def _encode_update_metadata_request_6(m: UpdateMetadataRequest, out: list[Buffer]) -> None:
@@ -1617,46 +1257,7 @@ def _encode_update_metadata_request_6(m: UpdateMetadataRequest, out: list[Buffer
         partition_states = update_metadata_topic_state.partition_states
         n = len(partition_states) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for update_metadata_partition_state in partition_states:
-            isr = update_metadata_partition_state.isr
-            n = len(isr) + 1
-            if n < 128:
-                out.append(
-                    _pack_i4_ub(
-                        update_metadata_partition_state.partition_index,
-                        update_metadata_partition_state.controller_epoch,
-                        update_metadata_partition_state.leader,
-                        update_metadata_partition_state.leader_epoch,
-                        n,
-                    )
-                )
-            else:
-                out.append(
-                    _pack_i4(
-                        update_metadata_partition_state.partition_index,
-                        update_metadata_partition_state.controller_epoch,
-                        update_metadata_partition_state.leader,
-                        update_metadata_partition_state.leader_epoch,
-                    )
-                )
-                out.append(uvarint(n))
-            out.append(write_int32s(isr))
-            replicas = update_metadata_partition_state.replicas
-            n = len(replicas) + 1
-            if n < 128:
-                out.append(_pack_i_ub(update_metadata_partition_state.zk_version, n))
-            else:
-                out.append(_pack_i(update_metadata_partition_state.zk_version))
-                out.append(uvarint(n))
-            out.append(write_int32s(replicas))
-            offline_replicas = update_metadata_partition_state.offline_replicas
-            n = len(offline_replicas) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(offline_replicas))
-            if update_metadata_partition_state.unknown_tagged_fields:
-                write_tags(out, update_metadata_partition_state.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_update_metadata_partition_state_6(partition_states, out)
         if update_metadata_topic_state.unknown_tagged_fields:
             write_tags(out, update_metadata_topic_state.unknown_tagged_fields)
         else:
@@ -1664,50 +1265,35 @@ def _encode_update_metadata_request_6(m: UpdateMetadataRequest, out: list[Buffer
     live_brokers = m.live_brokers
     n = len(live_brokers) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for update_metadata_broker in live_brokers:
-        endpoints = update_metadata_broker.endpoints
-        n = len(endpoints) + 1
-        if n < 128:
-            out.append(_pack_i_ub(update_metadata_broker.id, n))
-        else:
-            out.append(_pack_i(update_metadata_broker.id))
-            out.append(uvarint(n))
-        for update_metadata_endpoint in endpoints:
-            s = update_metadata_endpoint.host.encode()
-            n = len(s) + 1
-            if n < 128:
-                out.append(_pack_i_ub(update_metadata_endpoint.port, n))
-            else:
-                out.append(_pack_i(update_metadata_endpoint.port))
-                out.append(string_prefix(n, "UpdateMetadataEndpoint.host"))
-            out.append(s)
-            s = update_metadata_endpoint.listener.encode()
-            n = len(s) + 1
-            out.append(
-                SINGLE_BYTE[n] if n < 128 else string_prefix(n, "UpdateMetadataEndpoint.listener")
-            )
-            out.append(s)
-            out.append(_pack_h(update_metadata_endpoint.security_protocol))
-            if update_metadata_endpoint.unknown_tagged_fields:
-                write_tags(out, update_metadata_endpoint.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
-        rack = update_metadata_broker.rack
-        if rack is None:
-            out.append(b"\0")
-        else:
-            s = rack.encode()
-            n = len(s) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "UpdateMetadataBroker.rack"))
-            out.append(s)
-        if update_metadata_broker.unknown_tagged_fields:
-            write_tags(out, update_metadata_broker.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_update_metadata_broker_6(live_brokers, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:
         out.append(b"\0")
+
+
+def _encode_each_update_metadata_topic_state_7(
+    items: list[UpdateMetadataTopicState], out: list[Buffer]
+) -> None:
+    for update_metadata_topic_state in items:
+        s = update_metadata_topic_state.topic_name.encode()
+        n = len(s) + 1
+        out.append(
+            SINGLE_BYTE[n] if n < 128 else string_prefix(n, "UpdateMetadataTopicState.topic_name")
+        )
+        out.append(s)
+        partition_states = update_metadata_topic_state.partition_states
+        n = len(partition_states) + 1
+        if n < 128:
+            out.append(_pack_u_ub(update_metadata_topic_state.topic_id, n))
+        else:
+            out.append(_pack_u(update_metadata_topic_state.topic_id))
+            out.append(uvarint(n))
+        _encode_each_update_metadata_partition_state_6(partition_states, out)
+        if update_metadata_topic_state.unknown_tagged_fields:
+            write_tags(out, update_metadata_topic_state.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
 
 
 def _encode_update_metadata_request_7(m: UpdateMetadataRequest, out: list[Buffer]) -> None:
@@ -1724,107 +1310,11 @@ def _encode_update_metadata_request_7(m: UpdateMetadataRequest, out: list[Buffer
     else:
         out.append(_pack_i2_q(m.controller_id, m.controller_epoch, m.broker_epoch))
         out.append(uvarint(n))
-    for update_metadata_topic_state in topic_states:
-        s = update_metadata_topic_state.topic_name.encode()
-        n = len(s) + 1
-        out.append(
-            SINGLE_BYTE[n] if n < 128 else string_prefix(n, "UpdateMetadataTopicState.topic_name")
-        )
-        out.append(s)
-        partition_states = update_metadata_topic_state.partition_states
-        n = len(partition_states) + 1
-        if n < 128:
-            out.append(_pack_u_ub(update_metadata_topic_state.topic_id, n))
-        else:
-            out.append(_pack_u(update_metadata_topic_state.topic_id))
-            out.append(uvarint(n))
-        for update_metadata_partition_state in partition_states:
-            isr = update_metadata_partition_state.isr
-            n = len(isr) + 1
-            if n < 128:
-                out.append(
-                    _pack_i4_ub(
-                        update_metadata_partition_state.partition_index,
-                        update_metadata_partition_state.controller_epoch,
-                        update_metadata_partition_state.leader,
-                        update_metadata_partition_state.leader_epoch,
-                        n,
-                    )
-                )
-            else:
-                out.append(
-                    _pack_i4(
-                        update_metadata_partition_state.partition_index,
-                        update_metadata_partition_state.controller_epoch,
-                        update_metadata_partition_state.leader,
-                        update_metadata_partition_state.leader_epoch,
-                    )
-                )
-                out.append(uvarint(n))
-            out.append(write_int32s(isr))
-            replicas = update_metadata_partition_state.replicas
-            n = len(replicas) + 1
-            if n < 128:
-                out.append(_pack_i_ub(update_metadata_partition_state.zk_version, n))
-            else:
-                out.append(_pack_i(update_metadata_partition_state.zk_version))
-                out.append(uvarint(n))
-            out.append(write_int32s(replicas))
-            offline_replicas = update_metadata_partition_state.offline_replicas
-            n = len(offline_replicas) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(offline_replicas))
-            if update_metadata_partition_state.unknown_tagged_fields:
-                write_tags(out, update_metadata_partition_state.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
-        if update_metadata_topic_state.unknown_tagged_fields:
-            write_tags(out, update_metadata_topic_state.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_update_metadata_topic_state_7(topic_states, out)
     live_brokers = m.live_brokers
     n = len(live_brokers) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for update_metadata_broker in live_brokers:
-        endpoints = update_metadata_broker.endpoints
-        n = len(endpoints) + 1
-        if n < 128:
-            out.append(_pack_i_ub(update_metadata_broker.id, n))
-        else:
-            out.append(_pack_i(update_metadata_broker.id))
-            out.append(uvarint(n))
-        for update_metadata_endpoint in endpoints:
-            s = update_metadata_endpoint.host.encode()
-            n = len(s) + 1
-            if n < 128:
-                out.append(_pack_i_ub(update_metadata_endpoint.port, n))
-            else:
-                out.append(_pack_i(update_metadata_endpoint.port))
-                out.append(string_prefix(n, "UpdateMetadataEndpoint.host"))
-            out.append(s)
-            s = update_metadata_endpoint.listener.encode()
-            n = len(s) + 1
-            out.append(
-                SINGLE_BYTE[n] if n < 128 else string_prefix(n, "UpdateMetadataEndpoint.listener")
-            )
-            out.append(s)
-            out.append(_pack_h(update_metadata_endpoint.security_protocol))
-            if update_metadata_endpoint.unknown_tagged_fields:
-                write_tags(out, update_metadata_endpoint.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
-        rack = update_metadata_broker.rack
-        if rack is None:
-            out.append(b"\0")
-        else:
-            s = rack.encode()
-            n = len(s) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "UpdateMetadataBroker.rack"))
-            out.append(s)
-        if update_metadata_broker.unknown_tagged_fields:
-            write_tags(out, update_metadata_broker.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_update_metadata_broker_6(live_brokers, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:
@@ -1858,107 +1348,11 @@ def _encode_update_metadata_request_8(m: UpdateMetadataRequest, out: list[Buffer
             )
         )
         out.append(uvarint(n))
-    for update_metadata_topic_state in topic_states:
-        s = update_metadata_topic_state.topic_name.encode()
-        n = len(s) + 1
-        out.append(
-            SINGLE_BYTE[n] if n < 128 else string_prefix(n, "UpdateMetadataTopicState.topic_name")
-        )
-        out.append(s)
-        partition_states = update_metadata_topic_state.partition_states
-        n = len(partition_states) + 1
-        if n < 128:
-            out.append(_pack_u_ub(update_metadata_topic_state.topic_id, n))
-        else:
-            out.append(_pack_u(update_metadata_topic_state.topic_id))
-            out.append(uvarint(n))
-        for update_metadata_partition_state in partition_states:
-            isr = update_metadata_partition_state.isr
-            n = len(isr) + 1
-            if n < 128:
-                out.append(
-                    _pack_i4_ub(
-                        update_metadata_partition_state.partition_index,
-                        update_metadata_partition_state.controller_epoch,
-                        update_metadata_partition_state.leader,
-                        update_metadata_partition_state.leader_epoch,
-                        n,
-                    )
-                )
-            else:
-                out.append(
-                    _pack_i4(
-                        update_metadata_partition_state.partition_index,
-                        update_metadata_partition_state.controller_epoch,
-                        update_metadata_partition_state.leader,
-                        update_metadata_partition_state.leader_epoch,
-                    )
-                )
-                out.append(uvarint(n))
-            out.append(write_int32s(isr))
-            replicas = update_metadata_partition_state.replicas
-            n = len(replicas) + 1
-            if n < 128:
-                out.append(_pack_i_ub(update_metadata_partition_state.zk_version, n))
-            else:
-                out.append(_pack_i(update_metadata_partition_state.zk_version))
-                out.append(uvarint(n))
-            out.append(write_int32s(replicas))
-            offline_replicas = update_metadata_partition_state.offline_replicas
-            n = len(offline_replicas) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(offline_replicas))
-            if update_metadata_partition_state.unknown_tagged_fields:
-                write_tags(out, update_metadata_partition_state.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
-        if update_metadata_topic_state.unknown_tagged_fields:
-            write_tags(out, update_metadata_topic_state.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_update_metadata_topic_state_7(topic_states, out)
     live_brokers = m.live_brokers
     n = len(live_brokers) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for update_metadata_broker in live_brokers:
-        endpoints = update_metadata_broker.endpoints
-        n = len(endpoints) + 1
-        if n < 128:
-            out.append(_pack_i_ub(update_metadata_broker.id, n))
-        else:
-            out.append(_pack_i(update_metadata_broker.id))
-            out.append(uvarint(n))
-        for update_metadata_endpoint in endpoints:
-            s = update_metadata_endpoint.host.encode()
-            n = len(s) + 1
-            if n < 128:
-                out.append(_pack_i_ub(update_metadata_endpoint.port, n))
-            else:
-                out.append(_pack_i(update_metadata_endpoint.port))
-                out.append(string_prefix(n, "UpdateMetadataEndpoint.host"))
-            out.append(s)
-            s = update_metadata_endpoint.listener.encode()
-            n = len(s) + 1
-            out.append(
-                SINGLE_BYTE[n] if n < 128 else string_prefix(n, "UpdateMetadataEndpoint.listener")
-            )
-            out.append(s)
-            out.append(_pack_h(update_metadata_endpoint.security_protocol))
-            if update_metadata_endpoint.unknown_tagged_fields:
-                write_tags(out, update_metadata_endpoint.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
-        rack = update_metadata_broker.rack
-        if rack is None:
-            out.append(b"\0")
-        else:
-            s = rack.encode()
-            n = len(s) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "UpdateMetadataBroker.rack"))
-            out.append(s)
-        if update_metadata_broker.unknown_tagged_fields:
-            write_tags(out, update_metadata_broker.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_update_metadata_broker_6(live_brokers, out)
     if m.type != 0 or m.unknown_tagged_fields:
         _encode_update_metadata_request_tags_8(m, out)
     else:

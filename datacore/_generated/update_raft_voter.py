@@ -26,12 +26,7 @@ _unpack_uh_ub = Struct(">HB").unpack_from
 
 
 class Listener(WireStruct):
-    __slots__ = (
-        "name",
-        "host",
-        "port",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "host", "port", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -48,11 +43,7 @@ class Listener(WireStruct):
 
 
 class KRaftVersionFeature(WireStruct):
-    __slots__ = (
-        "min_supported_version",
-        "max_supported_version",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("min_supported_version", "max_supported_version", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -107,13 +98,7 @@ class UpdateRaftVoterRequest(WireMessage):
 
 
 class CurrentLeader(WireStruct):
-    __slots__ = (
-        "leader_id",
-        "leader_epoch",
-        "host",
-        "port",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("leader_id", "leader_epoch", "host", "port", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -135,12 +120,7 @@ _DEFAULT_CURRENT_LEADER = shared_default(CurrentLeader())
 
 
 class UpdateRaftVoterResponse(WireMessage):
-    __slots__ = (
-        "throttle_time_ms",
-        "error_code",
-        "current_leader",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("throttle_time_ms", "error_code", "current_leader", "unknown_tagged_fields")
 
     api_key = 82
     min_version = 0

@@ -65,11 +65,7 @@ class VoteRequestPartitionData(WireStruct):
 
 
 class VoteRequestTopicData(WireStruct):
-    __slots__ = (
-        "topic_name",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_name", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -84,12 +80,7 @@ class VoteRequestTopicData(WireStruct):
 
 
 class VoteRequest(WireMessage):
-    __slots__ = (
-        "cluster_id",
-        "voter_id",
-        "topics",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("cluster_id", "voter_id", "topics", "unknown_tagged_fields")
 
     api_key = 52
     min_version = 0
@@ -140,11 +131,7 @@ class VoteResponsePartitionData(WireStruct):
 
 
 class VoteResponseTopicData(WireStruct):
-    __slots__ = (
-        "topic_name",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_name", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -159,12 +146,7 @@ class VoteResponseTopicData(WireStruct):
 
 
 class NodeEndpoint(WireStruct):
-    __slots__ = (
-        "node_id",
-        "host",
-        "port",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("node_id", "host", "port", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -181,12 +163,7 @@ class NodeEndpoint(WireStruct):
 
 
 class VoteResponse(WireMessage):
-    __slots__ = (
-        "error_code",
-        "topics",
-        "node_endpoints",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("error_code", "topics", "node_endpoints", "unknown_tagged_fields")
 
     api_key = 52
     min_version = 0
@@ -582,22 +559,13 @@ def _encode_vote_request_2(m: VoteRequest, out: list[Buffer]) -> None:
         out.append(b"\0")
 
 
-def _decode_vote_response_0(data: bytes, at: int) -> tuple[VoteResponse, int]:
-    size = len(data)
-    m = new(VoteResponse)
-    m.node_endpoints = []
-    m.error_code, n = _unpack_h_ub(data, at)
-    at += 3
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_count("VoteResponse.topics", n, size - at)
-    topics: list[VoteResponseTopicData] = []
-    m.topics = topics
+def _decode_each_vote_response_topic_data_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[VoteResponseTopicData], int]:
+    items: list[VoteResponseTopicData] = []
     for _ in range(n):
         topic_data = new(VoteResponseTopicData)
-        topics.append(topic_data)
+        items.append(topic_data)
         n = data[at]
         at += 1
         if not 0 < n < 128:
@@ -636,6 +604,21 @@ def _decode_vote_response_0(data: bytes, at: int) -> tuple[VoteResponse, int]:
             topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
         else:
             topic_data.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_vote_response_0(data: bytes, at: int) -> tuple[VoteResponse, int]:
+    size = len(data)
+    m = new(VoteResponse)
+    m.node_endpoints = []
+    m.error_code, n = _unpack_h_ub(data, at)
+    at += 3
+    if n > 127:
+        n, at = read_uvarint(data, at - 1)
+    n -= 1
+    if not 0 <= n * 3 <= size - at:
+        raise bad_count("VoteResponse.topics", n, size - at)
+    m.topics, at = _decode_each_vote_response_topic_data_0(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -698,49 +681,7 @@ def _decode_vote_response_1(data: bytes, at: int) -> tuple[VoteResponse, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_count("VoteResponse.topics", n, size - at)
-    topics: list[VoteResponseTopicData] = []
-    m.topics = topics
-    for _ in range(n):
-        topic_data = new(VoteResponseTopicData)
-        topics.append(topic_data)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "TopicData.topic_name")
-        end = at + n - 1
-        topic_data.topic_name = data[at:end].decode()
-        at = end
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 16 <= size - at:
-            raise bad_count("TopicData.partitions", n, size - at)
-        partitions: list[VoteResponsePartitionData] = []
-        topic_data.partitions = partitions
-        for _ in range(n):
-            partition_data = new(VoteResponsePartitionData)
-            partitions.append(partition_data)
-            (
-                partition_data.partition_index,
-                partition_data.error_code,
-                partition_data.leader_id,
-                partition_data.leader_epoch,
-                partition_data.vote_granted,
-                n,
-            ) = _unpack_i_h_i2_t_ub(data, at)
-            at += 16
-            if n:
-                partition_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-            else:
-                partition_data.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            topic_data.unknown_tagged_fields = ()
+    m.topics, at = _decode_each_vote_response_topic_data_0(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -750,17 +691,10 @@ def _decode_vote_response_1(data: bytes, at: int) -> tuple[VoteResponse, int]:
     return m, at
 
 
-def _encode_vote_response_0(m: VoteResponse, out: list[Buffer]) -> None:
-    if m.node_endpoints:
-        raise absent_field("VoteResponse.node_endpoints")
-    topics = m.topics
-    n = len(topics) + 1
-    if n < 128:
-        out.append(_pack_h_ub(m.error_code, n))
-    else:
-        out.append(_pack_h(m.error_code))
-        out.append(uvarint(n))
-    for topic_data in topics:
+def _encode_each_vote_response_topic_data_0(
+    items: list[VoteResponseTopicData], out: list[Buffer]
+) -> None:
+    for topic_data in items:
         s = topic_data.topic_name.encode()
         n = len(s) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TopicData.topic_name"))
@@ -786,6 +720,19 @@ def _encode_vote_response_0(m: VoteResponse, out: list[Buffer]) -> None:
             write_tags(out, topic_data.unknown_tagged_fields)
         else:
             out.append(b"\0")
+
+
+def _encode_vote_response_0(m: VoteResponse, out: list[Buffer]) -> None:
+    if m.node_endpoints:
+        raise absent_field("VoteResponse.node_endpoints")
+    topics = m.topics
+    n = len(topics) + 1
+    if n < 128:
+        out.append(_pack_h_ub(m.error_code, n))
+    else:
+        out.append(_pack_h(m.error_code))
+        out.append(uvarint(n))
+    _encode_each_vote_response_topic_data_0(topics, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:
@@ -825,32 +772,7 @@ def _encode_vote_response_1(m: VoteResponse, out: list[Buffer]) -> None:
     else:
         out.append(_pack_h(m.error_code))
         out.append(uvarint(n))
-    for topic_data in topics:
-        s = topic_data.topic_name.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TopicData.topic_name"))
-        out.append(s)
-        partitions = topic_data.partitions
-        n = len(partitions) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for partition_data in partitions:
-            out.append(
-                _pack_i_h_i2_t(
-                    partition_data.partition_index,
-                    partition_data.error_code,
-                    partition_data.leader_id,
-                    partition_data.leader_epoch,
-                    partition_data.vote_granted,
-                )
-            )
-            if partition_data.unknown_tagged_fields:
-                write_tags(out, partition_data.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
-        if topic_data.unknown_tagged_fields:
-            write_tags(out, topic_data.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_vote_response_topic_data_0(topics, out)
     if m.node_endpoints or m.unknown_tagged_fields:
         _encode_vote_response_tags_1(m, out)
     else:

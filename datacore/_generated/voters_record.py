@@ -22,12 +22,7 @@ _unpack_uh_ub = Struct(">HB").unpack_from
 
 
 class Endpoint(WireStruct):
-    __slots__ = (
-        "name",
-        "host",
-        "port",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "host", "port", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -44,11 +39,7 @@ class Endpoint(WireStruct):
 
 
 class KRaftVersionFeature(WireStruct):
-    __slots__ = (
-        "min_supported_version",
-        "max_supported_version",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("min_supported_version", "max_supported_version", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -91,11 +82,7 @@ class Voter(WireStruct):
 
 
 class VotersRecord(WireMessage):
-    __slots__ = (
-        "version",
-        "voters",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("version", "voters", "unknown_tagged_fields")
 
     min_version = 0
     max_version = 0

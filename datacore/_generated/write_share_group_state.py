@@ -75,11 +75,7 @@ class PartitionData(WireStruct):
 
 
 class WriteStateData(WireStruct):
-    __slots__ = (
-        "topic_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -94,11 +90,7 @@ class WriteStateData(WireStruct):
 
 
 class WriteShareGroupStateRequest(WireMessage):
-    __slots__ = (
-        "group_id",
-        "topics",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("group_id", "topics", "unknown_tagged_fields")
 
     api_key = 85
     min_version = 0
@@ -119,12 +111,7 @@ class WriteShareGroupStateRequest(WireMessage):
 
 
 class PartitionResult(WireStruct):
-    __slots__ = (
-        "partition",
-        "error_code",
-        "error_message",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("partition", "error_code", "error_message", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -141,11 +128,7 @@ class PartitionResult(WireStruct):
 
 
 class WriteStateResult(WireStruct):
-    __slots__ = (
-        "topic_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -160,10 +143,7 @@ class WriteStateResult(WireStruct):
 
 
 class WriteShareGroupStateResponse(WireMessage):
-    __slots__ = (
-        "results",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("results", "unknown_tagged_fields")
 
     api_key = 85
     min_version = 0

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -31,11 +31,7 @@ _unpack_q_ub = Struct(">qB").unpack_from
 
 
 class WritableTxnMarkerTopic(WireStruct):
-    __slots__ = (
-        "name",
-        "partition_indexes",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "partition_indexes", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -78,10 +74,7 @@ class WritableTxnMarker(WireStruct):
 
 
 class WriteTxnMarkersRequest(WireMessage):
-    __slots__ = (
-        "markers",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("markers", "unknown_tagged_fields")
 
     api_key = 27
     min_version = 0
@@ -100,11 +93,7 @@ class WriteTxnMarkersRequest(WireMessage):
 
 
 class WritableTxnMarkerPartitionResult(WireStruct):
-    __slots__ = (
-        "partition_index",
-        "error_code",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("partition_index", "error_code", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -119,11 +108,7 @@ class WritableTxnMarkerPartitionResult(WireStruct):
 
 
 class WritableTxnMarkerTopicResult(WireStruct):
-    __slots__ = (
-        "name",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -140,11 +125,7 @@ class WritableTxnMarkerTopicResult(WireStruct):
 
 
 class WritableTxnMarkerResult(WireStruct):
-    __slots__ = (
-        "producer_id",
-        "topics",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("producer_id", "topics", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -159,10 +140,7 @@ class WritableTxnMarkerResult(WireStruct):
 
 
 class WriteTxnMarkersResponse(WireMessage):
-    __slots__ = (
-        "markers",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("markers", "unknown_tagged_fields")
 
     api_key = 27
     min_version = 0
@@ -215,10 +193,13 @@ def _decode_write_txn_markers_request_0(data: bytes, at: int) -> tuple[WriteTxnM
             at = end
             (n,) = _unpack_i(data, at)
             at += 4
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("WritableTxnMarkerTopic.partition_indexes", n, size - at)
-            writable_txn_marker_topic.partition_indexes = read_int32s(data, at, n)
-            at += n * 4
+            if 0 <= n < 32:
+                writable_txn_marker_topic.partition_indexes = [*INT32S[n](data, at)]
+                at += n * 4
+            else:
+                writable_txn_marker_topic.partition_indexes, at = read_int32s(
+                    data, at, n, "WritableTxnMarkerTopic.partition_indexes"
+                )
             writable_txn_marker_topic.unknown_tagged_fields = ()
         writable_txn_marker.unknown_tagged_fields = ()
         (writable_txn_marker.coordinator_epoch,) = _unpack_i(data, at)
@@ -268,13 +249,14 @@ def _decode_write_txn_markers_request_1(data: bytes, at: int) -> tuple[WriteTxnM
             at = end
             n = data[at]
             at += 1
-            if n > 127:
+            if 0 < n <= 32:
+                writable_txn_marker_topic.partition_indexes = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("WritableTxnMarkerTopic.partition_indexes", n, size - at)
-            writable_txn_marker_topic.partition_indexes = read_int32s(data, at, n)
-            at += n * 4
+                writable_txn_marker_topic.partition_indexes, at = read_int32s(
+                    data, at, n - 1, "WritableTxnMarkerTopic.partition_indexes"
+                )
             n = data[at]
             at += 1
             if n:

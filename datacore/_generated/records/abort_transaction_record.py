@@ -9,10 +9,7 @@ from datacore.wire.varint import SINGLE_BYTE, read_uvarint
 
 
 class AbortTransactionRecord(WireMessage):
-    __slots__ = (
-        "reason",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("reason", "unknown_tagged_fields")
 
     record_type = 25
     min_version = 0

@@ -9,10 +9,7 @@ from datacore.wire.varint import SINGLE_BYTE, read_uvarint
 
 
 class BeginTransactionRecord(WireMessage):
-    __slots__ = (
-        "name",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "unknown_tagged_fields")
 
     record_type = 23
     min_version = 0

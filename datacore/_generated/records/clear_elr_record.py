@@ -8,10 +8,7 @@ from datacore.wire.varint import SINGLE_BYTE
 
 
 class ClearElrRecord(WireMessage):
-    __slots__ = (
-        "topic_name",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_name", "unknown_tagged_fields")
 
     record_type = 28
     min_version = 0

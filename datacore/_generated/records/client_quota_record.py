@@ -14,11 +14,7 @@ _unpack_d_t_ub = Struct(">d?B").unpack_from
 
 
 class EntityData(WireStruct):
-    __slots__ = (
-        "entity_type",
-        "entity_name",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("entity_type", "entity_name", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -33,13 +29,7 @@ class EntityData(WireStruct):
 
 
 class ClientQuotaRecord(WireMessage):
-    __slots__ = (
-        "entity",
-        "key",
-        "value",
-        "remove",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("entity", "key", "value", "remove", "unknown_tagged_fields")
 
     record_type = 14
     min_version = 0

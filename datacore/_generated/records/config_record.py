@@ -14,13 +14,7 @@ _unpack_b_ub = Struct(">bB").unpack_from
 
 
 class ConfigRecord(WireMessage):
-    __slots__ = (
-        "resource_type",
-        "resource_name",
-        "name",
-        "value",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("resource_type", "resource_name", "name", "value", "unknown_tagged_fields")
 
     record_type = 4
     min_version = 0

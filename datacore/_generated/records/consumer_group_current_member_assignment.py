@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count, null_field
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -20,10 +20,7 @@ _unpack_u_ub = Struct(">16sB").unpack_from
 
 
 class ConsumerGroupCurrentMemberAssignmentKey(WireMessage):
-    __slots__ = (
-        "group_id",
-        "member_id",
-    )
+    __slots__ = ("group_id", "member_id")
 
     record_type = 8
     min_version = 0
@@ -42,11 +39,7 @@ class ConsumerGroupCurrentMemberAssignmentKey(WireMessage):
 
 
 class TopicPartitions(WireStruct):
-    __slots__ = (
-        "topic_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -130,6 +123,32 @@ def _encode_consumer_group_current_member_assignment_key_0(
     out.append(s)
 
 
+def _decode_each_topic_partitions_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[TopicPartitions], int]:
+    items: list[TopicPartitions] = []
+    for _ in range(n):
+        topic_partitions = new(TopicPartitions)
+        items.append(topic_partitions)
+        topic_partitions.topic_id, n = _unpack_u_ub(data, at)
+        at += 17
+        if 0 < n <= 32:
+            topic_partitions.partitions = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
+            n, at = read_uvarint(data, at - 1)
+            topic_partitions.partitions, at = read_int32s(
+                data, at, n - 1, "TopicPartitions.partitions"
+            )
+        n = data[at]
+        at += 1
+        if n:
+            topic_partitions.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        else:
+            topic_partitions.unknown_tagged_fields = ()
+    return items, at
+
+
 def _decode_consumer_group_current_member_assignment_value_0(
     data: bytes, at: int
 ) -> tuple[ConsumerGroupCurrentMemberAssignmentValue, int]:
@@ -144,26 +163,7 @@ def _decode_consumer_group_current_member_assignment_value_0(
         raise bad_count(
             "ConsumerGroupCurrentMemberAssignmentValue.assigned_partitions", n, size - at
         )
-    assigned_partitions: list[TopicPartitions] = []
-    m.assigned_partitions = assigned_partitions
-    for _ in range(n):
-        topic_partitions = new(TopicPartitions)
-        assigned_partitions.append(topic_partitions)
-        topic_partitions.topic_id, n = _unpack_u_ub(data, at)
-        at += 17
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("TopicPartitions.partitions", n, size - at)
-        topic_partitions.partitions = read_int32s(data, at, n)
-        at += n * 4
-        n = data[at]
-        at += 1
-        if n:
-            topic_partitions.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            topic_partitions.unknown_tagged_fields = ()
+    m.assigned_partitions, at = _decode_each_topic_partitions_0(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -173,26 +173,7 @@ def _decode_consumer_group_current_member_assignment_value_0(
         raise bad_count(
             "ConsumerGroupCurrentMemberAssignmentValue.partitions_pending_revocation", n, size - at
         )
-    partitions_pending_revocation: list[TopicPartitions] = []
-    m.partitions_pending_revocation = partitions_pending_revocation
-    for _ in range(n):
-        topic_partitions_2 = new(TopicPartitions)
-        partitions_pending_revocation.append(topic_partitions_2)
-        topic_partitions_2.topic_id, n = _unpack_u_ub(data, at)
-        at += 17
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("TopicPartitions.partitions", n, size - at)
-        topic_partitions_2.partitions = read_int32s(data, at, n)
-        at += n * 4
-        n = data[at]
-        at += 1
-        if n:
-            topic_partitions_2.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            topic_partitions_2.unknown_tagged_fields = ()
+    m.partitions_pending_revocation, at = _decode_each_topic_partitions_0(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -202,17 +183,8 @@ def _decode_consumer_group_current_member_assignment_value_0(
     return m, at
 
 
-def _encode_consumer_group_current_member_assignment_value_0(
-    m: ConsumerGroupCurrentMemberAssignmentValue, out: list[Buffer]
-) -> None:
-    assigned_partitions = m.assigned_partitions
-    n = len(assigned_partitions) + 1
-    if n < 128:
-        out.append(_pack_i2_b_ub(m.member_epoch, m.previous_member_epoch, m.state, n))
-    else:
-        out.append(_pack_i2_b(m.member_epoch, m.previous_member_epoch, m.state))
-        out.append(uvarint(n))
-    for topic_partitions in assigned_partitions:
+def _encode_each_topic_partitions_0(items: list[TopicPartitions], out: list[Buffer]) -> None:
+    for topic_partitions in items:
         partitions = topic_partitions.partitions
         n = len(partitions) + 1
         if n < 128:
@@ -225,22 +197,23 @@ def _encode_consumer_group_current_member_assignment_value_0(
             write_tags(out, topic_partitions.unknown_tagged_fields)
         else:
             out.append(b"\0")
+
+
+def _encode_consumer_group_current_member_assignment_value_0(
+    m: ConsumerGroupCurrentMemberAssignmentValue, out: list[Buffer]
+) -> None:
+    assigned_partitions = m.assigned_partitions
+    n = len(assigned_partitions) + 1
+    if n < 128:
+        out.append(_pack_i2_b_ub(m.member_epoch, m.previous_member_epoch, m.state, n))
+    else:
+        out.append(_pack_i2_b(m.member_epoch, m.previous_member_epoch, m.state))
+        out.append(uvarint(n))
+    _encode_each_topic_partitions_0(assigned_partitions, out)
     partitions_pending_revocation = m.partitions_pending_revocation
     n = len(partitions_pending_revocation) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for topic_partitions_2 in partitions_pending_revocation:
-        partitions_2 = topic_partitions_2.partitions
-        n = len(partitions_2) + 1
-        if n < 128:
-            out.append(_pack_u_ub(topic_partitions_2.topic_id, n))
-        else:
-            out.append(_pack_u(topic_partitions_2.topic_id))
-            out.append(uvarint(n))
-        out.append(write_int32s(partitions_2))
-        if topic_partitions_2.unknown_tagged_fields:
-            write_tags(out, topic_partitions_2.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_topic_partitions_0(partitions_pending_revocation, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:

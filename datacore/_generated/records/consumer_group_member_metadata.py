@@ -24,10 +24,7 @@ _unpack_i_ub = Struct(">iB").unpack_from
 
 
 class ConsumerGroupMemberMetadataKey(WireMessage):
-    __slots__ = (
-        "group_id",
-        "member_id",
-    )
+    __slots__ = ("group_id", "member_id")
 
     record_type = 5
     min_version = 0
@@ -46,11 +43,7 @@ class ConsumerGroupMemberMetadataKey(WireMessage):
 
 
 class ClassicProtocol(WireStruct):
-    __slots__ = (
-        "name",
-        "metadata",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "metadata", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -65,11 +58,7 @@ class ClassicProtocol(WireStruct):
 
 
 class ClassicMemberMetadata(WireStruct):
-    __slots__ = (
-        "session_timeout_ms",
-        "supported_protocols",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("session_timeout_ms", "supported_protocols", "unknown_tagged_fields")
 
     def __init__(
         self,

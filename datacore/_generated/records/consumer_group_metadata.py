@@ -34,11 +34,7 @@ class ConsumerGroupMetadataKey(WireMessage):
 
 
 class ConsumerGroupMetadataValue(WireMessage):
-    __slots__ = (
-        "epoch",
-        "metadata_hash",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("epoch", "metadata_hash", "unknown_tagged_fields")
 
     record_type = 3
     min_version = 0

@@ -42,11 +42,7 @@ class ConsumerGroupPartitionMetadataKey(WireMessage):
 
 
 class PartitionMetadata(WireStruct):
-    __slots__ = (
-        "partition",
-        "racks",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("partition", "racks", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -88,10 +84,7 @@ class TopicMetadata(WireStruct):
 
 
 class ConsumerGroupPartitionMetadataValue(WireMessage):
-    __slots__ = (
-        "topics",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topics", "unknown_tagged_fields")
 
     record_type = 4
     min_version = 0

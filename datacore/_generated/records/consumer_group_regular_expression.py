@@ -16,10 +16,7 @@ _unpack_q2_ub = Struct(">qqB").unpack_from
 
 
 class ConsumerGroupRegularExpressionKey(WireMessage):
-    __slots__ = (
-        "group_id",
-        "regular_expression",
-    )
+    __slots__ = ("group_id", "regular_expression")
 
     record_type = 16
     min_version = 0
@@ -38,12 +35,7 @@ class ConsumerGroupRegularExpressionKey(WireMessage):
 
 
 class ConsumerGroupRegularExpressionValue(WireMessage):
-    __slots__ = (
-        "topics",
-        "version",
-        "timestamp",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topics", "version", "timestamp", "unknown_tagged_fields")
 
     record_type = 16
     min_version = 0

@@ -31,10 +31,7 @@ class ConsumerGroupTargetAssignmentMetadataKey(WireMessage):
 
 
 class ConsumerGroupTargetAssignmentMetadataValue(WireMessage):
-    __slots__ = (
-        "assignment_epoch",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("assignment_epoch", "unknown_tagged_fields")
 
     record_type = 6
     min_version = 0

@@ -13,11 +13,7 @@ _unpack_h_ub = Struct(">hB").unpack_from
 
 
 class FeatureLevelRecord(WireMessage):
-    __slots__ = (
-        "name",
-        "feature_level",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "feature_level", "unknown_tagged_fields")
 
     record_type = 12
     min_version = 0

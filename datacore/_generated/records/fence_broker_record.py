@@ -11,11 +11,7 @@ _unpack_i_q_ub = Struct(">iqB").unpack_from
 
 
 class FenceBrokerRecord(WireMessage):
-    __slots__ = (
-        "id",
-        "epoch",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("id", "epoch", "unknown_tagged_fields")
 
     record_type = 7
     min_version = 0

@@ -215,42 +215,13 @@ def _decode_group_metadata_value_0(data: bytes, at: int) -> tuple[GroupMetadataV
     return m, at
 
 
-def _decode_group_metadata_value_1(data: bytes, at: int) -> tuple[GroupMetadataValue, int]:
-    size = len(data)
-    m = new(GroupMetadataValue)
-    m.current_state_timestamp = -1
-    (n,) = _unpack_h(data, at)
-    at += 2
-    if n < 0:
-        raise null_field("GroupMetadataValue.protocol_type")
-    end = at + n
-    m.protocol_type = data[at:end].decode()
-    at = end
-    m.generation, n = _unpack_i_h(data, at)
-    at += 6
-    if n < 0:
-        m.protocol = None
-    else:
-        end = at + n
-        m.protocol = data[at:end].decode()
-        at = end
-    (n,) = _unpack_h(data, at)
-    at += 2
-    if n < 0:
-        m.leader = None
-    else:
-        end = at + n
-        m.leader = data[at:end].decode()
-        at = end
-    (n,) = _unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 22 <= size - at:
-        raise bad_count("GroupMetadataValue.members", n, size - at)
-    members: list[MemberMetadata] = []
-    m.members = members
+def _decode_each_member_metadata_1(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[MemberMetadata], int]:
+    items: list[MemberMetadata] = []
     for _ in range(n):
         member_metadata = new(MemberMetadata)
-        members.append(member_metadata)
+        items.append(member_metadata)
         member_metadata.group_instance_id = None
         (n,) = _unpack_h(data, at)
         at += 2
@@ -288,6 +259,41 @@ def _decode_group_metadata_value_1(data: bytes, at: int) -> tuple[GroupMetadataV
         member_metadata.assignment = data[at:end]
         at = end
         member_metadata.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_group_metadata_value_1(data: bytes, at: int) -> tuple[GroupMetadataValue, int]:
+    size = len(data)
+    m = new(GroupMetadataValue)
+    m.current_state_timestamp = -1
+    (n,) = _unpack_h(data, at)
+    at += 2
+    if n < 0:
+        raise null_field("GroupMetadataValue.protocol_type")
+    end = at + n
+    m.protocol_type = data[at:end].decode()
+    at = end
+    m.generation, n = _unpack_i_h(data, at)
+    at += 6
+    if n < 0:
+        m.protocol = None
+    else:
+        end = at + n
+        m.protocol = data[at:end].decode()
+        at = end
+    (n,) = _unpack_h(data, at)
+    at += 2
+    if n < 0:
+        m.leader = None
+    else:
+        end = at + n
+        m.leader = data[at:end].decode()
+        at = end
+    (n,) = _unpack_i(data, at)
+    at += 4
+    if not 0 <= n * 22 <= size - at:
+        raise bad_count("GroupMetadataValue.members", n, size - at)
+    m.members, at = _decode_each_member_metadata_1(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -322,48 +328,7 @@ def _decode_group_metadata_value_2(data: bytes, at: int) -> tuple[GroupMetadataV
     at += 12
     if not 0 <= n * 22 <= size - at:
         raise bad_count("GroupMetadataValue.members", n, size - at)
-    members: list[MemberMetadata] = []
-    m.members = members
-    for _ in range(n):
-        member_metadata = new(MemberMetadata)
-        members.append(member_metadata)
-        member_metadata.group_instance_id = None
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("MemberMetadata.member_id")
-        end = at + n
-        member_metadata.member_id = data[at:end].decode()
-        at = end
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("MemberMetadata.client_id")
-        end = at + n
-        member_metadata.client_id = data[at:end].decode()
-        at = end
-        (n,) = _unpack_h(data, at)
-        at += 2
-        if n < 0:
-            raise null_field("MemberMetadata.client_host")
-        end = at + n
-        member_metadata.client_host = data[at:end].decode()
-        at = end
-        member_metadata.rebalance_timeout, member_metadata.session_timeout, n = _unpack_i3(data, at)
-        at += 12
-        if n < 0:
-            raise null_field("MemberMetadata.subscription")
-        end = at + n
-        member_metadata.subscription = data[at:end]
-        at = end
-        (n,) = _unpack_i(data, at)
-        at += 4
-        if n < 0:
-            raise null_field("MemberMetadata.assignment")
-        end = at + n
-        member_metadata.assignment = data[at:end]
-        at = end
-        member_metadata.unknown_tagged_fields = ()
+    m.members, at = _decode_each_member_metadata_1(data, at, size, n)
     m.unknown_tagged_fields = ()
     return m, at
 
@@ -598,28 +563,8 @@ def _encode_group_metadata_value_0(m: GroupMetadataValue, out: list[Buffer]) -> 
         raise absent_field("GroupMetadataValue.unknown_tagged_fields")
 
 
-def _encode_group_metadata_value_1(m: GroupMetadataValue, out: list[Buffer]) -> None:
-    s = m.protocol_type.encode()
-    out.append(_pack_h(len(s)))
-    out.append(s)
-    protocol = m.protocol
-    out.append(_pack_i(m.generation))
-    if protocol is None:
-        out.append(b"\xff\xff")
-    else:
-        s = protocol.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-    leader = m.leader
-    if leader is None:
-        out.append(b"\xff\xff")
-    else:
-        s = leader.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-    members = m.members
-    out.append(_pack_i(len(members)))
-    for member_metadata in members:
+def _encode_each_member_metadata_1(items: list[MemberMetadata], out: list[Buffer]) -> None:
+    for member_metadata in items:
         s = member_metadata.member_id.encode()
         out.append(_pack_h(len(s)))
         out.append(s)
@@ -643,6 +588,30 @@ def _encode_group_metadata_value_1(m: GroupMetadataValue, out: list[Buffer]) -> 
         out.append(assignment)
         if member_metadata.unknown_tagged_fields:
             raise absent_field("MemberMetadata.unknown_tagged_fields")
+
+
+def _encode_group_metadata_value_1(m: GroupMetadataValue, out: list[Buffer]) -> None:
+    s = m.protocol_type.encode()
+    out.append(_pack_h(len(s)))
+    out.append(s)
+    protocol = m.protocol
+    out.append(_pack_i(m.generation))
+    if protocol is None:
+        out.append(b"\xff\xff")
+    else:
+        s = protocol.encode()
+        out.append(_pack_h(len(s)))
+        out.append(s)
+    leader = m.leader
+    if leader is None:
+        out.append(b"\xff\xff")
+    else:
+        s = leader.encode()
+        out.append(_pack_h(len(s)))
+        out.append(s)
+    members = m.members
+    out.append(_pack_i(len(members)))
+    _encode_each_member_metadata_1(members, out)
     if m.unknown_tagged_fields:
         raise absent_field("GroupMetadataValue.unknown_tagged_fields")
 
@@ -668,30 +637,7 @@ def _encode_group_metadata_value_2(m: GroupMetadataValue, out: list[Buffer]) -> 
         out.append(s)
     members = m.members
     out.append(_pack_q_i(m.current_state_timestamp, len(members)))
-    for member_metadata in members:
-        s = member_metadata.member_id.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        s = member_metadata.client_id.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        s = member_metadata.client_host.encode()
-        out.append(_pack_h(len(s)))
-        out.append(s)
-        subscription = member_metadata.subscription
-        out.append(
-            _pack_i3(
-                member_metadata.rebalance_timeout,
-                member_metadata.session_timeout,
-                len(subscription),
-            )
-        )
-        out.append(subscription)
-        assignment = member_metadata.assignment
-        out.append(_pack_i(len(assignment)))
-        out.append(assignment)
-        if member_metadata.unknown_tagged_fields:
-            raise absent_field("MemberMetadata.unknown_tagged_fields")
+    _encode_each_member_metadata_1(members, out)
     if m.unknown_tagged_fields:
         raise absent_field("GroupMetadataValue.unknown_tagged_fields")
 

@@ -17,11 +17,7 @@ _unpack_q_h = Struct(">qh").unpack_from
 
 
 class LegacyOffsetCommitKey(WireMessage):
-    __slots__ = (
-        "group",
-        "topic",
-        "partition",
-    )
+    __slots__ = ("group", "topic", "partition")
 
     record_type = 0
     min_version = 0
@@ -42,11 +38,7 @@ class LegacyOffsetCommitKey(WireMessage):
 
 
 class LegacyOffsetCommitValue(WireMessage):
-    __slots__ = (
-        "offset",
-        "metadata",
-        "commit_timestamp",
-    )
+    __slots__ = ("offset", "metadata", "commit_timestamp")
 
     record_type = 0
     min_version = 0

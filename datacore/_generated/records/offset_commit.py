@@ -30,11 +30,7 @@ _unpack_u = Struct(">16s").unpack_from
 
 
 class OffsetCommitKey(WireMessage):
-    __slots__ = (
-        "group",
-        "topic",
-        "partition",
-    )
+    __slots__ = ("group", "topic", "partition")
 
     record_type = 1
     min_version = 0

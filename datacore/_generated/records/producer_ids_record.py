@@ -11,12 +11,7 @@ _unpack_i_q2_ub = Struct(">iqqB").unpack_from
 
 
 class ProducerIdsRecord(WireMessage):
-    __slots__ = (
-        "broker_id",
-        "broker_epoch",
-        "next_producer_id",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("broker_id", "broker_epoch", "next_producer_id", "unknown_tagged_fields")
 
     record_type = 15
     min_version = 0

@@ -47,10 +47,7 @@ class ProducerEntry(WireStruct):
 
 
 class ProducerSnapshot(WireMessage):
-    __slots__ = (
-        "crc",
-        "producer_entries",
-    )
+    __slots__ = ("crc", "producer_entries")
 
     min_version = 1
     max_version = 1

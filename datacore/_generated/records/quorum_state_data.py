@@ -18,10 +18,7 @@ _unpack_i_ub = Struct(">iB").unpack_from
 
 
 class Voter(WireStruct):
-    __slots__ = (
-        "voter_id",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("voter_id", "unknown_tagged_fields")
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_uuids, write_uuids
+from datacore.wire.arrays import UUIDS, read_uuids, write_uuids
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, tag_overrun
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -27,13 +27,7 @@ _unpack_uh_h_ub = Struct(">HhB").unpack_from
 
 
 class BrokerEndpoint(WireStruct):
-    __slots__ = (
-        "name",
-        "host",
-        "port",
-        "security_protocol",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "host", "port", "security_protocol", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -52,12 +46,7 @@ class BrokerEndpoint(WireStruct):
 
 
 class BrokerFeature(WireStruct):
-    __slots__ = (
-        "name",
-        "min_supported_version",
-        "max_supported_version",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "min_supported_version", "max_supported_version", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -122,23 +111,13 @@ class RegisterBrokerRecord(WireMessage):
         self.unknown_tagged_fields = unknown_tagged_fields
 
 
-def _decode_register_broker_record_0(data: bytes, at: int) -> tuple[RegisterBrokerRecord, int]:
-    size = len(data)
-    m = new(RegisterBrokerRecord)
-    m.log_dirs = []
-    m.is_migrating_zk_broker = m.in_controlled_shutdown = False
-    m.broker_id, m.incarnation_id, m.broker_epoch, n = _unpack_i_u_q_ub(data, at)
-    at += 29
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n * 7 <= size - at:
-        raise bad_count("RegisterBrokerRecord.end_points", n, size - at)
-    end_points: list[BrokerEndpoint] = []
-    m.end_points = end_points
+def _decode_each_broker_endpoint_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[BrokerEndpoint], int]:
+    items: list[BrokerEndpoint] = []
     for _ in range(n):
         broker_endpoint = new(BrokerEndpoint)
-        end_points.append(broker_endpoint)
+        items.append(broker_endpoint)
         n = data[at]
         at += 1
         if not 0 < n < 128:
@@ -159,18 +138,16 @@ def _decode_register_broker_record_0(data: bytes, at: int) -> tuple[RegisterBrok
             broker_endpoint.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
         else:
             broker_endpoint.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n * 6 <= size - at:
-        raise bad_count("RegisterBrokerRecord.features", n, size - at)
-    features: list[BrokerFeature] = []
-    m.features = features
+    return items, at
+
+
+def _decode_each_broker_feature_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[BrokerFeature], int]:
+    items: list[BrokerFeature] = []
     for _ in range(n):
         broker_feature = new(BrokerFeature)
-        features.append(broker_feature)
+        items.append(broker_feature)
         n = data[at]
         at += 1
         if not 0 < n < 128:
@@ -186,6 +163,30 @@ def _decode_register_broker_record_0(data: bytes, at: int) -> tuple[RegisterBrok
             broker_feature.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
         else:
             broker_feature.unknown_tagged_fields = ()
+    return items, at
+
+
+def _decode_register_broker_record_0(data: bytes, at: int) -> tuple[RegisterBrokerRecord, int]:
+    size = len(data)
+    m = new(RegisterBrokerRecord)
+    m.log_dirs = []
+    m.is_migrating_zk_broker = m.in_controlled_shutdown = False
+    m.broker_id, m.incarnation_id, m.broker_epoch, n = _unpack_i_u_q_ub(data, at)
+    at += 29
+    if n > 127:
+        n, at = read_uvarint(data, at - 1)
+    n -= 1
+    if not 0 <= n * 7 <= size - at:
+        raise bad_count("RegisterBrokerRecord.end_points", n, size - at)
+    m.end_points, at = _decode_each_broker_endpoint_0(data, at, size, n)
+    n = data[at]
+    at += 1
+    if n > 127:
+        n, at = read_uvarint(data, at - 1)
+    n -= 1
+    if not 0 <= n * 6 <= size - at:
+        raise bad_count("RegisterBrokerRecord.features", n, size - at)
+    m.features, at = _decode_each_broker_feature_0(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -217,31 +218,7 @@ def _decode_register_broker_record_1(data: bytes, at: int) -> tuple[RegisterBrok
     n -= 1
     if not 0 <= n * 7 <= size - at:
         raise bad_count("RegisterBrokerRecord.end_points", n, size - at)
-    end_points: list[BrokerEndpoint] = []
-    m.end_points = end_points
-    for _ in range(n):
-        broker_endpoint = new(BrokerEndpoint)
-        end_points.append(broker_endpoint)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "BrokerEndpoint.name")
-        end = at + n - 1
-        broker_endpoint.name = data[at:end].decode()
-        at = end
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "BrokerEndpoint.host")
-        end = at + n - 1
-        broker_endpoint.host = data[at:end].decode()
-        at = end
-        broker_endpoint.port, broker_endpoint.security_protocol, n = _unpack_uh_h_ub(data, at)
-        at += 5
-        if n:
-            broker_endpoint.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            broker_endpoint.unknown_tagged_fields = ()
+    m.end_points, at = _decode_each_broker_endpoint_0(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -249,26 +226,7 @@ def _decode_register_broker_record_1(data: bytes, at: int) -> tuple[RegisterBrok
     n -= 1
     if not 0 <= n * 6 <= size - at:
         raise bad_count("RegisterBrokerRecord.features", n, size - at)
-    features: list[BrokerFeature] = []
-    m.features = features
-    for _ in range(n):
-        broker_feature = new(BrokerFeature)
-        features.append(broker_feature)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "BrokerFeature.name")
-        end = at + n - 1
-        broker_feature.name = data[at:end].decode()
-        at = end
-        broker_feature.min_supported_version, broker_feature.max_supported_version, n = (
-            _unpack_h2_ub(data, at)
-        )
-        at += 5
-        if n:
-            broker_feature.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            broker_feature.unknown_tagged_fields = ()
+    m.features, at = _decode_each_broker_feature_0(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -301,31 +259,7 @@ def _decode_register_broker_record_2(data: bytes, at: int) -> tuple[RegisterBrok
     n -= 1
     if not 0 <= n * 7 <= size - at:
         raise bad_count("RegisterBrokerRecord.end_points", n, size - at)
-    end_points: list[BrokerEndpoint] = []
-    m.end_points = end_points
-    for _ in range(n):
-        broker_endpoint = new(BrokerEndpoint)
-        end_points.append(broker_endpoint)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "BrokerEndpoint.name")
-        end = at + n - 1
-        broker_endpoint.name = data[at:end].decode()
-        at = end
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "BrokerEndpoint.host")
-        end = at + n - 1
-        broker_endpoint.host = data[at:end].decode()
-        at = end
-        broker_endpoint.port, broker_endpoint.security_protocol, n = _unpack_uh_h_ub(data, at)
-        at += 5
-        if n:
-            broker_endpoint.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            broker_endpoint.unknown_tagged_fields = ()
+    m.end_points, at = _decode_each_broker_endpoint_0(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -333,26 +267,7 @@ def _decode_register_broker_record_2(data: bytes, at: int) -> tuple[RegisterBrok
     n -= 1
     if not 0 <= n * 6 <= size - at:
         raise bad_count("RegisterBrokerRecord.features", n, size - at)
-    features: list[BrokerFeature] = []
-    m.features = features
-    for _ in range(n):
-        broker_feature = new(BrokerFeature)
-        features.append(broker_feature)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "BrokerFeature.name")
-        end = at + n - 1
-        broker_feature.name = data[at:end].decode()
-        at = end
-        broker_feature.min_supported_version, broker_feature.max_supported_version, n = (
-            _unpack_h2_ub(data, at)
-        )
-        at += 5
-        if n:
-            broker_feature.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            broker_feature.unknown_tagged_fields = ()
+    m.features, at = _decode_each_broker_feature_0(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -384,13 +299,12 @@ def _decode_register_broker_record_tags_3(
         if tag == 0:
             n = data[at]
             at += 1
-            if n > 127:
+            if 0 < n <= 32:
+                m.log_dirs = [*UUIDS[n - 1](data, at)]
+                at += n * 16 - 16
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 16 <= size - at:
-                raise bad_count("RegisterBrokerRecord.log_dirs", n, size - at)
-            m.log_dirs = read_uuids(data, at, n)
-            at += n * 16
+                m.log_dirs, at = read_uuids(data, at, n - 1, "RegisterBrokerRecord.log_dirs")
             if at != end_of_tag:
                 raise tag_overrun("RegisterBrokerRecord.log_dirs")
         else:
@@ -413,31 +327,7 @@ def _decode_register_broker_record_3(data: bytes, at: int) -> tuple[RegisterBrok
     n -= 1
     if not 0 <= n * 7 <= size - at:
         raise bad_count("RegisterBrokerRecord.end_points", n, size - at)
-    end_points: list[BrokerEndpoint] = []
-    m.end_points = end_points
-    for _ in range(n):
-        broker_endpoint = new(BrokerEndpoint)
-        end_points.append(broker_endpoint)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "BrokerEndpoint.name")
-        end = at + n - 1
-        broker_endpoint.name = data[at:end].decode()
-        at = end
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "BrokerEndpoint.host")
-        end = at + n - 1
-        broker_endpoint.host = data[at:end].decode()
-        at = end
-        broker_endpoint.port, broker_endpoint.security_protocol, n = _unpack_uh_h_ub(data, at)
-        at += 5
-        if n:
-            broker_endpoint.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            broker_endpoint.unknown_tagged_fields = ()
+    m.end_points, at = _decode_each_broker_endpoint_0(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -445,26 +335,7 @@ def _decode_register_broker_record_3(data: bytes, at: int) -> tuple[RegisterBrok
     n -= 1
     if not 0 <= n * 6 <= size - at:
         raise bad_count("RegisterBrokerRecord.features", n, size - at)
-    features: list[BrokerFeature] = []
-    m.features = features
-    for _ in range(n):
-        broker_feature = new(BrokerFeature)
-        features.append(broker_feature)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "BrokerFeature.name")
-        end = at + n - 1
-        broker_feature.name = data[at:end].decode()
-        at = end
-        broker_feature.min_supported_version, broker_feature.max_supported_version, n = (
-            _unpack_h2_ub(data, at)
-        )
-        at += 5
-        if n:
-            broker_feature.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            broker_feature.unknown_tagged_fields = ()
+    m.features, at = _decode_each_broker_feature_0(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -484,6 +355,38 @@ def _decode_register_broker_record_3(data: bytes, at: int) -> tuple[RegisterBrok
     return m, at
 
 
+def _encode_each_broker_endpoint_0(items: list[BrokerEndpoint], out: list[Buffer]) -> None:
+    for broker_endpoint in items:
+        s = broker_endpoint.name.encode()
+        n = len(s) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "BrokerEndpoint.name"))
+        out.append(s)
+        s = broker_endpoint.host.encode()
+        n = len(s) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "BrokerEndpoint.host"))
+        out.append(s)
+        out.append(_pack_uh_h(broker_endpoint.port, broker_endpoint.security_protocol))
+        if broker_endpoint.unknown_tagged_fields:
+            write_tags(out, broker_endpoint.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
+
+
+def _encode_each_broker_feature_0(items: list[BrokerFeature], out: list[Buffer]) -> None:
+    for broker_feature in items:
+        s = broker_feature.name.encode()
+        n = len(s) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "BrokerFeature.name"))
+        out.append(s)
+        out.append(
+            _pack_h2(broker_feature.min_supported_version, broker_feature.max_supported_version)
+        )
+        if broker_feature.unknown_tagged_fields:
+            write_tags(out, broker_feature.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
+
+
 def _encode_register_broker_record_0(m: RegisterBrokerRecord, out: list[Buffer]) -> None:
     if m.is_migrating_zk_broker:
         raise absent_field("RegisterBrokerRecord.is_migrating_zk_broker")
@@ -498,35 +401,11 @@ def _encode_register_broker_record_0(m: RegisterBrokerRecord, out: list[Buffer])
     else:
         out.append(_pack_i_u_q(m.broker_id, m.incarnation_id, m.broker_epoch))
         out.append(uvarint(n))
-    for broker_endpoint in end_points:
-        s = broker_endpoint.name.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "BrokerEndpoint.name"))
-        out.append(s)
-        s = broker_endpoint.host.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "BrokerEndpoint.host"))
-        out.append(s)
-        out.append(_pack_uh_h(broker_endpoint.port, broker_endpoint.security_protocol))
-        if broker_endpoint.unknown_tagged_fields:
-            write_tags(out, broker_endpoint.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_broker_endpoint_0(end_points, out)
     features = m.features
     n = len(features) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for broker_feature in features:
-        s = broker_feature.name.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "BrokerFeature.name"))
-        out.append(s)
-        out.append(
-            _pack_h2(broker_feature.min_supported_version, broker_feature.max_supported_version)
-        )
-        if broker_feature.unknown_tagged_fields:
-            write_tags(out, broker_feature.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_broker_feature_0(features, out)
     rack = m.rack
     if rack is None:
         out.append(b"\0")
@@ -554,35 +433,11 @@ def _encode_register_broker_record_1(m: RegisterBrokerRecord, out: list[Buffer])
     else:
         out.append(_pack_i_u_q(m.broker_id, m.incarnation_id, m.broker_epoch))
         out.append(uvarint(n))
-    for broker_endpoint in end_points:
-        s = broker_endpoint.name.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "BrokerEndpoint.name"))
-        out.append(s)
-        s = broker_endpoint.host.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "BrokerEndpoint.host"))
-        out.append(s)
-        out.append(_pack_uh_h(broker_endpoint.port, broker_endpoint.security_protocol))
-        if broker_endpoint.unknown_tagged_fields:
-            write_tags(out, broker_endpoint.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_broker_endpoint_0(end_points, out)
     features = m.features
     n = len(features) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for broker_feature in features:
-        s = broker_feature.name.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "BrokerFeature.name"))
-        out.append(s)
-        out.append(
-            _pack_h2(broker_feature.min_supported_version, broker_feature.max_supported_version)
-        )
-        if broker_feature.unknown_tagged_fields:
-            write_tags(out, broker_feature.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_broker_feature_0(features, out)
     rack = m.rack
     if rack is None:
         out.append(b"\0")
@@ -614,35 +469,11 @@ def _encode_register_broker_record_2(m: RegisterBrokerRecord, out: list[Buffer])
             _pack_i_t_u_q(m.broker_id, m.is_migrating_zk_broker, m.incarnation_id, m.broker_epoch)
         )
         out.append(uvarint(n))
-    for broker_endpoint in end_points:
-        s = broker_endpoint.name.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "BrokerEndpoint.name"))
-        out.append(s)
-        s = broker_endpoint.host.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "BrokerEndpoint.host"))
-        out.append(s)
-        out.append(_pack_uh_h(broker_endpoint.port, broker_endpoint.security_protocol))
-        if broker_endpoint.unknown_tagged_fields:
-            write_tags(out, broker_endpoint.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_broker_endpoint_0(end_points, out)
     features = m.features
     n = len(features) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for broker_feature in features:
-        s = broker_feature.name.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "BrokerFeature.name"))
-        out.append(s)
-        out.append(
-            _pack_h2(broker_feature.min_supported_version, broker_feature.max_supported_version)
-        )
-        if broker_feature.unknown_tagged_fields:
-            write_tags(out, broker_feature.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_broker_feature_0(features, out)
     rack = m.rack
     if rack is None:
         out.append(b"\0")
@@ -684,35 +515,11 @@ def _encode_register_broker_record_3(m: RegisterBrokerRecord, out: list[Buffer])
             _pack_i_t_u_q(m.broker_id, m.is_migrating_zk_broker, m.incarnation_id, m.broker_epoch)
         )
         out.append(uvarint(n))
-    for broker_endpoint in end_points:
-        s = broker_endpoint.name.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "BrokerEndpoint.name"))
-        out.append(s)
-        s = broker_endpoint.host.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "BrokerEndpoint.host"))
-        out.append(s)
-        out.append(_pack_uh_h(broker_endpoint.port, broker_endpoint.security_protocol))
-        if broker_endpoint.unknown_tagged_fields:
-            write_tags(out, broker_endpoint.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_broker_endpoint_0(end_points, out)
     features = m.features
     n = len(features) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for broker_feature in features:
-        s = broker_feature.name.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "BrokerFeature.name"))
-        out.append(s)
-        out.append(
-            _pack_h2(broker_feature.min_supported_version, broker_feature.max_supported_version)
-        )
-        if broker_feature.unknown_tagged_fields:
-            write_tags(out, broker_feature.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_broker_feature_0(features, out)
     rack = m.rack
     if rack is None:
         out.append(b"\0")

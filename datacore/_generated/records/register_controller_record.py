@@ -19,13 +19,7 @@ _unpack_uh_h_ub = Struct(">HhB").unpack_from
 
 
 class ControllerEndpoint(WireStruct):
-    __slots__ = (
-        "name",
-        "host",
-        "port",
-        "security_protocol",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "host", "port", "security_protocol", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -44,12 +38,7 @@ class ControllerEndpoint(WireStruct):
 
 
 class ControllerFeature(WireStruct):
-    __slots__ = (
-        "name",
-        "min_supported_version",
-        "max_supported_version",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "min_supported_version", "max_supported_version", "unknown_tagged_fields")
 
     def __init__(
         self,

@@ -27,12 +27,7 @@ _unpack_u_ub = Struct(">16sB").unpack_from
 
 
 class TopicIdPartitionEntry(WireStruct):
-    __slots__ = (
-        "name",
-        "id",
-        "partition",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "id", "partition", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -52,11 +47,7 @@ _DEFAULT_TOPIC_ID_PARTITION_ENTRY = shared_default(TopicIdPartitionEntry())
 
 
 class RemoteLogSegmentIdEntry(WireStruct):
-    __slots__ = (
-        "topic_id_partition",
-        "id",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_id_partition", "id", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -74,11 +65,7 @@ _DEFAULT_REMOTE_LOG_SEGMENT_ID_ENTRY = shared_default(RemoteLogSegmentIdEntry())
 
 
 class SegmentLeaderEpochEntry(WireStruct):
-    __slots__ = (
-        "leader_epoch",
-        "offset",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("leader_epoch", "offset", "unknown_tagged_fields")
 
     def __init__(
         self,

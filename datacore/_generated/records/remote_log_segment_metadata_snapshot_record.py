@@ -22,11 +22,7 @@ _unpack_u_q2_i_q2_ub = Struct(">16sqqiqqB").unpack_from
 
 
 class SegmentLeaderEpochEntry(WireStruct):
-    __slots__ = (
-        "leader_epoch",
-        "offset",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("leader_epoch", "offset", "unknown_tagged_fields")
 
     def __init__(
         self,

@@ -19,12 +19,7 @@ _unpack_u_ub = Struct(">16sB").unpack_from
 
 
 class TopicIdPartitionEntry(WireStruct):
-    __slots__ = (
-        "name",
-        "id",
-        "partition",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "id", "partition", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -44,11 +39,7 @@ _DEFAULT_TOPIC_ID_PARTITION_ENTRY = shared_default(TopicIdPartitionEntry())
 
 
 class RemoteLogSegmentIdEntry(WireStruct):
-    __slots__ = (
-        "topic_id_partition",
-        "id",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_id_partition", "id", "unknown_tagged_fields")
 
     def __init__(
         self,

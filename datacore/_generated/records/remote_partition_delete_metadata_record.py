@@ -15,12 +15,7 @@ _unpack_u_i_ub = Struct(">16siB").unpack_from
 
 
 class TopicIdPartitionEntry(WireStruct):
-    __slots__ = (
-        "name",
-        "id",
-        "partition",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "id", "partition", "unknown_tagged_fields")
 
     def __init__(
         self,

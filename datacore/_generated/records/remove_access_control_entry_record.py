@@ -11,10 +11,7 @@ _unpack_u_ub = Struct(">16sB").unpack_from
 
 
 class RemoveAccessControlEntryRecord(WireMessage):
-    __slots__ = (
-        "id",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("id", "unknown_tagged_fields")
 
     record_type = 19
     min_version = 0

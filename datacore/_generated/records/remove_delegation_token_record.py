@@ -8,10 +8,7 @@ from datacore.wire.varint import SINGLE_BYTE
 
 
 class RemoveDelegationTokenRecord(WireMessage):
-    __slots__ = (
-        "token_id",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("token_id", "unknown_tagged_fields")
 
     record_type = 26
     min_version = 0

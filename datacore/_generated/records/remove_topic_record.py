@@ -11,10 +11,7 @@ _unpack_u_ub = Struct(">16sB").unpack_from
 
 
 class RemoveTopicRecord(WireMessage):
-    __slots__ = (
-        "topic_id",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_id", "unknown_tagged_fields")
 
     record_type = 9
     min_version = 0

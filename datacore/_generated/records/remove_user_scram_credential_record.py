@@ -13,11 +13,7 @@ _unpack_b_ub = Struct(">bB").unpack_from
 
 
 class RemoveUserScramCredentialRecord(WireMessage):
-    __slots__ = (
-        "name",
-        "mechanism",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "mechanism", "unknown_tagged_fields")
 
     record_type = 22
     min_version = 0

@@ -19,10 +19,7 @@ _unpack_h = Struct(">h").unpack_from
 
 
 class ShareGroupMemberMetadataKey(WireMessage):
-    __slots__ = (
-        "group_id",
-        "member_id",
-    )
+    __slots__ = ("group_id", "member_id")
 
     record_type = 10
     min_version = 0

@@ -31,11 +31,7 @@ class ShareGroupMetadataKey(WireMessage):
 
 
 class ShareGroupMetadataValue(WireMessage):
-    __slots__ = (
-        "epoch",
-        "metadata_hash",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("epoch", "metadata_hash", "unknown_tagged_fields")
 
     record_type = 11
     min_version = 0

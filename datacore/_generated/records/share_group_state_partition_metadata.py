@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count, null_field
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -35,12 +35,7 @@ class ShareGroupStatePartitionMetadataKey(WireMessage):
 
 
 class TopicPartitionsInfo(WireStruct):
-    __slots__ = (
-        "topic_id",
-        "topic_name",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_id", "topic_name", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -57,11 +52,7 @@ class TopicPartitionsInfo(WireStruct):
 
 
 class TopicInfo(WireStruct):
-    __slots__ = (
-        "topic_id",
-        "topic_name",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("topic_id", "topic_name", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -129,6 +120,39 @@ def _encode_share_group_state_partition_metadata_key_0(
     out.append(s)
 
 
+def _decode_each_topic_partitions_info_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[TopicPartitionsInfo], int]:
+    items: list[TopicPartitionsInfo] = []
+    for _ in range(n):
+        topic_partitions_info = new(TopicPartitionsInfo)
+        items.append(topic_partitions_info)
+        topic_partitions_info.topic_id, n = _unpack_u_ub(data, at)
+        at += 17
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "TopicPartitionsInfo.topic_name")
+        end = at + n - 1
+        topic_partitions_info.topic_name = data[at:end].decode()
+        at = end
+        n = data[at]
+        at += 1
+        if 0 < n <= 32:
+            topic_partitions_info.partitions = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
+            n, at = read_uvarint(data, at - 1)
+            topic_partitions_info.partitions, at = read_int32s(
+                data, at, n - 1, "TopicPartitionsInfo.partitions"
+            )
+        n = data[at]
+        at += 1
+        if n:
+            topic_partitions_info.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        else:
+            topic_partitions_info.unknown_tagged_fields = ()
+    return items, at
+
+
 def _decode_share_group_state_partition_metadata_value_0(
     data: bytes, at: int
 ) -> tuple[ShareGroupStatePartitionMetadataValue, int]:
@@ -141,33 +165,7 @@ def _decode_share_group_state_partition_metadata_value_0(
     n -= 1
     if not 0 <= n * 19 <= size - at:
         raise bad_count("ShareGroupStatePartitionMetadataValue.initializing_topics", n, size - at)
-    initializing_topics: list[TopicPartitionsInfo] = []
-    m.initializing_topics = initializing_topics
-    for _ in range(n):
-        topic_partitions_info = new(TopicPartitionsInfo)
-        initializing_topics.append(topic_partitions_info)
-        topic_partitions_info.topic_id, n = _unpack_u_ub(data, at)
-        at += 17
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "TopicPartitionsInfo.topic_name")
-        end = at + n - 1
-        topic_partitions_info.topic_name = data[at:end].decode()
-        at = end
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("TopicPartitionsInfo.partitions", n, size - at)
-        topic_partitions_info.partitions = read_int32s(data, at, n)
-        at += n * 4
-        n = data[at]
-        at += 1
-        if n:
-            topic_partitions_info.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            topic_partitions_info.unknown_tagged_fields = ()
+    m.initializing_topics, at = _decode_each_topic_partitions_info_0(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -175,35 +173,7 @@ def _decode_share_group_state_partition_metadata_value_0(
     n -= 1
     if not 0 <= n * 19 <= size - at:
         raise bad_count("ShareGroupStatePartitionMetadataValue.initialized_topics", n, size - at)
-    initialized_topics: list[TopicPartitionsInfo] = []
-    m.initialized_topics = initialized_topics
-    for _ in range(n):
-        topic_partitions_info_2 = new(TopicPartitionsInfo)
-        initialized_topics.append(topic_partitions_info_2)
-        topic_partitions_info_2.topic_id, n = _unpack_u_ub(data, at)
-        at += 17
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "TopicPartitionsInfo.topic_name")
-        end = at + n - 1
-        topic_partitions_info_2.topic_name = data[at:end].decode()
-        at = end
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("TopicPartitionsInfo.partitions", n, size - at)
-        topic_partitions_info_2.partitions = read_int32s(data, at, n)
-        at += n * 4
-        n = data[at]
-        at += 1
-        if n:
-            topic_partitions_info_2.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
-        else:
-            topic_partitions_info_2.unknown_tagged_fields = ()
+    m.initialized_topics, at = _decode_each_topic_partitions_info_0(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -238,13 +208,10 @@ def _decode_share_group_state_partition_metadata_value_0(
     return m, at
 
 
-def _encode_share_group_state_partition_metadata_value_0(
-    m: ShareGroupStatePartitionMetadataValue, out: list[Buffer]
+def _encode_each_topic_partitions_info_0(
+    items: list[TopicPartitionsInfo], out: list[Buffer]
 ) -> None:
-    initializing_topics = m.initializing_topics
-    n = len(initializing_topics) + 1
-    out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for topic_partitions_info in initializing_topics:
+    for topic_partitions_info in items:
         s = topic_partitions_info.topic_name.encode()
         n = len(s) + 1
         if n < 128:
@@ -261,26 +228,19 @@ def _encode_share_group_state_partition_metadata_value_0(
             write_tags(out, topic_partitions_info.unknown_tagged_fields)
         else:
             out.append(b"\0")
+
+
+def _encode_share_group_state_partition_metadata_value_0(
+    m: ShareGroupStatePartitionMetadataValue, out: list[Buffer]
+) -> None:
+    initializing_topics = m.initializing_topics
+    n = len(initializing_topics) + 1
+    out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
+    _encode_each_topic_partitions_info_0(initializing_topics, out)
     initialized_topics = m.initialized_topics
     n = len(initialized_topics) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for topic_partitions_info_2 in initialized_topics:
-        s = topic_partitions_info_2.topic_name.encode()
-        n = len(s) + 1
-        if n < 128:
-            out.append(_pack_u_ub(topic_partitions_info_2.topic_id, n))
-        else:
-            out.append(_pack_u(topic_partitions_info_2.topic_id))
-            out.append(string_prefix(n, "TopicPartitionsInfo.topic_name"))
-        out.append(s)
-        partitions_2 = topic_partitions_info_2.partitions
-        n = len(partitions_2) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        out.append(write_int32s(partitions_2))
-        if topic_partitions_info_2.unknown_tagged_fields:
-            write_tags(out, topic_partitions_info_2.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_topic_partitions_info_0(initialized_topics, out)
     deleting_topics = m.deleting_topics
     n = len(deleting_topics) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))

@@ -31,10 +31,7 @@ class ShareGroupTargetAssignmentMetadataKey(WireMessage):
 
 
 class ShareGroupTargetAssignmentMetadataValue(WireMessage):
-    __slots__ = (
-        "assignment_epoch",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("assignment_epoch", "unknown_tagged_fields")
 
     record_type = 12
     min_version = 0

@@ -20,11 +20,7 @@ _unpack_u_i = Struct(">16si").unpack_from
 
 
 class ShareSnapshotKey(WireMessage):
-    __slots__ = (
-        "group_id",
-        "topic_id",
-        "partition",
-    )
+    __slots__ = ("group_id", "topic_id", "partition")
 
     record_type = 0
     min_version = 0

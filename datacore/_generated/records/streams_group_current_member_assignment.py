@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count, null_field
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -18,10 +18,7 @@ _unpack_i2_b_ub = Struct(">iibB").unpack_from
 
 
 class StreamsGroupCurrentMemberAssignmentKey(WireMessage):
-    __slots__ = (
-        "group_id",
-        "member_id",
-    )
+    __slots__ = ("group_id", "member_id")
 
     record_type = 22
     min_version = 0
@@ -40,11 +37,7 @@ class StreamsGroupCurrentMemberAssignmentKey(WireMessage):
 
 
 class TaskIds(WireStruct):
-    __slots__ = (
-        "subtopology_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("subtopology_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -142,6 +135,35 @@ def _encode_streams_group_current_member_assignment_key_0(
     out.append(s)
 
 
+def _decode_each_task_ids_0(data: bytes, at: int, size: int, n: int) -> tuple[list[TaskIds], int]:
+    items: list[TaskIds] = []
+    for _ in range(n):
+        task_ids = new(TaskIds)
+        items.append(task_ids)
+        n = data[at]
+        at += 1
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "TaskIds.subtopology_id")
+        end = at + n - 1
+        task_ids.subtopology_id = data[at:end].decode()
+        at = end
+        n = data[at]
+        at += 1
+        if 0 < n <= 32:
+            task_ids.partitions = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
+            n, at = read_uvarint(data, at - 1)
+            task_ids.partitions, at = read_int32s(data, at, n - 1, "TaskIds.partitions")
+        n = data[at]
+        at += 1
+        if n:
+            task_ids.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        else:
+            task_ids.unknown_tagged_fields = ()
+    return items, at
+
+
 def _decode_streams_group_current_member_assignment_value_0(
     data: bytes, at: int
 ) -> tuple[StreamsGroupCurrentMemberAssignmentValue, int]:
@@ -154,33 +176,7 @@ def _decode_streams_group_current_member_assignment_value_0(
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_count("StreamsGroupCurrentMemberAssignmentValue.active_tasks", n, size - at)
-    active_tasks: list[TaskIds] = []
-    m.active_tasks = active_tasks
-    for _ in range(n):
-        task_ids = new(TaskIds)
-        active_tasks.append(task_ids)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "TaskIds.subtopology_id")
-        end = at + n - 1
-        task_ids.subtopology_id = data[at:end].decode()
-        at = end
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("TaskIds.partitions", n, size - at)
-        task_ids.partitions = read_int32s(data, at, n)
-        at += n * 4
-        n = data[at]
-        at += 1
-        if n:
-            task_ids.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            task_ids.unknown_tagged_fields = ()
+    m.active_tasks, at = _decode_each_task_ids_0(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -188,33 +184,7 @@ def _decode_streams_group_current_member_assignment_value_0(
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_count("StreamsGroupCurrentMemberAssignmentValue.standby_tasks", n, size - at)
-    standby_tasks: list[TaskIds] = []
-    m.standby_tasks = standby_tasks
-    for _ in range(n):
-        task_ids_2 = new(TaskIds)
-        standby_tasks.append(task_ids_2)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "TaskIds.subtopology_id")
-        end = at + n - 1
-        task_ids_2.subtopology_id = data[at:end].decode()
-        at = end
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("TaskIds.partitions", n, size - at)
-        task_ids_2.partitions = read_int32s(data, at, n)
-        at += n * 4
-        n = data[at]
-        at += 1
-        if n:
-            task_ids_2.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            task_ids_2.unknown_tagged_fields = ()
+    m.standby_tasks, at = _decode_each_task_ids_0(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -222,33 +192,7 @@ def _decode_streams_group_current_member_assignment_value_0(
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_count("StreamsGroupCurrentMemberAssignmentValue.warmup_tasks", n, size - at)
-    warmup_tasks: list[TaskIds] = []
-    m.warmup_tasks = warmup_tasks
-    for _ in range(n):
-        task_ids_3 = new(TaskIds)
-        warmup_tasks.append(task_ids_3)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "TaskIds.subtopology_id")
-        end = at + n - 1
-        task_ids_3.subtopology_id = data[at:end].decode()
-        at = end
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("TaskIds.partitions", n, size - at)
-        task_ids_3.partitions = read_int32s(data, at, n)
-        at += n * 4
-        n = data[at]
-        at += 1
-        if n:
-            task_ids_3.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            task_ids_3.unknown_tagged_fields = ()
+    m.warmup_tasks, at = _decode_each_task_ids_0(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -258,33 +202,7 @@ def _decode_streams_group_current_member_assignment_value_0(
         raise bad_count(
             "StreamsGroupCurrentMemberAssignmentValue.active_tasks_pending_revocation", n, size - at
         )
-    active_tasks_pending_revocation: list[TaskIds] = []
-    m.active_tasks_pending_revocation = active_tasks_pending_revocation
-    for _ in range(n):
-        task_ids_4 = new(TaskIds)
-        active_tasks_pending_revocation.append(task_ids_4)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "TaskIds.subtopology_id")
-        end = at + n - 1
-        task_ids_4.subtopology_id = data[at:end].decode()
-        at = end
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("TaskIds.partitions", n, size - at)
-        task_ids_4.partitions = read_int32s(data, at, n)
-        at += n * 4
-        n = data[at]
-        at += 1
-        if n:
-            task_ids_4.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            task_ids_4.unknown_tagged_fields = ()
+    m.active_tasks_pending_revocation, at = _decode_each_task_ids_0(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -296,33 +214,7 @@ def _decode_streams_group_current_member_assignment_value_0(
             n,
             size - at,
         )
-    standby_tasks_pending_revocation: list[TaskIds] = []
-    m.standby_tasks_pending_revocation = standby_tasks_pending_revocation
-    for _ in range(n):
-        task_ids_5 = new(TaskIds)
-        standby_tasks_pending_revocation.append(task_ids_5)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "TaskIds.subtopology_id")
-        end = at + n - 1
-        task_ids_5.subtopology_id = data[at:end].decode()
-        at = end
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("TaskIds.partitions", n, size - at)
-        task_ids_5.partitions = read_int32s(data, at, n)
-        at += n * 4
-        n = data[at]
-        at += 1
-        if n:
-            task_ids_5.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            task_ids_5.unknown_tagged_fields = ()
+    m.standby_tasks_pending_revocation, at = _decode_each_task_ids_0(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -332,33 +224,7 @@ def _decode_streams_group_current_member_assignment_value_0(
         raise bad_count(
             "StreamsGroupCurrentMemberAssignmentValue.warmup_tasks_pending_revocation", n, size - at
         )
-    warmup_tasks_pending_revocation: list[TaskIds] = []
-    m.warmup_tasks_pending_revocation = warmup_tasks_pending_revocation
-    for _ in range(n):
-        task_ids_6 = new(TaskIds)
-        warmup_tasks_pending_revocation.append(task_ids_6)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "TaskIds.subtopology_id")
-        end = at + n - 1
-        task_ids_6.subtopology_id = data[at:end].decode()
-        at = end
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("TaskIds.partitions", n, size - at)
-        task_ids_6.partitions = read_int32s(data, at, n)
-        at += n * 4
-        n = data[at]
-        at += 1
-        if n:
-            task_ids_6.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            task_ids_6.unknown_tagged_fields = ()
+    m.warmup_tasks_pending_revocation, at = _decode_each_task_ids_0(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -368,17 +234,8 @@ def _decode_streams_group_current_member_assignment_value_0(
     return m, at
 
 
-def _encode_streams_group_current_member_assignment_value_0(
-    m: StreamsGroupCurrentMemberAssignmentValue, out: list[Buffer]
-) -> None:
-    active_tasks = m.active_tasks
-    n = len(active_tasks) + 1
-    if n < 128:
-        out.append(_pack_i2_b_ub(m.member_epoch, m.previous_member_epoch, m.state, n))
-    else:
-        out.append(_pack_i2_b(m.member_epoch, m.previous_member_epoch, m.state))
-        out.append(uvarint(n))
-    for task_ids in active_tasks:
+def _encode_each_task_ids_0(items: list[TaskIds], out: list[Buffer]) -> None:
+    for task_ids in items:
         s = task_ids.subtopology_id.encode()
         n = len(s) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TaskIds.subtopology_id"))
@@ -391,86 +248,39 @@ def _encode_streams_group_current_member_assignment_value_0(
             write_tags(out, task_ids.unknown_tagged_fields)
         else:
             out.append(b"\0")
+
+
+def _encode_streams_group_current_member_assignment_value_0(
+    m: StreamsGroupCurrentMemberAssignmentValue, out: list[Buffer]
+) -> None:
+    active_tasks = m.active_tasks
+    n = len(active_tasks) + 1
+    if n < 128:
+        out.append(_pack_i2_b_ub(m.member_epoch, m.previous_member_epoch, m.state, n))
+    else:
+        out.append(_pack_i2_b(m.member_epoch, m.previous_member_epoch, m.state))
+        out.append(uvarint(n))
+    _encode_each_task_ids_0(active_tasks, out)
     standby_tasks = m.standby_tasks
     n = len(standby_tasks) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for task_ids_2 in standby_tasks:
-        s = task_ids_2.subtopology_id.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TaskIds.subtopology_id"))
-        out.append(s)
-        partitions_2 = task_ids_2.partitions
-        n = len(partitions_2) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        out.append(write_int32s(partitions_2))
-        if task_ids_2.unknown_tagged_fields:
-            write_tags(out, task_ids_2.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_task_ids_0(standby_tasks, out)
     warmup_tasks = m.warmup_tasks
     n = len(warmup_tasks) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for task_ids_3 in warmup_tasks:
-        s = task_ids_3.subtopology_id.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TaskIds.subtopology_id"))
-        out.append(s)
-        partitions_3 = task_ids_3.partitions
-        n = len(partitions_3) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        out.append(write_int32s(partitions_3))
-        if task_ids_3.unknown_tagged_fields:
-            write_tags(out, task_ids_3.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_task_ids_0(warmup_tasks, out)
     active_tasks_pending_revocation = m.active_tasks_pending_revocation
     n = len(active_tasks_pending_revocation) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for task_ids_4 in active_tasks_pending_revocation:
-        s = task_ids_4.subtopology_id.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TaskIds.subtopology_id"))
-        out.append(s)
-        partitions_4 = task_ids_4.partitions
-        n = len(partitions_4) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        out.append(write_int32s(partitions_4))
-        if task_ids_4.unknown_tagged_fields:
-            write_tags(out, task_ids_4.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_task_ids_0(active_tasks_pending_revocation, out)
     standby_tasks_pending_revocation = m.standby_tasks_pending_revocation
     n = len(standby_tasks_pending_revocation) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for task_ids_5 in standby_tasks_pending_revocation:
-        s = task_ids_5.subtopology_id.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TaskIds.subtopology_id"))
-        out.append(s)
-        partitions_5 = task_ids_5.partitions
-        n = len(partitions_5) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        out.append(write_int32s(partitions_5))
-        if task_ids_5.unknown_tagged_fields:
-            write_tags(out, task_ids_5.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_task_ids_0(standby_tasks_pending_revocation, out)
     warmup_tasks_pending_revocation = m.warmup_tasks_pending_revocation
     n = len(warmup_tasks_pending_revocation) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for task_ids_6 in warmup_tasks_pending_revocation:
-        s = task_ids_6.subtopology_id.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TaskIds.subtopology_id"))
-        out.append(s)
-        partitions_6 = task_ids_6.partitions
-        n = len(partitions_6) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        out.append(write_int32s(partitions_6))
-        if task_ids_6.unknown_tagged_fields:
-            write_tags(out, task_ids_6.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_task_ids_0(warmup_tasks_pending_revocation, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:

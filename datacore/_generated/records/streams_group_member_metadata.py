@@ -22,10 +22,7 @@ _unpack_uh_ub = Struct(">HB").unpack_from
 
 
 class StreamsGroupMemberMetadataKey(WireMessage):
-    __slots__ = (
-        "group_id",
-        "member_id",
-    )
+    __slots__ = ("group_id", "member_id")
 
     record_type = 19
     min_version = 0
@@ -44,11 +41,7 @@ class StreamsGroupMemberMetadataKey(WireMessage):
 
 
 class Endpoint(WireStruct):
-    __slots__ = (
-        "host",
-        "port",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("host", "port", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -63,11 +56,7 @@ class Endpoint(WireStruct):
 
 
 class KeyValue(WireStruct):
-    __slots__ = (
-        "key",
-        "value",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("key", "value", "unknown_tagged_fields")
 
     def __init__(
         self,

@@ -31,11 +31,7 @@ class StreamsGroupMetadataKey(WireMessage):
 
 
 class StreamsGroupMetadataValue(WireMessage):
-    __slots__ = (
-        "epoch",
-        "metadata_hash",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("epoch", "metadata_hash", "unknown_tagged_fields")
 
     record_type = 17
     min_version = 0

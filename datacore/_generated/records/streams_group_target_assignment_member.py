@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count, null_field
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -15,10 +15,7 @@ _unpack_h = Struct(">h").unpack_from
 
 
 class StreamsGroupTargetAssignmentMemberKey(WireMessage):
-    __slots__ = (
-        "group_id",
-        "member_id",
-    )
+    __slots__ = ("group_id", "member_id")
 
     record_type = 21
     min_version = 0
@@ -37,11 +34,7 @@ class StreamsGroupTargetAssignmentMemberKey(WireMessage):
 
 
 class TaskIds(WireStruct):
-    __slots__ = (
-        "subtopology_id",
-        "partitions",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("subtopology_id", "partitions", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -56,12 +49,7 @@ class TaskIds(WireStruct):
 
 
 class StreamsGroupTargetAssignmentMemberValue(WireMessage):
-    __slots__ = (
-        "active_tasks",
-        "standby_tasks",
-        "warmup_tasks",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("active_tasks", "standby_tasks", "warmup_tasks", "unknown_tagged_fields")
 
     record_type = 21
     min_version = 0
@@ -115,6 +103,35 @@ def _encode_streams_group_target_assignment_member_key_0(
     out.append(s)
 
 
+def _decode_each_task_ids_0(data: bytes, at: int, size: int, n: int) -> tuple[list[TaskIds], int]:
+    items: list[TaskIds] = []
+    for _ in range(n):
+        task_ids = new(TaskIds)
+        items.append(task_ids)
+        n = data[at]
+        at += 1
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "TaskIds.subtopology_id")
+        end = at + n - 1
+        task_ids.subtopology_id = data[at:end].decode()
+        at = end
+        n = data[at]
+        at += 1
+        if 0 < n <= 32:
+            task_ids.partitions = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
+            n, at = read_uvarint(data, at - 1)
+            task_ids.partitions, at = read_int32s(data, at, n - 1, "TaskIds.partitions")
+        n = data[at]
+        at += 1
+        if n:
+            task_ids.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        else:
+            task_ids.unknown_tagged_fields = ()
+    return items, at
+
+
 def _decode_streams_group_target_assignment_member_value_0(
     data: bytes, at: int
 ) -> tuple[StreamsGroupTargetAssignmentMemberValue, int]:
@@ -127,33 +144,7 @@ def _decode_streams_group_target_assignment_member_value_0(
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_count("StreamsGroupTargetAssignmentMemberValue.active_tasks", n, size - at)
-    active_tasks: list[TaskIds] = []
-    m.active_tasks = active_tasks
-    for _ in range(n):
-        task_ids = new(TaskIds)
-        active_tasks.append(task_ids)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "TaskIds.subtopology_id")
-        end = at + n - 1
-        task_ids.subtopology_id = data[at:end].decode()
-        at = end
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("TaskIds.partitions", n, size - at)
-        task_ids.partitions = read_int32s(data, at, n)
-        at += n * 4
-        n = data[at]
-        at += 1
-        if n:
-            task_ids.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            task_ids.unknown_tagged_fields = ()
+    m.active_tasks, at = _decode_each_task_ids_0(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -161,33 +152,7 @@ def _decode_streams_group_target_assignment_member_value_0(
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_count("StreamsGroupTargetAssignmentMemberValue.standby_tasks", n, size - at)
-    standby_tasks: list[TaskIds] = []
-    m.standby_tasks = standby_tasks
-    for _ in range(n):
-        task_ids_2 = new(TaskIds)
-        standby_tasks.append(task_ids_2)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "TaskIds.subtopology_id")
-        end = at + n - 1
-        task_ids_2.subtopology_id = data[at:end].decode()
-        at = end
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("TaskIds.partitions", n, size - at)
-        task_ids_2.partitions = read_int32s(data, at, n)
-        at += n * 4
-        n = data[at]
-        at += 1
-        if n:
-            task_ids_2.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            task_ids_2.unknown_tagged_fields = ()
+    m.standby_tasks, at = _decode_each_task_ids_0(data, at, size, n)
     n = data[at]
     at += 1
     if n > 127:
@@ -195,33 +160,7 @@ def _decode_streams_group_target_assignment_member_value_0(
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_count("StreamsGroupTargetAssignmentMemberValue.warmup_tasks", n, size - at)
-    warmup_tasks: list[TaskIds] = []
-    m.warmup_tasks = warmup_tasks
-    for _ in range(n):
-        task_ids_3 = new(TaskIds)
-        warmup_tasks.append(task_ids_3)
-        n = data[at]
-        at += 1
-        if not 0 < n < 128:
-            n, at = string_length(data, at - 1, "TaskIds.subtopology_id")
-        end = at + n - 1
-        task_ids_3.subtopology_id = data[at:end].decode()
-        at = end
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("TaskIds.partitions", n, size - at)
-        task_ids_3.partitions = read_int32s(data, at, n)
-        at += n * 4
-        n = data[at]
-        at += 1
-        if n:
-            task_ids_3.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-        else:
-            task_ids_3.unknown_tagged_fields = ()
+    m.warmup_tasks, at = _decode_each_task_ids_0(data, at, size, n)
     n = data[at]
     at += 1
     if n:
@@ -231,13 +170,8 @@ def _decode_streams_group_target_assignment_member_value_0(
     return m, at
 
 
-def _encode_streams_group_target_assignment_member_value_0(
-    m: StreamsGroupTargetAssignmentMemberValue, out: list[Buffer]
-) -> None:
-    active_tasks = m.active_tasks
-    n = len(active_tasks) + 1
-    out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for task_ids in active_tasks:
+def _encode_each_task_ids_0(items: list[TaskIds], out: list[Buffer]) -> None:
+    for task_ids in items:
         s = task_ids.subtopology_id.encode()
         n = len(s) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TaskIds.subtopology_id"))
@@ -250,38 +184,23 @@ def _encode_streams_group_target_assignment_member_value_0(
             write_tags(out, task_ids.unknown_tagged_fields)
         else:
             out.append(b"\0")
+
+
+def _encode_streams_group_target_assignment_member_value_0(
+    m: StreamsGroupTargetAssignmentMemberValue, out: list[Buffer]
+) -> None:
+    active_tasks = m.active_tasks
+    n = len(active_tasks) + 1
+    out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
+    _encode_each_task_ids_0(active_tasks, out)
     standby_tasks = m.standby_tasks
     n = len(standby_tasks) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for task_ids_2 in standby_tasks:
-        s = task_ids_2.subtopology_id.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TaskIds.subtopology_id"))
-        out.append(s)
-        partitions_2 = task_ids_2.partitions
-        n = len(partitions_2) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        out.append(write_int32s(partitions_2))
-        if task_ids_2.unknown_tagged_fields:
-            write_tags(out, task_ids_2.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_task_ids_0(standby_tasks, out)
     warmup_tasks = m.warmup_tasks
     n = len(warmup_tasks) + 1
     out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    for task_ids_3 in warmup_tasks:
-        s = task_ids_3.subtopology_id.encode()
-        n = len(s) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TaskIds.subtopology_id"))
-        out.append(s)
-        partitions_3 = task_ids_3.partitions
-        n = len(partitions_3) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        out.append(write_int32s(partitions_3))
-        if task_ids_3.unknown_tagged_fields:
-            write_tags(out, task_ids_3.unknown_tagged_fields)
-        else:
-            out.append(b"\0")
+    _encode_each_task_ids_0(warmup_tasks, out)
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:

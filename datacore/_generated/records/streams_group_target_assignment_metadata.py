@@ -31,10 +31,7 @@ class StreamsGroupTargetAssignmentMetadataKey(WireMessage):
 
 
 class StreamsGroupTargetAssignmentMetadataValue(WireMessage):
-    __slots__ = (
-        "assignment_epoch",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("assignment_epoch", "unknown_tagged_fields")
 
     record_type = 20
     min_version = 0

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int16s, write_int16s
+from datacore.wire.arrays import INT16S, read_int16s, write_int16s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count, null_field
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -43,11 +43,7 @@ class StreamsGroupTopologyKey(WireMessage):
 
 
 class TopicConfig(WireStruct):
-    __slots__ = (
-        "key",
-        "value",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("key", "value", "unknown_tagged_fields")
 
     def __init__(
         self,
@@ -157,11 +153,7 @@ class Subtopology(WireStruct):
 
 
 class StreamsGroupTopologyValue(WireMessage):
-    __slots__ = (
-        "epoch",
-        "subtopologies",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("epoch", "subtopologies", "unknown_tagged_fields")
 
     record_type = 23
     min_version = 0
@@ -199,6 +191,61 @@ def _encode_streams_group_topology_key_0(m: StreamsGroupTopologyKey, out: list[B
     s = m.group_id.encode()
     out.append(_pack_h(len(s)))
     out.append(s)
+
+
+def _decode_each_topic_info_0(
+    data: bytes, at: int, size: int, n: int
+) -> tuple[list[TopicInfo], int]:
+    items: list[TopicInfo] = []
+    for _ in range(n):
+        topic_info = new(TopicInfo)
+        items.append(topic_info)
+        n = data[at]
+        at += 1
+        if not 0 < n < 128:
+            n, at = string_length(data, at - 1, "TopicInfo.name")
+        end = at + n - 1
+        topic_info.name = data[at:end].decode()
+        at = end
+        topic_info.partitions, topic_info.replication_factor, n = _unpack_i_h_ub(data, at)
+        at += 7
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        n -= 1
+        if not 0 <= n * 3 <= size - at:
+            raise bad_count("TopicInfo.topic_configs", n, size - at)
+        topic_configs: list[TopicConfig] = []
+        topic_info.topic_configs = topic_configs
+        for _ in range(n):
+            topic_config = new(TopicConfig)
+            topic_configs.append(topic_config)
+            n = data[at]
+            at += 1
+            if not 0 < n < 128:
+                n, at = string_length(data, at - 1, "TopicConfig.key")
+            end = at + n - 1
+            topic_config.key = data[at:end].decode()
+            at = end
+            n = data[at]
+            at += 1
+            if not 0 < n < 128:
+                n, at = string_length(data, at - 1, "TopicConfig.value")
+            end = at + n - 1
+            topic_config.value = data[at:end].decode()
+            at = end
+            n = data[at]
+            at += 1
+            if n:
+                topic_config.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            else:
+                topic_config.unknown_tagged_fields = ()
+        n = data[at]
+        at += 1
+        if n:
+            topic_info.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        else:
+            topic_info.unknown_tagged_fields = ()
+    return items, at
 
 
 def _decode_streams_group_topology_value_0(
@@ -252,56 +299,7 @@ def _decode_streams_group_topology_value_0(
         n -= 1
         if not 0 <= n * 9 <= size - at:
             raise bad_count("Subtopology.state_changelog_topics", n, size - at)
-        state_changelog_topics: list[TopicInfo] = []
-        subtopology.state_changelog_topics = state_changelog_topics
-        for _ in range(n):
-            topic_info = new(TopicInfo)
-            state_changelog_topics.append(topic_info)
-            n = data[at]
-            at += 1
-            if not 0 < n < 128:
-                n, at = string_length(data, at - 1, "TopicInfo.name")
-            end = at + n - 1
-            topic_info.name = data[at:end].decode()
-            at = end
-            topic_info.partitions, topic_info.replication_factor, n = _unpack_i_h_ub(data, at)
-            at += 7
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 3 <= size - at:
-                raise bad_count("TopicInfo.topic_configs", n, size - at)
-            topic_configs: list[TopicConfig] = []
-            topic_info.topic_configs = topic_configs
-            for _ in range(n):
-                topic_config = new(TopicConfig)
-                topic_configs.append(topic_config)
-                n = data[at]
-                at += 1
-                if not 0 < n < 128:
-                    n, at = string_length(data, at - 1, "TopicConfig.key")
-                end = at + n - 1
-                topic_config.key = data[at:end].decode()
-                at = end
-                n = data[at]
-                at += 1
-                if not 0 < n < 128:
-                    n, at = string_length(data, at - 1, "TopicConfig.value")
-                end = at + n - 1
-                topic_config.value = data[at:end].decode()
-                at = end
-                n = data[at]
-                at += 1
-                if n:
-                    topic_config.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-                else:
-                    topic_config.unknown_tagged_fields = ()
-            n = data[at]
-            at += 1
-            if n:
-                topic_info.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-            else:
-                topic_info.unknown_tagged_fields = ()
+        subtopology.state_changelog_topics, at = _decode_each_topic_info_0(data, at, size, n)
         n = data[at]
         at += 1
         if n > 127:
@@ -319,56 +317,7 @@ def _decode_streams_group_topology_value_0(
         n -= 1
         if not 0 <= n * 9 <= size - at:
             raise bad_count("Subtopology.repartition_source_topics", n, size - at)
-        repartition_source_topics: list[TopicInfo] = []
-        subtopology.repartition_source_topics = repartition_source_topics
-        for _ in range(n):
-            topic_info_2 = new(TopicInfo)
-            repartition_source_topics.append(topic_info_2)
-            n = data[at]
-            at += 1
-            if not 0 < n < 128:
-                n, at = string_length(data, at - 1, "TopicInfo.name")
-            end = at + n - 1
-            topic_info_2.name = data[at:end].decode()
-            at = end
-            topic_info_2.partitions, topic_info_2.replication_factor, n = _unpack_i_h_ub(data, at)
-            at += 7
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 3 <= size - at:
-                raise bad_count("TopicInfo.topic_configs", n, size - at)
-            topic_configs_2: list[TopicConfig] = []
-            topic_info_2.topic_configs = topic_configs_2
-            for _ in range(n):
-                topic_config_2 = new(TopicConfig)
-                topic_configs_2.append(topic_config_2)
-                n = data[at]
-                at += 1
-                if not 0 < n < 128:
-                    n, at = string_length(data, at - 1, "TopicConfig.key")
-                end = at + n - 1
-                topic_config_2.key = data[at:end].decode()
-                at = end
-                n = data[at]
-                at += 1
-                if not 0 < n < 128:
-                    n, at = string_length(data, at - 1, "TopicConfig.value")
-                end = at + n - 1
-                topic_config_2.value = data[at:end].decode()
-                at = end
-                n = data[at]
-                at += 1
-                if n:
-                    topic_config_2.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-                else:
-                    topic_config_2.unknown_tagged_fields = ()
-            n = data[at]
-            at += 1
-            if n:
-                topic_info_2.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
-            else:
-                topic_info_2.unknown_tagged_fields = ()
+        subtopology.repartition_source_topics, at = _decode_each_topic_info_0(data, at, size, n)
         n = data[at]
         at += 1
         if n > 127:
@@ -383,31 +332,34 @@ def _decode_streams_group_topology_value_0(
             copartition_groups.append(copartition_group)
             n = data[at]
             at += 1
-            if n > 127:
+            if 0 < n <= 32:
+                copartition_group.source_topics = [*INT16S[n - 1](data, at)]
+                at += n * 2 - 2
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 2 <= size - at:
-                raise bad_count("CopartitionGroup.source_topics", n, size - at)
-            copartition_group.source_topics = read_int16s(data, at, n)
-            at += n * 2
+                copartition_group.source_topics, at = read_int16s(
+                    data, at, n - 1, "CopartitionGroup.source_topics"
+                )
             n = data[at]
             at += 1
-            if n > 127:
+            if 0 < n <= 32:
+                copartition_group.source_topic_regex = [*INT16S[n - 1](data, at)]
+                at += n * 2 - 2
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 2 <= size - at:
-                raise bad_count("CopartitionGroup.source_topic_regex", n, size - at)
-            copartition_group.source_topic_regex = read_int16s(data, at, n)
-            at += n * 2
+                copartition_group.source_topic_regex, at = read_int16s(
+                    data, at, n - 1, "CopartitionGroup.source_topic_regex"
+                )
             n = data[at]
             at += 1
-            if n > 127:
+            if 0 < n <= 32:
+                copartition_group.repartition_source_topics = [*INT16S[n - 1](data, at)]
+                at += n * 2 - 2
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 2 <= size - at:
-                raise bad_count("CopartitionGroup.repartition_source_topics", n, size - at)
-            copartition_group.repartition_source_topics = read_int16s(data, at, n)
-            at += n * 2
+                copartition_group.repartition_source_topics, at = read_int16s(
+                    data, at, n - 1, "CopartitionGroup.repartition_source_topics"
+                )
             n = data[at]
             at += 1
             if n:
@@ -427,6 +379,38 @@ def _decode_streams_group_topology_value_0(
     else:
         m.unknown_tagged_fields = ()
     return m, at
+
+
+def _encode_each_topic_info_0(items: list[TopicInfo], out: list[Buffer]) -> None:
+    for topic_info in items:
+        s = topic_info.name.encode()
+        n = len(s) + 1
+        out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TopicInfo.name"))
+        out.append(s)
+        topic_configs = topic_info.topic_configs
+        n = len(topic_configs) + 1
+        if n < 128:
+            out.append(_pack_i_h_ub(topic_info.partitions, topic_info.replication_factor, n))
+        else:
+            out.append(_pack_i_h(topic_info.partitions, topic_info.replication_factor))
+            out.append(uvarint(n))
+        for topic_config in topic_configs:
+            s = topic_config.key.encode()
+            n = len(s) + 1
+            out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TopicConfig.key"))
+            out.append(s)
+            s = topic_config.value.encode()
+            n = len(s) + 1
+            out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TopicConfig.value"))
+            out.append(s)
+            if topic_config.unknown_tagged_fields:
+                write_tags(out, topic_config.unknown_tagged_fields)
+            else:
+                out.append(b"\0")
+        if topic_info.unknown_tagged_fields:
+            write_tags(out, topic_info.unknown_tagged_fields)
+        else:
+            out.append(b"\0")
 
 
 def _encode_streams_group_topology_value_0(m: StreamsGroupTopologyValue, out: list[Buffer]) -> None:
@@ -453,35 +437,7 @@ def _encode_streams_group_topology_value_0(m: StreamsGroupTopologyValue, out: li
         state_changelog_topics = subtopology.state_changelog_topics
         n = len(state_changelog_topics) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for topic_info in state_changelog_topics:
-            s = topic_info.name.encode()
-            n = len(s) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TopicInfo.name"))
-            out.append(s)
-            topic_configs = topic_info.topic_configs
-            n = len(topic_configs) + 1
-            if n < 128:
-                out.append(_pack_i_h_ub(topic_info.partitions, topic_info.replication_factor, n))
-            else:
-                out.append(_pack_i_h(topic_info.partitions, topic_info.replication_factor))
-                out.append(uvarint(n))
-            for topic_config in topic_configs:
-                s = topic_config.key.encode()
-                n = len(s) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TopicConfig.key"))
-                out.append(s)
-                s = topic_config.value.encode()
-                n = len(s) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TopicConfig.value"))
-                out.append(s)
-                if topic_config.unknown_tagged_fields:
-                    write_tags(out, topic_config.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
-            if topic_info.unknown_tagged_fields:
-                write_tags(out, topic_info.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_topic_info_0(state_changelog_topics, out)
         repartition_sink_topics = subtopology.repartition_sink_topics
         n = len(repartition_sink_topics) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
@@ -489,37 +445,7 @@ def _encode_streams_group_topology_value_0(m: StreamsGroupTopologyValue, out: li
         repartition_source_topics = subtopology.repartition_source_topics
         n = len(repartition_source_topics) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        for topic_info_2 in repartition_source_topics:
-            s = topic_info_2.name.encode()
-            n = len(s) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TopicInfo.name"))
-            out.append(s)
-            topic_configs_2 = topic_info_2.topic_configs
-            n = len(topic_configs_2) + 1
-            if n < 128:
-                out.append(
-                    _pack_i_h_ub(topic_info_2.partitions, topic_info_2.replication_factor, n)
-                )
-            else:
-                out.append(_pack_i_h(topic_info_2.partitions, topic_info_2.replication_factor))
-                out.append(uvarint(n))
-            for topic_config_2 in topic_configs_2:
-                s = topic_config_2.key.encode()
-                n = len(s) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TopicConfig.key"))
-                out.append(s)
-                s = topic_config_2.value.encode()
-                n = len(s) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else string_prefix(n, "TopicConfig.value"))
-                out.append(s)
-                if topic_config_2.unknown_tagged_fields:
-                    write_tags(out, topic_config_2.unknown_tagged_fields)
-                else:
-                    out.append(b"\0")
-            if topic_info_2.unknown_tagged_fields:
-                write_tags(out, topic_info_2.unknown_tagged_fields)
-            else:
-                out.append(b"\0")
+        _encode_each_topic_info_0(repartition_source_topics, out)
         copartition_groups = subtopology.copartition_groups
         n = len(copartition_groups) + 1
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))

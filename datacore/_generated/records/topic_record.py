@@ -13,11 +13,7 @@ _unpack_u_ub = Struct(">16sB").unpack_from
 
 
 class TopicRecord(WireMessage):
-    __slots__ = (
-        "name",
-        "topic_id",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("name", "topic_id", "unknown_tagged_fields")
 
     record_type = 2
     min_version = 0

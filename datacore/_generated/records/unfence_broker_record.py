@@ -11,11 +11,7 @@ _unpack_i_q_ub = Struct(">iqB").unpack_from
 
 
 class UnfenceBrokerRecord(WireMessage):
-    __slots__ = (
-        "id",
-        "epoch",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("id", "epoch", "unknown_tagged_fields")
 
     record_type = 8
     min_version = 0

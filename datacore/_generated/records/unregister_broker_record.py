@@ -11,11 +11,7 @@ _unpack_i_q_ub = Struct(">iqB").unpack_from
 
 
 class UnregisterBrokerRecord(WireMessage):
-    __slots__ = (
-        "broker_id",
-        "broker_epoch",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("broker_id", "broker_epoch", "unknown_tagged_fields")
 
     record_type = 1
     min_version = 0

@@ -11,10 +11,7 @@ _unpack_b_ub = Struct(">bB").unpack_from
 
 
 class ZkMigrationStateRecord(WireMessage):
-    __slots__ = (
-        "zk_migration_state",
-        "unknown_tagged_fields",
-    )
+    __slots__ = ("zk_migration_state", "unknown_tagged_fields")
 
     record_type = 21
     min_version = 0
