@@ -8,9 +8,9 @@ Rules:
 - All methods are called on the event loop's thread. Plain ``def`` methods return in microseconds
   and never wait for a device; what may wait is ``async`` or returns a ``Pending``.
 - ``end_offset`` moves when ``append`` returns; ``durable_end_offset`` moves when the engine says
-  that the bytes survive a crash. When a write or flush fails, the engine drops everything behind
-  ``durable_end_offset``, moves ``end_offset`` back to it, and fails every ``Pending`` of what it
-  dropped with a ``StorageError``; later appends start there again.
+  that the bytes survive a crash. A write that fails leaves the log as it was. When a flush fails,
+  the engine drops everything behind ``durable_end_offset``, moves ``end_offset`` back to it, and
+  fails every ``Pending`` of what it dropped with a ``StorageError``; later appends start there.
 - A log is owned by one opener. Opening with a higher epoch fences the older owner, whose next
   append fails with ``Fenced``.
 - ``datacore.testing.engine_suite`` is this page as tests.
@@ -34,15 +34,15 @@ class StorageError(Exception):
     """The engine could not do it; the log is as it was before the call."""
 
 
-class Fenced(StorageError):
+class Fenced(StorageError):  # a state, as Kafka names it
     """Another owner has opened the log with a higher epoch."""
 
 
-class LogNotFound(StorageError):
+class LogNotFound(StorageError):  # a state, as Kafka names it
     """There is no log of that name."""
 
 
-class OffsetTruncated(StorageError):
+class OffsetTruncated(StorageError):  # a state, as Kafka names it
     """The offset lies before the log's start or behind its end."""
 
 
@@ -79,8 +79,8 @@ class EngineLog(Protocol):
         ``max_timestamp_ms`` is the largest timestamp in ``data``.
 
         Returns:
-            None when the data is durable now, else the round of group commit that makes it so
-            (shared with other appends, of other logs too).
+            None when the data is durable now, else what settles when it is. Appends that became
+            durable together may share it; logs never do, so that one cannot fail for another.
 
         Raises:
             StorageError: Nothing was appended.
@@ -116,10 +116,16 @@ class EngineLog(Protocol):
         """Makes ``offset`` the new ``start_offset``, durably, and frees what lies before it."""
 
     async def truncate_after(self, offset: int) -> None:
-        """Drops everything from ``offset`` on, which must be a batch's base offset or the end."""
+        """Drops everything from ``offset`` on, which must be a batch's base offset or the end.
+
+        Nothing is appended until it has returned.
+        """
 
     async def save_snapshot(self, offset: int, snapshot: bytes) -> None:
-        """Keeps an opaque summary of everything before ``offset``, replacing the one before."""
+        """Keeps an opaque summary of everything before ``offset``, replacing the one before.
+
+        It falls with what it sums up, when the log is cut to end before ``offset``.
+        """
 
     async def load_snapshot(self) -> tuple[int, bytes] | None:
         """The last saved summary and its offset; None when there is none that is whole."""
@@ -142,11 +148,14 @@ class Engine(Protocol):
         """Every log that exists, open or not."""
 
     async def open_log(self, name: LogName, *, epoch: int) -> EngineLog:
-        """Opens a log, made when missing, and recovers it: a torn tail is cut at the last whole
-        batch, with one log line.
+        """Opens a log, made when missing, and recovers it.
+
+        A torn tail is cut at the last whole batch, with one log line. An owner with a lower epoch
+        is fenced; what it appended is made durable first.
 
         Raises:
             Fenced: It was opened before with a higher epoch.
+            StorageError: It is open with the same epoch, the name is not one, or the store says no.
         """
 
     async def delete_log(self, name: LogName) -> None:
