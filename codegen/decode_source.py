@@ -13,6 +13,8 @@ from codegen.names import snake_case
 from codegen.resolved import Field, Message, Struct
 
 _WIRE = "datacore.wire"
+READY = 32
+"""datacore.wire.arrays.READY: arrays below this length have a layout ready."""
 
 
 def decode_function(module: ModuleSource, message: Message, version: int) -> str:
@@ -25,19 +27,27 @@ def decode_function(module: ModuleSource, message: Message, version: int) -> str
     name = f"_decode_{snake_case(message.name)}_{version}"
     class_name = module.class_name(message, message.root)
     result = f"tuple[{class_name}, int]"
-    return module.function(name, f"data: {source.data_type}, at: int", result, source.body())
+    return module.function(
+        name, f"data: {source.data_type}, at: int", result, source.body(with_size=True)
+    )
 
 
 class _DecodeSource(FunctionSource):
     def __init__(self, module: ModuleSource, message: Message, version: int) -> None:
         super().__init__(module, message, version)
-        self._views = has_records(message.root)
+        self._has_records = has_records(message.root)
         self._uses_size = False
-        self.data_type = "memoryview" if self._views else "bytes"
+        self._uses_view = False
+        self.data_type = "Buffer" if self._has_records else "bytes"
+        if self._has_records:
+            module.use(f"{_WIRE}.buffer", "Buffer")
 
-    def body(self) -> list[str]:
-        """The finished lines."""
-        return ["size = len(data)", *self.lines] if self._uses_size else self.lines
+    def body(self, *, with_size: bool = False) -> list[str]:
+        """The finished lines, behind those that set up what they use."""
+        first = ["size = len(data)"] if with_size and self._uses_size else []
+        if self._uses_view:
+            first.append("view = data if type(data) is memoryview else memoryview(data)")
+        return first + self.lines
 
     def new_struct(self, struct: Struct, variable: str) -> str:
         """Make an object for a struct; its variable."""
@@ -159,14 +169,46 @@ class _DecodeSource(FunctionSource):
     def _slice(self, each: Field, target: str, length: str) -> None:
         self.line(f"end = at + {length}")
         value = "data[at:end]"
-        if self._views and each.type.element != "records":
-            value += ".tobytes()"
-        if each.type.element == "string":
-            value += ".decode()"
+        if each.type.element == "records":
+            value = "view[at:end]"
+            self._uses_view = True
+        elif each.type.element == "string":
+            value = f'str({value}, "utf-8")' if self._has_records else f"{value}.decode()"
+        elif self._has_records:
+            value = f"bytes({value})"
         self.line(f"{target} = {value}")
         self.line("at = end")
 
+    def _fixed_array(self, struct: Struct, each: Field, target: str) -> None:
+        """Short ones with a layout that is ready: it checks the bounds itself."""
+        element = each.type.element
+        size = FIXED_SIZES[element]
+        word = ARRAY_WORDS[element]
+        compact = self.is_compact(each)
+        self._head("B" if compact else "i")
+        start = "if"
+        if self.version in each.nullable:
+            with self.block("if n == 0:" if compact else "if n < 0:"):
+                self.line(f"{target} = None")
+            start = "elif"
+        low, count = ("0 < n <=", "n - 1") if compact else ("0 <= n <", "n")
+        with self.block(f"{start} {low} {READY}:"):
+            self.module.use(f"{_WIRE}.arrays", word.upper())
+            self.line(f"{target} = [*{word.upper()}[{count}](data, at)]")
+            times = "n" if size == 1 else f"n * {size}"
+            self.line(f"at += {times}{f' - {size}' if compact else ''}")
+        with self.block("else:"):
+            if compact:
+                self.module.use(f"{_WIRE}.varint", "read_uvarint")
+                self.line("n, at = read_uvarint(data, at - 1)")
+            self.module.use(f"{_WIRE}.arrays", f"read_{word}")
+            label = self.label(struct, each)
+            self.line(f"{target}, at = read_{word}(data, at, {count}, {label})")
+
     def _array(self, struct: Struct, each: Field, target: str) -> None:
+        if each.type.element in FIXED_FORMATS:
+            self._fixed_array(struct, each, target)
+            return
         element_size = min_element_size(self.message, each, self.version)
         times = "" if element_size == 1 else f" * {element_size}"
         label = self.label(struct, each)
@@ -199,12 +241,6 @@ class _DecodeSource(FunctionSource):
         elif each.struct is not None:
             items = self.variable(each.spec_name)
             self._loop(each.struct, items, f"{target} = {items}")
-        elif element in FIXED_FORMATS:
-            reader = f"read_{ARRAY_WORDS[element]}"
-            self.module.use(f"{_WIRE}.arrays", reader)
-            self.line(f"{target} = {reader}(data, at, n)")
-            size = FIXED_SIZES[element]
-            self.line("at += n" if size == 1 else f"at += n * {size}")
         else:
             form = "compact_" if self.is_compact(each) else ""
             word = "strings" if element == "string" else "byte_strings"
@@ -232,7 +268,7 @@ class _DecodeSource(FunctionSource):
             f"_decode_each_{snake_case(class_name)}_{self.version}",
             f"data: {source.data_type}, at: int, size: int, n: int",
             f"tuple[list[{class_name}], int]",
-            source.lines,
+            source.body(),
         )
 
     def _tags(self, struct: Struct, owner: str) -> None:
@@ -280,4 +316,4 @@ class _DecodeSource(FunctionSource):
         class_name = self.module.class_name(self.message, struct)
         name = f"_decode_{snake_case(class_name)}_tags_{self.version}"
         parameters = f"m: {class_name}, data: {self.data_type}, at: int, size: int"
-        return self.module.function(name, parameters, "int", source.lines)
+        return self.module.function(name, parameters, "int", source.body())

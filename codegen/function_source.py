@@ -25,6 +25,8 @@ _TAKEN = frozenset(
         "s",
         "size",
         "tag",
+        "unknown",
+        "view",
     }
 )
 _SIZES = {"?": 1, "b": 1, "B": 1, "h": 2, "H": 2, "i": 4, "I": 4, "q": 8, "d": 8, "16s": 16}

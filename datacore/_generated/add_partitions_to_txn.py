@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -228,10 +228,13 @@ def _decode_add_partitions_to_txn_request_0(
         at = end
         (n,) = _unpack_i(data, at)
         at += 4
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("AddPartitionsToTxnTopic.partitions", n, size - at)
-        add_partitions_to_txn_topic.partitions = read_int32s(data, at, n)
-        at += n * 4
+        if 0 <= n < 32:
+            add_partitions_to_txn_topic.partitions = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            add_partitions_to_txn_topic.partitions, at = read_int32s(
+                data, at, n, "AddPartitionsToTxnTopic.partitions"
+            )
         add_partitions_to_txn_topic.unknown_tagged_fields = ()
     m.unknown_tagged_fields = ()
     return m, at
@@ -253,13 +256,14 @@ def _decode_each_add_partitions_to_txn_topic_3(
         at = end
         n = data[at]
         at += 1
-        if n > 127:
+        if 0 < n <= 32:
+            add_partitions_to_txn_topic.partitions = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
             n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("AddPartitionsToTxnTopic.partitions", n, size - at)
-        add_partitions_to_txn_topic.partitions = read_int32s(data, at, n)
-        at += n * 4
+            add_partitions_to_txn_topic.partitions, at = read_int32s(
+                data, at, n - 1, "AddPartitionsToTxnTopic.partitions"
+            )
         n = data[at]
         at += 1
         if n:

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -236,13 +236,12 @@ def _decode_alter_partition_request_0(data: bytes, at: int) -> tuple[AlterPartit
             partition_data.leader_recovery_state = 0
             partition_data.partition_index, partition_data.leader_epoch, n = _unpack_i2_ub(data, at)
             at += 9
-            if n > 127:
+            if 0 < n <= 32:
+                partition_data.new_isr = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("PartitionData.new_isr", n, size - at)
-            partition_data.new_isr = read_int32s(data, at, n)
-            at += n * 4
+                partition_data.new_isr, at = read_int32s(data, at, n - 1, "PartitionData.new_isr")
             partition_data.partition_epoch, n = _unpack_i_ub(data, at)
             at += 5
             if n:
@@ -274,13 +273,12 @@ def _decode_each_alter_partition_request_partition_data_1(
         partition_data.new_isr_with_epochs = []
         partition_data.partition_index, partition_data.leader_epoch, n = _unpack_i2_ub(data, at)
         at += 9
-        if n > 127:
+        if 0 < n <= 32:
+            partition_data.new_isr = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
             n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("PartitionData.new_isr", n, size - at)
-        partition_data.new_isr = read_int32s(data, at, n)
-        at += n * 4
+            partition_data.new_isr, at = read_int32s(data, at, n - 1, "PartitionData.new_isr")
         partition_data.leader_recovery_state, partition_data.partition_epoch, n = _unpack_b_i_ub(
             data, at
         )
@@ -667,13 +665,12 @@ def _decode_alter_partition_response_0(data: bytes, at: int) -> tuple[AlterParti
                 n,
             ) = _unpack_i_h_i2_ub(data, at)
             at += 15
-            if n > 127:
+            if 0 < n <= 32:
+                partition_data.isr = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("PartitionData.isr", n, size - at)
-            partition_data.isr = read_int32s(data, at, n)
-            at += n * 4
+                partition_data.isr, at = read_int32s(data, at, n - 1, "PartitionData.isr")
             partition_data.partition_epoch, n = _unpack_i_ub(data, at)
             at += 5
             if n:
@@ -710,13 +707,12 @@ def _decode_each_alter_partition_response_partition_data_1(
             n,
         ) = _unpack_i_h_i2_ub(data, at)
         at += 15
-        if n > 127:
+        if 0 < n <= 32:
+            partition_data.isr = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
             n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("PartitionData.isr", n, size - at)
-        partition_data.isr = read_int32s(data, at, n)
-        at += n * 4
+            partition_data.isr, at = read_int32s(data, at, n - 1, "PartitionData.isr")
         partition_data.leader_recovery_state, partition_data.partition_epoch, n = _unpack_b_i_ub(
             data, at
         )

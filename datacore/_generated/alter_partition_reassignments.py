@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -171,16 +171,16 @@ def _decode_each_reassignable_topic_0(
             partitions.append(reassignable_partition)
             reassignable_partition.partition_index, n = _unpack_i_ub(data, at)
             at += 5
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if n < 0:
+            if n == 0:
                 reassignable_partition.replicas = None
+            elif 0 < n <= 32:
+                reassignable_partition.replicas = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
             else:
-                if n * 4 > size - at:
-                    raise bad_count("ReassignablePartition.replicas", n, size - at)
-                reassignable_partition.replicas = read_int32s(data, at, n)
-                at += n * 4
+                n, at = read_uvarint(data, at - 1)
+                reassignable_partition.replicas, at = read_int32s(
+                    data, at, n - 1, "ReassignablePartition.replicas"
+                )
             n = data[at]
             at += 1
             if n:

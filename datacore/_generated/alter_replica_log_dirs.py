@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -164,10 +164,13 @@ def _decode_alter_replica_log_dirs_request_0(
             at = end
             (n,) = _unpack_i(data, at)
             at += 4
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("AlterReplicaLogDirTopic.partitions", n, size - at)
-            alter_replica_log_dir_topic.partitions = read_int32s(data, at, n)
-            at += n * 4
+            if 0 <= n < 32:
+                alter_replica_log_dir_topic.partitions = [*INT32S[n](data, at)]
+                at += n * 4
+            else:
+                alter_replica_log_dir_topic.partitions, at = read_int32s(
+                    data, at, n, "AlterReplicaLogDirTopic.partitions"
+                )
             alter_replica_log_dir_topic.unknown_tagged_fields = ()
         alter_replica_log_dir.unknown_tagged_fields = ()
     m.unknown_tagged_fields = ()
@@ -219,13 +222,14 @@ def _decode_alter_replica_log_dirs_request_2(
             at = end
             n = data[at]
             at += 1
-            if n > 127:
+            if 0 < n <= 32:
+                alter_replica_log_dir_topic.partitions = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("AlterReplicaLogDirTopic.partitions", n, size - at)
-            alter_replica_log_dir_topic.partitions = read_int32s(data, at, n)
-            at += n * 4
+                alter_replica_log_dir_topic.partitions, at = read_int32s(
+                    data, at, n - 1, "AlterReplicaLogDirTopic.partitions"
+                )
             n = data[at]
             at += 1
             if n:

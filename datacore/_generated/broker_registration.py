@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_uuids, write_uuids
+from datacore.wire.arrays import UUIDS, read_uuids, write_uuids
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -323,13 +323,12 @@ def _decode_broker_registration_request_2(
         at = end
     m.is_migrating_zk_broker, n = _unpack_t_ub(data, at)
     at += 2
-    if n > 127:
+    if 0 < n <= 32:
+        m.log_dirs = [*UUIDS[n - 1](data, at)]
+        at += n * 16 - 16
+    else:
         n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n * 16 <= size - at:
-        raise bad_count("BrokerRegistrationRequest.log_dirs", n, size - at)
-    m.log_dirs = read_uuids(data, at, n)
-    at += n * 16
+        m.log_dirs, at = read_uuids(data, at, n - 1, "BrokerRegistrationRequest.log_dirs")
     n = data[at]
     at += 1
     if n:
@@ -379,13 +378,12 @@ def _decode_broker_registration_request_3(
         at = end
     m.is_migrating_zk_broker, n = _unpack_t_ub(data, at)
     at += 2
-    if n > 127:
+    if 0 < n <= 32:
+        m.log_dirs = [*UUIDS[n - 1](data, at)]
+        at += n * 16 - 16
+    else:
         n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n * 16 <= size - at:
-        raise bad_count("BrokerRegistrationRequest.log_dirs", n, size - at)
-    m.log_dirs = read_uuids(data, at, n)
-    at += n * 16
+        m.log_dirs, at = read_uuids(data, at, n - 1, "BrokerRegistrationRequest.log_dirs")
     m.previous_broker_epoch, n = _unpack_q_ub(data, at)
     at += 9
     if n:

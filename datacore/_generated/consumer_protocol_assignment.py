@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count, null_field
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -69,10 +69,11 @@ def _decode_consumer_protocol_assignment_0(
         at = end
         (n,) = _unpack_i(data, at)
         at += 4
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("TopicPartition.partitions", n, size - at)
-        topic_partition.partitions = read_int32s(data, at, n)
-        at += n * 4
+        if 0 <= n < 32:
+            topic_partition.partitions = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            topic_partition.partitions, at = read_int32s(data, at, n, "TopicPartition.partitions")
     (n,) = _unpack_i(data, at)
     at += 4
     if n < 0:

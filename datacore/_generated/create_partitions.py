@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -153,10 +153,13 @@ def _decode_create_partitions_request_0(
                 assignments.append(create_partitions_assignment)
                 (n,) = _unpack_i(data, at)
                 at += 4
-                if not 0 <= n * 4 <= size - at:
-                    raise bad_count("CreatePartitionsAssignment.broker_ids", n, size - at)
-                create_partitions_assignment.broker_ids = read_int32s(data, at, n)
-                at += n * 4
+                if 0 <= n < 32:
+                    create_partitions_assignment.broker_ids = [*INT32S[n](data, at)]
+                    at += n * 4
+                else:
+                    create_partitions_assignment.broker_ids, at = read_int32s(
+                        data, at, n, "CreatePartitionsAssignment.broker_ids"
+                    )
                 create_partitions_assignment.unknown_tagged_fields = ()
         create_partitions_topic.unknown_tagged_fields = ()
     m.unknown_tagged_fields = ()
@@ -206,13 +209,14 @@ def _decode_create_partitions_request_2(
                 assignments.append(create_partitions_assignment)
                 n = data[at]
                 at += 1
-                if n > 127:
+                if 0 < n <= 32:
+                    create_partitions_assignment.broker_ids = [*INT32S[n - 1](data, at)]
+                    at += n * 4 - 4
+                else:
                     n, at = read_uvarint(data, at - 1)
-                n -= 1
-                if not 0 <= n * 4 <= size - at:
-                    raise bad_count("CreatePartitionsAssignment.broker_ids", n, size - at)
-                create_partitions_assignment.broker_ids = read_int32s(data, at, n)
-                at += n * 4
+                    create_partitions_assignment.broker_ids, at = read_int32s(
+                        data, at, n - 1, "CreatePartitionsAssignment.broker_ids"
+                    )
                 n = data[at]
                 at += 1
                 if n:

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field, tag_overrun
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -230,10 +230,13 @@ def _decode_each_creatable_topic_0(
             assignments.append(creatable_replica_assignment)
             creatable_replica_assignment.partition_index, n = _unpack_i2(data, at)
             at += 8
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("CreatableReplicaAssignment.broker_ids", n, size - at)
-            creatable_replica_assignment.broker_ids = read_int32s(data, at, n)
-            at += n * 4
+            if 0 <= n < 32:
+                creatable_replica_assignment.broker_ids = [*INT32S[n](data, at)]
+                at += n * 4
+            else:
+                creatable_replica_assignment.broker_ids, at = read_int32s(
+                    data, at, n, "CreatableReplicaAssignment.broker_ids"
+                )
             creatable_replica_assignment.unknown_tagged_fields = ()
         (n,) = _unpack_i(data, at)
         at += 4
@@ -331,13 +334,14 @@ def _decode_create_topics_request_5(data: bytes, at: int) -> tuple[CreateTopicsR
             assignments.append(creatable_replica_assignment)
             creatable_replica_assignment.partition_index, n = _unpack_i_ub(data, at)
             at += 5
-            if n > 127:
+            if 0 < n <= 32:
+                creatable_replica_assignment.broker_ids = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("CreatableReplicaAssignment.broker_ids", n, size - at)
-            creatable_replica_assignment.broker_ids = read_int32s(data, at, n)
-            at += n * 4
+                creatable_replica_assignment.broker_ids, at = read_int32s(
+                    data, at, n - 1, "CreatableReplicaAssignment.broker_ids"
+                )
             n = data[at]
             at += 1
             if n:

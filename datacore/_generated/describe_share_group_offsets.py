@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -216,15 +216,16 @@ def _decode_describe_share_group_offsets_request_0(
                 at = end
                 n = data[at]
                 at += 1
-                if n > 127:
+                if 0 < n <= 32:
+                    describe_share_group_offsets_request_topic.partitions = [
+                        *INT32S[n - 1](data, at)
+                    ]
+                    at += n * 4 - 4
+                else:
                     n, at = read_uvarint(data, at - 1)
-                n -= 1
-                if not 0 <= n * 4 <= size - at:
-                    raise bad_count(
-                        "DescribeShareGroupOffsetsRequestTopic.partitions", n, size - at
+                    describe_share_group_offsets_request_topic.partitions, at = read_int32s(
+                        data, at, n - 1, "DescribeShareGroupOffsetsRequestTopic.partitions"
                     )
-                describe_share_group_offsets_request_topic.partitions = read_int32s(data, at, n)
-                at += n * 4
                 n = data[at]
                 at += 1
                 if n:

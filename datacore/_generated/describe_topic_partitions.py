@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -341,69 +341,71 @@ def _decode_describe_topic_partitions_response_0(
                 n,
             ) = _unpack_h_i3_ub(data, at)
             at += 15
-            if n > 127:
+            if 0 < n <= 32:
+                describe_topic_partitions_response_partition.replica_nodes = [
+                    *INT32S[n - 1](data, at)
+                ]
+                at += n * 4 - 4
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count(
-                    "DescribeTopicPartitionsResponsePartition.replica_nodes", n, size - at
+                describe_topic_partitions_response_partition.replica_nodes, at = read_int32s(
+                    data, at, n - 1, "DescribeTopicPartitionsResponsePartition.replica_nodes"
                 )
-            describe_topic_partitions_response_partition.replica_nodes = read_int32s(data, at, n)
-            at += n * 4
             n = data[at]
             at += 1
-            if n > 127:
+            if 0 < n <= 32:
+                describe_topic_partitions_response_partition.isr_nodes = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("DescribeTopicPartitionsResponsePartition.isr_nodes", n, size - at)
-            describe_topic_partitions_response_partition.isr_nodes = read_int32s(data, at, n)
-            at += n * 4
+                describe_topic_partitions_response_partition.isr_nodes, at = read_int32s(
+                    data, at, n - 1, "DescribeTopicPartitionsResponsePartition.isr_nodes"
+                )
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if n < 0:
+            if n == 0:
                 describe_topic_partitions_response_partition.eligible_leader_replicas = None
+            elif 0 < n <= 32:
+                describe_topic_partitions_response_partition.eligible_leader_replicas = [
+                    *INT32S[n - 1](data, at)
+                ]
+                at += n * 4 - 4
             else:
-                if n * 4 > size - at:
-                    raise bad_count(
+                n, at = read_uvarint(data, at - 1)
+                describe_topic_partitions_response_partition.eligible_leader_replicas, at = (
+                    read_int32s(
+                        data,
+                        at,
+                        n - 1,
                         "DescribeTopicPartitionsResponsePartition.eligible_leader_replicas",
-                        n,
-                        size - at,
                     )
-                describe_topic_partitions_response_partition.eligible_leader_replicas = read_int32s(
-                    data, at, n
                 )
-                at += n * 4
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if n < 0:
+            if n == 0:
                 describe_topic_partitions_response_partition.last_known_elr = None
+            elif 0 < n <= 32:
+                describe_topic_partitions_response_partition.last_known_elr = [
+                    *INT32S[n - 1](data, at)
+                ]
+                at += n * 4 - 4
             else:
-                if n * 4 > size - at:
-                    raise bad_count(
-                        "DescribeTopicPartitionsResponsePartition.last_known_elr", n, size - at
-                    )
-                describe_topic_partitions_response_partition.last_known_elr = read_int32s(
-                    data, at, n
+                n, at = read_uvarint(data, at - 1)
+                describe_topic_partitions_response_partition.last_known_elr, at = read_int32s(
+                    data, at, n - 1, "DescribeTopicPartitionsResponsePartition.last_known_elr"
                 )
-                at += n * 4
             n = data[at]
             at += 1
-            if n > 127:
+            if 0 < n <= 32:
+                describe_topic_partitions_response_partition.offline_replicas = [
+                    *INT32S[n - 1](data, at)
+                ]
+                at += n * 4 - 4
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count(
-                    "DescribeTopicPartitionsResponsePartition.offline_replicas", n, size - at
+                describe_topic_partitions_response_partition.offline_replicas, at = read_int32s(
+                    data, at, n - 1, "DescribeTopicPartitionsResponsePartition.offline_replicas"
                 )
-            describe_topic_partitions_response_partition.offline_replicas = read_int32s(data, at, n)
-            at += n * 4
             n = data[at]
             at += 1
             if n:

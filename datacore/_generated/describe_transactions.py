@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -215,13 +215,12 @@ def _decode_describe_transactions_response_0(
             at = end
             n = data[at]
             at += 1
-            if n > 127:
+            if 0 < n <= 32:
+                topic_data.partitions = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("TopicData.partitions", n, size - at)
-            topic_data.partitions = read_int32s(data, at, n)
-            at += n * 4
+                topic_data.partitions, at = read_int32s(data, at, n - 1, "TopicData.partitions")
             n = data[at]
             at += 1
             if n:

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -148,10 +148,11 @@ def _decode_each_topic_partitions_0(
         at = end
         (n,) = _unpack_i(data, at)
         at += 4
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("TopicPartitions.partitions", n, size - at)
-        topic_partitions.partitions = read_int32s(data, at, n)
-        at += n * 4
+        if 0 <= n < 32:
+            topic_partitions.partitions = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            topic_partitions.partitions, at = read_int32s(data, at, n, "TopicPartitions.partitions")
         topic_partitions.unknown_tagged_fields = ()
     return items, at
 
@@ -218,13 +219,14 @@ def _decode_elect_leaders_request_2(data: bytes, at: int) -> tuple[ElectLeadersR
             at = end
             n = data[at]
             at += 1
-            if n > 127:
+            if 0 < n <= 32:
+                topic_partitions_2.partitions = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("TopicPartitions.partitions", n, size - at)
-            topic_partitions_2.partitions = read_int32s(data, at, n)
-            at += n * 4
+                topic_partitions_2.partitions, at = read_int32s(
+                    data, at, n - 1, "TopicPartitions.partitions"
+                )
             n = data[at]
             at += 1
             if n:

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field, tag_overrun
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -267,10 +267,13 @@ def _decode_end_quorum_epoch_request_0(data: bytes, at: int) -> tuple[EndQuorumE
                 n,
             ) = _unpack_i4(data, at)
             at += 16
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("PartitionData.preferred_successors", n, size - at)
-            partition_data.preferred_successors = read_int32s(data, at, n)
-            at += n * 4
+            if 0 <= n < 32:
+                partition_data.preferred_successors = [*INT32S[n](data, at)]
+                at += n * 4
+            else:
+                partition_data.preferred_successors, at = read_int32s(
+                    data, at, n, "PartitionData.preferred_successors"
+                )
             partition_data.unknown_tagged_fields = ()
         topic_data.unknown_tagged_fields = ()
     m.unknown_tagged_fields = ()

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field, tag_overrun
 from datacore.wire.message import (
@@ -582,10 +582,11 @@ def _decode_each_forgotten_topic_7(
         at = end
         (n,) = _unpack_i(data, at)
         at += 4
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("ForgottenTopic.partitions", n, size - at)
-        forgotten_topic.partitions = read_int32s(data, at, n)
-        at += n * 4
+        if 0 <= n < 32:
+            forgotten_topic.partitions = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            forgotten_topic.partitions, at = read_int32s(data, at, n, "ForgottenTopic.partitions")
         forgotten_topic.unknown_tagged_fields = ()
     return items, at
 
@@ -846,13 +847,14 @@ def _decode_fetch_request_12(data: bytes, at: int) -> tuple[FetchRequest, int]:
         at = end
         n = data[at]
         at += 1
-        if n > 127:
+        if 0 < n <= 32:
+            forgotten_topic.partitions = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
             n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("ForgottenTopic.partitions", n, size - at)
-        forgotten_topic.partitions = read_int32s(data, at, n)
-        at += n * 4
+            forgotten_topic.partitions, at = read_int32s(
+                data, at, n - 1, "ForgottenTopic.partitions"
+            )
         n = data[at]
         at += 1
         if n:
@@ -910,13 +912,14 @@ def _decode_each_forgotten_topic_13(
         forgotten_topic.topic = ""
         forgotten_topic.topic_id, n = _unpack_u_ub(data, at)
         at += 17
-        if n > 127:
+        if 0 < n <= 32:
+            forgotten_topic.partitions = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
             n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("ForgottenTopic.partitions", n, size - at)
-        forgotten_topic.partitions = read_int32s(data, at, n)
-        at += n * 4
+            forgotten_topic.partitions, at = read_int32s(
+                data, at, n - 1, "ForgottenTopic.partitions"
+            )
         n = data[at]
         at += 1
         if n:
@@ -1900,8 +1903,9 @@ def _encode_fetch_request_18(m: FetchRequest, out: list[Buffer]) -> None:
 
 
 def _decode_each_fetchable_topic_response_0(
-    data: memoryview, at: int, size: int, n: int
+    data: Buffer, at: int, size: int, n: int
 ) -> tuple[list[FetchableTopicResponse], int]:
+    view = data if type(data) is memoryview else memoryview(data)
     items: list[FetchableTopicResponse] = []
     for _ in range(n):
         fetchable_topic_response = new(FetchableTopicResponse)
@@ -1912,7 +1916,7 @@ def _decode_each_fetchable_topic_response_0(
         if n < 0:
             raise null_field("FetchableTopicResponse.topic")
         end = at + n
-        fetchable_topic_response.topic = data[at:end].tobytes().decode()
+        fetchable_topic_response.topic = str(data[at:end], "utf-8")
         at = end
         (n,) = _unpack_i(data, at)
         at += 4
@@ -1941,14 +1945,14 @@ def _decode_each_fetchable_topic_response_0(
                 partition_data.records = None
             else:
                 end = at + n
-                partition_data.records = data[at:end]
+                partition_data.records = view[at:end]
                 at = end
             partition_data.unknown_tagged_fields = ()
         fetchable_topic_response.unknown_tagged_fields = ()
     return items, at
 
 
-def _decode_fetch_response_0(data: memoryview, at: int) -> tuple[FetchResponse, int]:
+def _decode_fetch_response_0(data: Buffer, at: int) -> tuple[FetchResponse, int]:
     size = len(data)
     m = new(FetchResponse)
     m.node_endpoints = []
@@ -1962,7 +1966,7 @@ def _decode_fetch_response_0(data: memoryview, at: int) -> tuple[FetchResponse, 
     return m, at
 
 
-def _decode_fetch_response_1(data: memoryview, at: int) -> tuple[FetchResponse, int]:
+def _decode_fetch_response_1(data: Buffer, at: int) -> tuple[FetchResponse, int]:
     size = len(data)
     m = new(FetchResponse)
     m.node_endpoints = []
@@ -1977,7 +1981,7 @@ def _decode_fetch_response_1(data: memoryview, at: int) -> tuple[FetchResponse, 
 
 
 def _decode_each_aborted_transaction_4(
-    data: memoryview, at: int, size: int, n: int
+    data: Buffer, at: int, size: int, n: int
 ) -> tuple[list[AbortedTransaction], int]:
     items: list[AbortedTransaction] = []
     for _ in range(n):
@@ -1989,8 +1993,9 @@ def _decode_each_aborted_transaction_4(
     return items, at
 
 
-def _decode_fetch_response_4(data: memoryview, at: int) -> tuple[FetchResponse, int]:
+def _decode_fetch_response_4(data: Buffer, at: int) -> tuple[FetchResponse, int]:
     size = len(data)
+    view = data if type(data) is memoryview else memoryview(data)
     m = new(FetchResponse)
     m.node_endpoints = []
     m.error_code = m.session_id = 0
@@ -2009,7 +2014,7 @@ def _decode_fetch_response_4(data: memoryview, at: int) -> tuple[FetchResponse, 
         if n < 0:
             raise null_field("FetchableTopicResponse.topic")
         end = at + n
-        fetchable_topic_response.topic = data[at:end].tobytes().decode()
+        fetchable_topic_response.topic = str(data[at:end], "utf-8")
         at = end
         (n,) = _unpack_i(data, at)
         at += 4
@@ -2046,7 +2051,7 @@ def _decode_fetch_response_4(data: memoryview, at: int) -> tuple[FetchResponse, 
                 partition_data.records = None
             else:
                 end = at + n
-                partition_data.records = data[at:end]
+                partition_data.records = view[at:end]
                 at = end
             partition_data.unknown_tagged_fields = ()
         fetchable_topic_response.unknown_tagged_fields = ()
@@ -2055,8 +2060,9 @@ def _decode_fetch_response_4(data: memoryview, at: int) -> tuple[FetchResponse, 
 
 
 def _decode_each_fetchable_topic_response_5(
-    data: memoryview, at: int, size: int, n: int
+    data: Buffer, at: int, size: int, n: int
 ) -> tuple[list[FetchableTopicResponse], int]:
+    view = data if type(data) is memoryview else memoryview(data)
     items: list[FetchableTopicResponse] = []
     for _ in range(n):
         fetchable_topic_response = new(FetchableTopicResponse)
@@ -2067,7 +2073,7 @@ def _decode_each_fetchable_topic_response_5(
         if n < 0:
             raise null_field("FetchableTopicResponse.topic")
         end = at + n
-        fetchable_topic_response.topic = data[at:end].tobytes().decode()
+        fetchable_topic_response.topic = str(data[at:end], "utf-8")
         at = end
         (n,) = _unpack_i(data, at)
         at += 4
@@ -2105,14 +2111,14 @@ def _decode_each_fetchable_topic_response_5(
                 partition_data.records = None
             else:
                 end = at + n
-                partition_data.records = data[at:end]
+                partition_data.records = view[at:end]
                 at = end
             partition_data.unknown_tagged_fields = ()
         fetchable_topic_response.unknown_tagged_fields = ()
     return items, at
 
 
-def _decode_fetch_response_5(data: memoryview, at: int) -> tuple[FetchResponse, int]:
+def _decode_fetch_response_5(data: Buffer, at: int) -> tuple[FetchResponse, int]:
     size = len(data)
     m = new(FetchResponse)
     m.node_endpoints = []
@@ -2126,7 +2132,7 @@ def _decode_fetch_response_5(data: memoryview, at: int) -> tuple[FetchResponse, 
     return m, at
 
 
-def _decode_fetch_response_7(data: memoryview, at: int) -> tuple[FetchResponse, int]:
+def _decode_fetch_response_7(data: Buffer, at: int) -> tuple[FetchResponse, int]:
     size = len(data)
     m = new(FetchResponse)
     m.node_endpoints = []
@@ -2139,8 +2145,9 @@ def _decode_fetch_response_7(data: memoryview, at: int) -> tuple[FetchResponse, 
     return m, at
 
 
-def _decode_fetch_response_11(data: memoryview, at: int) -> tuple[FetchResponse, int]:
+def _decode_fetch_response_11(data: Buffer, at: int) -> tuple[FetchResponse, int]:
     size = len(data)
+    view = data if type(data) is memoryview else memoryview(data)
     m = new(FetchResponse)
     m.node_endpoints = []
     m.throttle_time_ms, m.error_code, m.session_id, n = _unpack_i_h_i2(data, at)
@@ -2158,7 +2165,7 @@ def _decode_fetch_response_11(data: memoryview, at: int) -> tuple[FetchResponse,
         if n < 0:
             raise null_field("FetchableTopicResponse.topic")
         end = at + n
-        fetchable_topic_response.topic = data[at:end].tobytes().decode()
+        fetchable_topic_response.topic = str(data[at:end], "utf-8")
         at = end
         (n,) = _unpack_i(data, at)
         at += 4
@@ -2195,7 +2202,7 @@ def _decode_fetch_response_11(data: memoryview, at: int) -> tuple[FetchResponse,
                 partition_data.records = None
             else:
                 end = at + n
-                partition_data.records = data[at:end]
+                partition_data.records = view[at:end]
                 at = end
             partition_data.unknown_tagged_fields = ()
         fetchable_topic_response.unknown_tagged_fields = ()
@@ -2203,7 +2210,7 @@ def _decode_fetch_response_11(data: memoryview, at: int) -> tuple[FetchResponse,
     return m, at
 
 
-def _decode_partition_data_tags_12(m: PartitionData, data: memoryview, at: int, size: int) -> int:
+def _decode_partition_data_tags_12(m: PartitionData, data: Buffer, at: int, size: int) -> int:
     unknown: list[tuple[int, bytes]] = []
     count, at = read_uvarint(data, at)
     if count * 2 > size - at:
@@ -2255,8 +2262,9 @@ def _decode_partition_data_tags_12(m: PartitionData, data: memoryview, at: int, 
 
 
 def _decode_each_partition_data_12(
-    data: memoryview, at: int, size: int, n: int
+    data: Buffer, at: int, size: int, n: int
 ) -> tuple[list[PartitionData], int]:
+    view = data if type(data) is memoryview else memoryview(data)
     items: list[PartitionData] = []
     for _ in range(n):
         partition_data = new(PartitionData)
@@ -2304,7 +2312,7 @@ def _decode_each_partition_data_12(
             partition_data.records = None
         else:
             end = at + n - 1
-            partition_data.records = data[at:end]
+            partition_data.records = view[at:end]
             at = end
         n = data[at]
         at += 1
@@ -2315,7 +2323,7 @@ def _decode_each_partition_data_12(
     return items, at
 
 
-def _decode_fetch_response_12(data: memoryview, at: int) -> tuple[FetchResponse, int]:
+def _decode_fetch_response_12(data: Buffer, at: int) -> tuple[FetchResponse, int]:
     size = len(data)
     m = new(FetchResponse)
     m.node_endpoints = []
@@ -2337,7 +2345,7 @@ def _decode_fetch_response_12(data: memoryview, at: int) -> tuple[FetchResponse,
         if not 0 < n < 128:
             n, at = string_length(data, at - 1, "FetchableTopicResponse.topic")
         end = at + n - 1
-        fetchable_topic_response.topic = data[at:end].tobytes().decode()
+        fetchable_topic_response.topic = str(data[at:end], "utf-8")
         at = end
         n = data[at]
         at += 1
@@ -2365,7 +2373,7 @@ def _decode_fetch_response_12(data: memoryview, at: int) -> tuple[FetchResponse,
 
 
 def _decode_each_fetchable_topic_response_13(
-    data: memoryview, at: int, size: int, n: int
+    data: Buffer, at: int, size: int, n: int
 ) -> tuple[list[FetchableTopicResponse], int]:
     items: list[FetchableTopicResponse] = []
     for _ in range(n):
@@ -2391,7 +2399,7 @@ def _decode_each_fetchable_topic_response_13(
     return items, at
 
 
-def _decode_fetch_response_13(data: memoryview, at: int) -> tuple[FetchResponse, int]:
+def _decode_fetch_response_13(data: Buffer, at: int) -> tuple[FetchResponse, int]:
     size = len(data)
     m = new(FetchResponse)
     m.node_endpoints = []
@@ -2412,7 +2420,7 @@ def _decode_fetch_response_13(data: memoryview, at: int) -> tuple[FetchResponse,
     return m, at
 
 
-def _decode_fetch_response_tags_16(m: FetchResponse, data: memoryview, at: int, size: int) -> int:
+def _decode_fetch_response_tags_16(m: FetchResponse, data: Buffer, at: int, size: int) -> int:
     unknown: list[tuple[int, bytes]] = []
     count, at = read_uvarint(data, at)
     if count * 2 > size - at:
@@ -2437,7 +2445,7 @@ def _decode_fetch_response_tags_16(m: FetchResponse, data: memoryview, at: int, 
                 if not 0 < n < 128:
                     n, at = string_length(data, at - 1, "NodeEndpoint.host")
                 end = at + n - 1
-                node_endpoint.host = data[at:end].tobytes().decode()
+                node_endpoint.host = str(data[at:end], "utf-8")
                 at = end
                 node_endpoint.port, n = _unpack_i_ub(data, at)
                 at += 5
@@ -2447,7 +2455,7 @@ def _decode_fetch_response_tags_16(m: FetchResponse, data: memoryview, at: int, 
                     node_endpoint.rack = None
                 else:
                     end = at + n - 1
-                    node_endpoint.rack = data[at:end].tobytes().decode()
+                    node_endpoint.rack = str(data[at:end], "utf-8")
                     at = end
                 n = data[at]
                 at += 1
@@ -2464,7 +2472,7 @@ def _decode_fetch_response_tags_16(m: FetchResponse, data: memoryview, at: int, 
     return at
 
 
-def _decode_fetch_response_16(data: memoryview, at: int) -> tuple[FetchResponse, int]:
+def _decode_fetch_response_16(data: Buffer, at: int) -> tuple[FetchResponse, int]:
     size = len(data)
     m = new(FetchResponse)
     m.node_endpoints = []

@@ -577,7 +577,7 @@ def _encode_fetch_snapshot_request_1(m: FetchSnapshotRequest, out: list[Buffer])
 
 
 def _decode_fetch_snapshot_response_partition_snapshot_tags_0(
-    m: FetchSnapshotResponsePartitionSnapshot, data: memoryview, at: int, size: int
+    m: FetchSnapshotResponsePartitionSnapshot, data: Buffer, at: int, size: int
 ) -> int:
     unknown: list[tuple[int, bytes]] = []
     count, at = read_uvarint(data, at)
@@ -608,8 +608,9 @@ def _decode_fetch_snapshot_response_partition_snapshot_tags_0(
 
 
 def _decode_each_fetch_snapshot_response_topic_snapshot_0(
-    data: memoryview, at: int, size: int, n: int
+    data: Buffer, at: int, size: int, n: int
 ) -> tuple[list[FetchSnapshotResponseTopicSnapshot], int]:
+    view = data if type(data) is memoryview else memoryview(data)
     items: list[FetchSnapshotResponseTopicSnapshot] = []
     for _ in range(n):
         topic_snapshot = new(FetchSnapshotResponseTopicSnapshot)
@@ -619,7 +620,7 @@ def _decode_each_fetch_snapshot_response_topic_snapshot_0(
         if not 0 < n < 128:
             n, at = string_length(data, at - 1, "TopicSnapshot.name")
         end = at + n - 1
-        topic_snapshot.name = data[at:end].tobytes().decode()
+        topic_snapshot.name = str(data[at:end], "utf-8")
         at = end
         n = data[at]
         at += 1
@@ -653,7 +654,7 @@ def _decode_each_fetch_snapshot_response_topic_snapshot_0(
             if not 0 < n < 128:
                 n, at = bytes_length(data, at - 1, "PartitionSnapshot.unaligned_records")
             end = at + n - 1
-            partition_snapshot.unaligned_records = data[at:end]
+            partition_snapshot.unaligned_records = view[at:end]
             at = end
             n = data[at]
             at += 1
@@ -672,9 +673,7 @@ def _decode_each_fetch_snapshot_response_topic_snapshot_0(
     return items, at
 
 
-def _decode_fetch_snapshot_response_0(
-    data: memoryview, at: int
-) -> tuple[FetchSnapshotResponse, int]:
+def _decode_fetch_snapshot_response_0(data: Buffer, at: int) -> tuple[FetchSnapshotResponse, int]:
     size = len(data)
     m = new(FetchSnapshotResponse)
     m.node_endpoints = []
@@ -696,7 +695,7 @@ def _decode_fetch_snapshot_response_0(
 
 
 def _decode_fetch_snapshot_response_tags_1(
-    m: FetchSnapshotResponse, data: memoryview, at: int, size: int
+    m: FetchSnapshotResponse, data: Buffer, at: int, size: int
 ) -> int:
     unknown: list[tuple[int, bytes]] = []
     count, at = read_uvarint(data, at)
@@ -722,7 +721,7 @@ def _decode_fetch_snapshot_response_tags_1(
                 if not 0 < n < 128:
                     n, at = string_length(data, at - 1, "NodeEndpoint.host")
                 end = at + n - 1
-                node_endpoint.host = data[at:end].tobytes().decode()
+                node_endpoint.host = str(data[at:end], "utf-8")
                 at = end
                 node_endpoint.port, n = _unpack_uh_ub(data, at)
                 at += 3
@@ -739,9 +738,7 @@ def _decode_fetch_snapshot_response_tags_1(
     return at
 
 
-def _decode_fetch_snapshot_response_1(
-    data: memoryview, at: int
-) -> tuple[FetchSnapshotResponse, int]:
+def _decode_fetch_snapshot_response_1(data: Buffer, at: int) -> tuple[FetchSnapshotResponse, int]:
     size = len(data)
     m = new(FetchSnapshotResponse)
     m.node_endpoints = []

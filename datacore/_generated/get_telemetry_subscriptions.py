@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int8s, write_int8s
+from datacore.wire.arrays import INT8S, read_int8s, write_int8s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, new
@@ -120,15 +120,14 @@ def _decode_get_telemetry_subscriptions_response_0(
         _unpack_i_h_u_i_ub(data, at)
     )
     at += 27
-    if n > 127:
+    if 0 < n <= 32:
+        m.accepted_compression_types = [*INT8S[n - 1](data, at)]
+        at += n - 1
+    else:
         n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n <= size - at:
-        raise bad_count(
-            "GetTelemetrySubscriptionsResponse.accepted_compression_types", n, size - at
+        m.accepted_compression_types, at = read_int8s(
+            data, at, n - 1, "GetTelemetrySubscriptionsResponse.accepted_compression_types"
         )
-    m.accepted_compression_types = read_int8s(data, at, n)
-    at += n
     m.push_interval_ms, m.telemetry_max_bytes, m.delta_temporality, n = _unpack_i2_t_ub(data, at)
     at += 10
     if n > 127:

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -301,16 +301,22 @@ def _decode_leader_and_isr_request_0(data: bytes, at: int) -> tuple[LeaderAndIsr
             n,
         ) = _unpack_i5(data, at)
         at += 20
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("LeaderAndIsrPartitionState.isr", n, size - at)
-        leader_and_isr_partition_state.isr = read_int32s(data, at, n)
-        at += n * 4
+        if 0 <= n < 32:
+            leader_and_isr_partition_state.isr = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            leader_and_isr_partition_state.isr, at = read_int32s(
+                data, at, n, "LeaderAndIsrPartitionState.isr"
+            )
         leader_and_isr_partition_state.partition_epoch, n = _unpack_i2(data, at)
         at += 8
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("LeaderAndIsrPartitionState.replicas", n, size - at)
-        leader_and_isr_partition_state.replicas = read_int32s(data, at, n)
-        at += n * 4
+        if 0 <= n < 32:
+            leader_and_isr_partition_state.replicas = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            leader_and_isr_partition_state.replicas, at = read_int32s(
+                data, at, n, "LeaderAndIsrPartitionState.replicas"
+            )
         leader_and_isr_partition_state.unknown_tagged_fields = ()
     (n,) = _unpack_i(data, at)
     at += 4
@@ -355,16 +361,22 @@ def _decode_leader_and_isr_request_1(data: bytes, at: int) -> tuple[LeaderAndIsr
             n,
         ) = _unpack_i5(data, at)
         at += 20
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("LeaderAndIsrPartitionState.isr", n, size - at)
-        leader_and_isr_partition_state.isr = read_int32s(data, at, n)
-        at += n * 4
+        if 0 <= n < 32:
+            leader_and_isr_partition_state.isr = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            leader_and_isr_partition_state.isr, at = read_int32s(
+                data, at, n, "LeaderAndIsrPartitionState.isr"
+            )
         leader_and_isr_partition_state.partition_epoch, n = _unpack_i2(data, at)
         at += 8
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("LeaderAndIsrPartitionState.replicas", n, size - at)
-        leader_and_isr_partition_state.replicas = read_int32s(data, at, n)
-        at += n * 4
+        if 0 <= n < 32:
+            leader_and_isr_partition_state.replicas = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            leader_and_isr_partition_state.replicas, at = read_int32s(
+                data, at, n, "LeaderAndIsrPartitionState.replicas"
+            )
         leader_and_isr_partition_state.unknown_tagged_fields = ()
         (leader_and_isr_partition_state.is_new,) = _unpack_t(data, at)
         at += 1
@@ -421,16 +433,22 @@ def _decode_leader_and_isr_request_2(data: bytes, at: int) -> tuple[LeaderAndIsr
                 n,
             ) = _unpack_i5(data, at)
             at += 20
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("LeaderAndIsrPartitionState.isr", n, size - at)
-            leader_and_isr_partition_state.isr = read_int32s(data, at, n)
-            at += n * 4
+            if 0 <= n < 32:
+                leader_and_isr_partition_state.isr = [*INT32S[n](data, at)]
+                at += n * 4
+            else:
+                leader_and_isr_partition_state.isr, at = read_int32s(
+                    data, at, n, "LeaderAndIsrPartitionState.isr"
+                )
             leader_and_isr_partition_state.partition_epoch, n = _unpack_i2(data, at)
             at += 8
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("LeaderAndIsrPartitionState.replicas", n, size - at)
-            leader_and_isr_partition_state.replicas = read_int32s(data, at, n)
-            at += n * 4
+            if 0 <= n < 32:
+                leader_and_isr_partition_state.replicas = [*INT32S[n](data, at)]
+                at += n * 4
+            else:
+                leader_and_isr_partition_state.replicas, at = read_int32s(
+                    data, at, n, "LeaderAndIsrPartitionState.replicas"
+                )
             leader_and_isr_partition_state.unknown_tagged_fields = ()
             (leader_and_isr_partition_state.is_new,) = _unpack_t(data, at)
             at += 1
@@ -486,28 +504,40 @@ def _decode_leader_and_isr_request_3(data: bytes, at: int) -> tuple[LeaderAndIsr
                 n,
             ) = _unpack_i5(data, at)
             at += 20
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("LeaderAndIsrPartitionState.isr", n, size - at)
-            leader_and_isr_partition_state.isr = read_int32s(data, at, n)
-            at += n * 4
+            if 0 <= n < 32:
+                leader_and_isr_partition_state.isr = [*INT32S[n](data, at)]
+                at += n * 4
+            else:
+                leader_and_isr_partition_state.isr, at = read_int32s(
+                    data, at, n, "LeaderAndIsrPartitionState.isr"
+                )
             leader_and_isr_partition_state.partition_epoch, n = _unpack_i2(data, at)
             at += 8
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("LeaderAndIsrPartitionState.replicas", n, size - at)
-            leader_and_isr_partition_state.replicas = read_int32s(data, at, n)
-            at += n * 4
+            if 0 <= n < 32:
+                leader_and_isr_partition_state.replicas = [*INT32S[n](data, at)]
+                at += n * 4
+            else:
+                leader_and_isr_partition_state.replicas, at = read_int32s(
+                    data, at, n, "LeaderAndIsrPartitionState.replicas"
+                )
             (n,) = _unpack_i(data, at)
             at += 4
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("LeaderAndIsrPartitionState.adding_replicas", n, size - at)
-            leader_and_isr_partition_state.adding_replicas = read_int32s(data, at, n)
-            at += n * 4
+            if 0 <= n < 32:
+                leader_and_isr_partition_state.adding_replicas = [*INT32S[n](data, at)]
+                at += n * 4
+            else:
+                leader_and_isr_partition_state.adding_replicas, at = read_int32s(
+                    data, at, n, "LeaderAndIsrPartitionState.adding_replicas"
+                )
             (n,) = _unpack_i(data, at)
             at += 4
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("LeaderAndIsrPartitionState.removing_replicas", n, size - at)
-            leader_and_isr_partition_state.removing_replicas = read_int32s(data, at, n)
-            at += n * 4
+            if 0 <= n < 32:
+                leader_and_isr_partition_state.removing_replicas = [*INT32S[n](data, at)]
+                at += n * 4
+            else:
+                leader_and_isr_partition_state.removing_replicas, at = read_int32s(
+                    data, at, n, "LeaderAndIsrPartitionState.removing_replicas"
+                )
             leader_and_isr_partition_state.unknown_tagged_fields = ()
             (leader_and_isr_partition_state.is_new,) = _unpack_t(data, at)
             at += 1
@@ -538,40 +568,44 @@ def _decode_each_leader_and_isr_partition_state_4(
             n,
         ) = _unpack_i4_ub(data, at)
         at += 17
-        if n > 127:
+        if 0 < n <= 32:
+            leader_and_isr_partition_state.isr = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
             n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("LeaderAndIsrPartitionState.isr", n, size - at)
-        leader_and_isr_partition_state.isr = read_int32s(data, at, n)
-        at += n * 4
+            leader_and_isr_partition_state.isr, at = read_int32s(
+                data, at, n - 1, "LeaderAndIsrPartitionState.isr"
+            )
         leader_and_isr_partition_state.partition_epoch, n = _unpack_i_ub(data, at)
         at += 5
-        if n > 127:
+        if 0 < n <= 32:
+            leader_and_isr_partition_state.replicas = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
             n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("LeaderAndIsrPartitionState.replicas", n, size - at)
-        leader_and_isr_partition_state.replicas = read_int32s(data, at, n)
-        at += n * 4
+            leader_and_isr_partition_state.replicas, at = read_int32s(
+                data, at, n - 1, "LeaderAndIsrPartitionState.replicas"
+            )
         n = data[at]
         at += 1
-        if n > 127:
+        if 0 < n <= 32:
+            leader_and_isr_partition_state.adding_replicas = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
             n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("LeaderAndIsrPartitionState.adding_replicas", n, size - at)
-        leader_and_isr_partition_state.adding_replicas = read_int32s(data, at, n)
-        at += n * 4
+            leader_and_isr_partition_state.adding_replicas, at = read_int32s(
+                data, at, n - 1, "LeaderAndIsrPartitionState.adding_replicas"
+            )
         n = data[at]
         at += 1
-        if n > 127:
+        if 0 < n <= 32:
+            leader_and_isr_partition_state.removing_replicas = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
             n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("LeaderAndIsrPartitionState.removing_replicas", n, size - at)
-        leader_and_isr_partition_state.removing_replicas = read_int32s(data, at, n)
-        at += n * 4
+            leader_and_isr_partition_state.removing_replicas, at = read_int32s(
+                data, at, n - 1, "LeaderAndIsrPartitionState.removing_replicas"
+            )
         leader_and_isr_partition_state.is_new, n = _unpack_t_ub(data, at)
         at += 2
         if n:
@@ -763,40 +797,44 @@ def _decode_each_leader_and_isr_topic_state_6(
                 n,
             ) = _unpack_i4_ub(data, at)
             at += 17
-            if n > 127:
+            if 0 < n <= 32:
+                leader_and_isr_partition_state.isr = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("LeaderAndIsrPartitionState.isr", n, size - at)
-            leader_and_isr_partition_state.isr = read_int32s(data, at, n)
-            at += n * 4
+                leader_and_isr_partition_state.isr, at = read_int32s(
+                    data, at, n - 1, "LeaderAndIsrPartitionState.isr"
+                )
             leader_and_isr_partition_state.partition_epoch, n = _unpack_i_ub(data, at)
             at += 5
-            if n > 127:
+            if 0 < n <= 32:
+                leader_and_isr_partition_state.replicas = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("LeaderAndIsrPartitionState.replicas", n, size - at)
-            leader_and_isr_partition_state.replicas = read_int32s(data, at, n)
-            at += n * 4
+                leader_and_isr_partition_state.replicas, at = read_int32s(
+                    data, at, n - 1, "LeaderAndIsrPartitionState.replicas"
+                )
             n = data[at]
             at += 1
-            if n > 127:
+            if 0 < n <= 32:
+                leader_and_isr_partition_state.adding_replicas = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("LeaderAndIsrPartitionState.adding_replicas", n, size - at)
-            leader_and_isr_partition_state.adding_replicas = read_int32s(data, at, n)
-            at += n * 4
+                leader_and_isr_partition_state.adding_replicas, at = read_int32s(
+                    data, at, n - 1, "LeaderAndIsrPartitionState.adding_replicas"
+                )
             n = data[at]
             at += 1
-            if n > 127:
+            if 0 < n <= 32:
+                leader_and_isr_partition_state.removing_replicas = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("LeaderAndIsrPartitionState.removing_replicas", n, size - at)
-            leader_and_isr_partition_state.removing_replicas = read_int32s(data, at, n)
-            at += n * 4
+                leader_and_isr_partition_state.removing_replicas, at = read_int32s(
+                    data, at, n - 1, "LeaderAndIsrPartitionState.removing_replicas"
+                )
             (
                 leader_and_isr_partition_state.is_new,
                 leader_and_isr_partition_state.leader_recovery_state,

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int8s, write_int8s
+from datacore.wire.arrays import INT8S, read_int8s, write_int8s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -98,13 +98,14 @@ def _decode_list_config_resources_request_1(
     m = new(ListConfigResourcesRequest)
     n = data[at]
     at += 1
-    if n > 127:
+    if 0 < n <= 32:
+        m.resource_types = [*INT8S[n - 1](data, at)]
+        at += n - 1
+    else:
         n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n <= size - at:
-        raise bad_count("ListConfigResourcesRequest.resource_types", n, size - at)
-    m.resource_types = read_int8s(data, at, n)
-    at += n
+        m.resource_types, at = read_int8s(
+            data, at, n - 1, "ListConfigResourcesRequest.resource_types"
+        )
     n = data[at]
     at += 1
     if n:

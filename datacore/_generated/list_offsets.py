@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int64s, write_int64s
+from datacore.wire.arrays import INT64S, read_int64s, write_int64s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -596,10 +596,13 @@ def _decode_list_offsets_response_0(data: bytes, at: int) -> tuple[ListOffsetsRe
                 n,
             ) = _unpack_i_h_i(data, at)
             at += 10
-            if not 0 <= n * 8 <= size - at:
-                raise bad_count("ListOffsetsPartitionResponse.old_style_offsets", n, size - at)
-            list_offsets_partition_response.old_style_offsets = read_int64s(data, at, n)
-            at += n * 8
+            if 0 <= n < 32:
+                list_offsets_partition_response.old_style_offsets = [*INT64S[n](data, at)]
+                at += n * 8
+            else:
+                list_offsets_partition_response.old_style_offsets, at = read_int64s(
+                    data, at, n, "ListOffsetsPartitionResponse.old_style_offsets"
+                )
             list_offsets_partition_response.unknown_tagged_fields = ()
         list_offsets_topic_response.unknown_tagged_fields = ()
     m.unknown_tagged_fields = ()

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -155,13 +155,14 @@ def _decode_list_partition_reassignments_request_0(
             at = end
             n = data[at]
             at += 1
-            if n > 127:
+            if 0 < n <= 32:
+                list_partition_reassignments_topics.partition_indexes = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("ListPartitionReassignmentsTopics.partition_indexes", n, size - at)
-            list_partition_reassignments_topics.partition_indexes = read_int32s(data, at, n)
-            at += n * 4
+                list_partition_reassignments_topics.partition_indexes, at = read_int32s(
+                    data, at, n - 1, "ListPartitionReassignmentsTopics.partition_indexes"
+                )
             n = data[at]
             at += 1
             if n:
@@ -260,31 +261,34 @@ def _decode_list_partition_reassignments_response_0(
             partitions.append(ongoing_partition_reassignment)
             ongoing_partition_reassignment.partition_index, n = _unpack_i_ub(data, at)
             at += 5
-            if n > 127:
+            if 0 < n <= 32:
+                ongoing_partition_reassignment.replicas = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("OngoingPartitionReassignment.replicas", n, size - at)
-            ongoing_partition_reassignment.replicas = read_int32s(data, at, n)
-            at += n * 4
+                ongoing_partition_reassignment.replicas, at = read_int32s(
+                    data, at, n - 1, "OngoingPartitionReassignment.replicas"
+                )
             n = data[at]
             at += 1
-            if n > 127:
+            if 0 < n <= 32:
+                ongoing_partition_reassignment.adding_replicas = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("OngoingPartitionReassignment.adding_replicas", n, size - at)
-            ongoing_partition_reassignment.adding_replicas = read_int32s(data, at, n)
-            at += n * 4
+                ongoing_partition_reassignment.adding_replicas, at = read_int32s(
+                    data, at, n - 1, "OngoingPartitionReassignment.adding_replicas"
+                )
             n = data[at]
             at += 1
-            if n > 127:
+            if 0 < n <= 32:
+                ongoing_partition_reassignment.removing_replicas = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("OngoingPartitionReassignment.removing_replicas", n, size - at)
-            ongoing_partition_reassignment.removing_replicas = read_int32s(data, at, n)
-            at += n * 4
+                ongoing_partition_reassignment.removing_replicas, at = read_int32s(
+                    data, at, n - 1, "OngoingPartitionReassignment.removing_replicas"
+                )
             n = data[at]
             at += 1
             if n:

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int64s, write_int64s
+from datacore.wire.arrays import INT64S, read_int64s, write_int64s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -125,13 +125,14 @@ def _decode_list_transactions_request_0(
     m.state_filters, at = read_compact_strings(data, at, n, "ListTransactionsRequest.state_filters")
     n = data[at]
     at += 1
-    if n > 127:
+    if 0 < n <= 32:
+        m.producer_id_filters = [*INT64S[n - 1](data, at)]
+        at += n * 8 - 8
+    else:
         n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n * 8 <= size - at:
-        raise bad_count("ListTransactionsRequest.producer_id_filters", n, size - at)
-    m.producer_id_filters = read_int64s(data, at, n)
-    at += n * 8
+        m.producer_id_filters, at = read_int64s(
+            data, at, n - 1, "ListTransactionsRequest.producer_id_filters"
+        )
     n = data[at]
     at += 1
     if n:
@@ -157,13 +158,14 @@ def _decode_list_transactions_request_1(
     m.state_filters, at = read_compact_strings(data, at, n, "ListTransactionsRequest.state_filters")
     n = data[at]
     at += 1
-    if n > 127:
+    if 0 < n <= 32:
+        m.producer_id_filters = [*INT64S[n - 1](data, at)]
+        at += n * 8 - 8
+    else:
         n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n * 8 <= size - at:
-        raise bad_count("ListTransactionsRequest.producer_id_filters", n, size - at)
-    m.producer_id_filters = read_int64s(data, at, n)
-    at += n * 8
+        m.producer_id_filters, at = read_int64s(
+            data, at, n - 1, "ListTransactionsRequest.producer_id_filters"
+        )
     m.duration_filter, n = _unpack_q_ub(data, at)
     at += 9
     if n:
@@ -188,13 +190,14 @@ def _decode_list_transactions_request_2(
     m.state_filters, at = read_compact_strings(data, at, n, "ListTransactionsRequest.state_filters")
     n = data[at]
     at += 1
-    if n > 127:
+    if 0 < n <= 32:
+        m.producer_id_filters = [*INT64S[n - 1](data, at)]
+        at += n * 8 - 8
+    else:
         n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n * 8 <= size - at:
-        raise bad_count("ListTransactionsRequest.producer_id_filters", n, size - at)
-    m.producer_id_filters = read_int64s(data, at, n)
-    at += n * 8
+        m.producer_id_filters, at = read_int64s(
+            data, at, n - 1, "ListTransactionsRequest.producer_id_filters"
+        )
     m.duration_filter, n = _unpack_q_ub(data, at)
     at += 9
     if n > 127:

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field, null_value
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -619,16 +619,22 @@ def _decode_each_metadata_response_partition_0(
             n,
         ) = _unpack_h_i3(data, at)
         at += 14
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("MetadataResponsePartition.replica_nodes", n, size - at)
-        metadata_response_partition.replica_nodes = read_int32s(data, at, n)
-        at += n * 4
+        if 0 <= n < 32:
+            metadata_response_partition.replica_nodes = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            metadata_response_partition.replica_nodes, at = read_int32s(
+                data, at, n, "MetadataResponsePartition.replica_nodes"
+            )
         (n,) = _unpack_i(data, at)
         at += 4
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("MetadataResponsePartition.isr_nodes", n, size - at)
-        metadata_response_partition.isr_nodes = read_int32s(data, at, n)
-        at += n * 4
+        if 0 <= n < 32:
+            metadata_response_partition.isr_nodes = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            metadata_response_partition.isr_nodes, at = read_int32s(
+                data, at, n, "MetadataResponsePartition.isr_nodes"
+            )
         metadata_response_partition.unknown_tagged_fields = ()
     return items, at
 
@@ -871,22 +877,31 @@ def _decode_metadata_response_5(data: bytes, at: int) -> tuple[MetadataResponse,
                 n,
             ) = _unpack_h_i3(data, at)
             at += 14
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("MetadataResponsePartition.replica_nodes", n, size - at)
-            metadata_response_partition.replica_nodes = read_int32s(data, at, n)
-            at += n * 4
+            if 0 <= n < 32:
+                metadata_response_partition.replica_nodes = [*INT32S[n](data, at)]
+                at += n * 4
+            else:
+                metadata_response_partition.replica_nodes, at = read_int32s(
+                    data, at, n, "MetadataResponsePartition.replica_nodes"
+                )
             (n,) = _unpack_i(data, at)
             at += 4
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("MetadataResponsePartition.isr_nodes", n, size - at)
-            metadata_response_partition.isr_nodes = read_int32s(data, at, n)
-            at += n * 4
+            if 0 <= n < 32:
+                metadata_response_partition.isr_nodes = [*INT32S[n](data, at)]
+                at += n * 4
+            else:
+                metadata_response_partition.isr_nodes, at = read_int32s(
+                    data, at, n, "MetadataResponsePartition.isr_nodes"
+                )
             (n,) = _unpack_i(data, at)
             at += 4
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("MetadataResponsePartition.offline_replicas", n, size - at)
-            metadata_response_partition.offline_replicas = read_int32s(data, at, n)
-            at += n * 4
+            if 0 <= n < 32:
+                metadata_response_partition.offline_replicas = [*INT32S[n](data, at)]
+                at += n * 4
+            else:
+                metadata_response_partition.offline_replicas, at = read_int32s(
+                    data, at, n, "MetadataResponsePartition.offline_replicas"
+                )
             metadata_response_partition.unknown_tagged_fields = ()
         metadata_response_topic.unknown_tagged_fields = ()
     m.unknown_tagged_fields = ()
@@ -908,22 +923,31 @@ def _decode_each_metadata_response_partition_7(
             n,
         ) = _unpack_h_i4(data, at)
         at += 18
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("MetadataResponsePartition.replica_nodes", n, size - at)
-        metadata_response_partition.replica_nodes = read_int32s(data, at, n)
-        at += n * 4
+        if 0 <= n < 32:
+            metadata_response_partition.replica_nodes = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            metadata_response_partition.replica_nodes, at = read_int32s(
+                data, at, n, "MetadataResponsePartition.replica_nodes"
+            )
         (n,) = _unpack_i(data, at)
         at += 4
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("MetadataResponsePartition.isr_nodes", n, size - at)
-        metadata_response_partition.isr_nodes = read_int32s(data, at, n)
-        at += n * 4
+        if 0 <= n < 32:
+            metadata_response_partition.isr_nodes = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            metadata_response_partition.isr_nodes, at = read_int32s(
+                data, at, n, "MetadataResponsePartition.isr_nodes"
+            )
         (n,) = _unpack_i(data, at)
         at += 4
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("MetadataResponsePartition.offline_replicas", n, size - at)
-        metadata_response_partition.offline_replicas = read_int32s(data, at, n)
-        at += n * 4
+        if 0 <= n < 32:
+            metadata_response_partition.offline_replicas = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            metadata_response_partition.offline_replicas, at = read_int32s(
+                data, at, n, "MetadataResponsePartition.offline_replicas"
+            )
         metadata_response_partition.unknown_tagged_fields = ()
     return items, at
 
@@ -1076,31 +1100,34 @@ def _decode_each_metadata_response_partition_9(
             n,
         ) = _unpack_h_i3_ub(data, at)
         at += 15
-        if n > 127:
+        if 0 < n <= 32:
+            metadata_response_partition.replica_nodes = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
             n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("MetadataResponsePartition.replica_nodes", n, size - at)
-        metadata_response_partition.replica_nodes = read_int32s(data, at, n)
-        at += n * 4
+            metadata_response_partition.replica_nodes, at = read_int32s(
+                data, at, n - 1, "MetadataResponsePartition.replica_nodes"
+            )
         n = data[at]
         at += 1
-        if n > 127:
+        if 0 < n <= 32:
+            metadata_response_partition.isr_nodes = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
             n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("MetadataResponsePartition.isr_nodes", n, size - at)
-        metadata_response_partition.isr_nodes = read_int32s(data, at, n)
-        at += n * 4
+            metadata_response_partition.isr_nodes, at = read_int32s(
+                data, at, n - 1, "MetadataResponsePartition.isr_nodes"
+            )
         n = data[at]
         at += 1
-        if n > 127:
+        if 0 < n <= 32:
+            metadata_response_partition.offline_replicas = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
             n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("MetadataResponsePartition.offline_replicas", n, size - at)
-        metadata_response_partition.offline_replicas = read_int32s(data, at, n)
-        at += n * 4
+            metadata_response_partition.offline_replicas, at = read_int32s(
+                data, at, n - 1, "MetadataResponsePartition.offline_replicas"
+            )
         n = data[at]
         at += 1
         if n:

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field, null_value
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -257,10 +257,13 @@ def _decode_each_offset_fetch_request_topic_0(
         at = end
         (n,) = _unpack_i(data, at)
         at += 4
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("OffsetFetchRequestTopic.partition_indexes", n, size - at)
-        offset_fetch_request_topic.partition_indexes = read_int32s(data, at, n)
-        at += n * 4
+        if 0 <= n < 32:
+            offset_fetch_request_topic.partition_indexes = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            offset_fetch_request_topic.partition_indexes, at = read_int32s(
+                data, at, n, "OffsetFetchRequestTopic.partition_indexes"
+            )
         offset_fetch_request_topic.unknown_tagged_fields = ()
     return items, at
 
@@ -326,13 +329,14 @@ def _decode_each_offset_fetch_request_topic_6(
         at = end
         n = data[at]
         at += 1
-        if n > 127:
+        if 0 < n <= 32:
+            offset_fetch_request_topic.partition_indexes = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
             n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("OffsetFetchRequestTopic.partition_indexes", n, size - at)
-        offset_fetch_request_topic.partition_indexes = read_int32s(data, at, n)
-        at += n * 4
+            offset_fetch_request_topic.partition_indexes, at = read_int32s(
+                data, at, n - 1, "OffsetFetchRequestTopic.partition_indexes"
+            )
         n = data[at]
         at += 1
         if n:
@@ -424,13 +428,14 @@ def _decode_each_offset_fetch_request_topics_8(
         at = end
         n = data[at]
         at += 1
-        if n > 127:
+        if 0 < n <= 32:
+            offset_fetch_request_topics.partition_indexes = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
             n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("OffsetFetchRequestTopics.partition_indexes", n, size - at)
-        offset_fetch_request_topics.partition_indexes = read_int32s(data, at, n)
-        at += n * 4
+            offset_fetch_request_topics.partition_indexes, at = read_int32s(
+                data, at, n - 1, "OffsetFetchRequestTopics.partition_indexes"
+            )
         n = data[at]
         at += 1
         if n:
@@ -614,13 +619,14 @@ def _decode_offset_fetch_request_10(data: bytes, at: int) -> tuple[OffsetFetchRe
                 offset_fetch_request_topics.name = ""
                 offset_fetch_request_topics.topic_id, n = _unpack_u_ub(data, at)
                 at += 17
-                if n > 127:
+                if 0 < n <= 32:
+                    offset_fetch_request_topics.partition_indexes = [*INT32S[n - 1](data, at)]
+                    at += n * 4 - 4
+                else:
                     n, at = read_uvarint(data, at - 1)
-                n -= 1
-                if not 0 <= n * 4 <= size - at:
-                    raise bad_count("OffsetFetchRequestTopics.partition_indexes", n, size - at)
-                offset_fetch_request_topics.partition_indexes = read_int32s(data, at, n)
-                at += n * 4
+                    offset_fetch_request_topics.partition_indexes, at = read_int32s(
+                        data, at, n - 1, "OffsetFetchRequestTopics.partition_indexes"
+                    )
                 n = data[at]
                 at += 1
                 if n:

@@ -240,8 +240,9 @@ class ProduceResponse(WireMessage):
 
 
 def _decode_each_topic_produce_data_0(
-    data: memoryview, at: int, size: int, n: int
+    data: Buffer, at: int, size: int, n: int
 ) -> tuple[list[TopicProduceData], int]:
+    view = data if type(data) is memoryview else memoryview(data)
     items: list[TopicProduceData] = []
     for _ in range(n):
         topic_produce_data = new(TopicProduceData)
@@ -252,7 +253,7 @@ def _decode_each_topic_produce_data_0(
         if n < 0:
             raise null_field("TopicProduceData.name")
         end = at + n
-        topic_produce_data.name = data[at:end].tobytes().decode()
+        topic_produce_data.name = str(data[at:end], "utf-8")
         at = end
         (n,) = _unpack_i(data, at)
         at += 4
@@ -269,14 +270,14 @@ def _decode_each_topic_produce_data_0(
                 partition_produce_data.records = None
             else:
                 end = at + n
-                partition_produce_data.records = data[at:end]
+                partition_produce_data.records = view[at:end]
                 at = end
             partition_produce_data.unknown_tagged_fields = ()
         topic_produce_data.unknown_tagged_fields = ()
     return items, at
 
 
-def _decode_produce_request_0(data: memoryview, at: int) -> tuple[ProduceRequest, int]:
+def _decode_produce_request_0(data: Buffer, at: int) -> tuple[ProduceRequest, int]:
     size = len(data)
     m = new(ProduceRequest)
     m.transactional_id = None
@@ -289,7 +290,7 @@ def _decode_produce_request_0(data: memoryview, at: int) -> tuple[ProduceRequest
     return m, at
 
 
-def _decode_produce_request_3(data: memoryview, at: int) -> tuple[ProduceRequest, int]:
+def _decode_produce_request_3(data: Buffer, at: int) -> tuple[ProduceRequest, int]:
     size = len(data)
     m = new(ProduceRequest)
     (n,) = _unpack_h(data, at)
@@ -298,7 +299,7 @@ def _decode_produce_request_3(data: memoryview, at: int) -> tuple[ProduceRequest
         m.transactional_id = None
     else:
         end = at + n
-        m.transactional_id = data[at:end].tobytes().decode()
+        m.transactional_id = str(data[at:end], "utf-8")
         at = end
     m.acks, m.timeout_ms, n = _unpack_h_i2(data, at)
     at += 10
@@ -310,8 +311,9 @@ def _decode_produce_request_3(data: memoryview, at: int) -> tuple[ProduceRequest
 
 
 def _decode_each_partition_produce_data_9(
-    data: memoryview, at: int, size: int, n: int
+    data: Buffer, at: int, size: int, n: int
 ) -> tuple[list[PartitionProduceData], int]:
+    view = data if type(data) is memoryview else memoryview(data)
     items: list[PartitionProduceData] = []
     for _ in range(n):
         partition_produce_data = new(PartitionProduceData)
@@ -324,7 +326,7 @@ def _decode_each_partition_produce_data_9(
             partition_produce_data.records = None
         else:
             end = at + n - 1
-            partition_produce_data.records = data[at:end]
+            partition_produce_data.records = view[at:end]
             at = end
         n = data[at]
         at += 1
@@ -335,7 +337,7 @@ def _decode_each_partition_produce_data_9(
     return items, at
 
 
-def _decode_produce_request_9(data: memoryview, at: int) -> tuple[ProduceRequest, int]:
+def _decode_produce_request_9(data: Buffer, at: int) -> tuple[ProduceRequest, int]:
     size = len(data)
     m = new(ProduceRequest)
     n = data[at]
@@ -346,7 +348,7 @@ def _decode_produce_request_9(data: memoryview, at: int) -> tuple[ProduceRequest
         m.transactional_id = None
     else:
         end = at + n - 1
-        m.transactional_id = data[at:end].tobytes().decode()
+        m.transactional_id = str(data[at:end], "utf-8")
         at = end
     m.acks, m.timeout_ms, n = _unpack_h_i_ub(data, at)
     at += 7
@@ -366,7 +368,7 @@ def _decode_produce_request_9(data: memoryview, at: int) -> tuple[ProduceRequest
         if not 0 < n < 128:
             n, at = string_length(data, at - 1, "TopicProduceData.name")
         end = at + n - 1
-        topic_produce_data.name = data[at:end].tobytes().decode()
+        topic_produce_data.name = str(data[at:end], "utf-8")
         at = end
         n = data[at]
         at += 1
@@ -393,7 +395,7 @@ def _decode_produce_request_9(data: memoryview, at: int) -> tuple[ProduceRequest
     return m, at
 
 
-def _decode_produce_request_13(data: memoryview, at: int) -> tuple[ProduceRequest, int]:
+def _decode_produce_request_13(data: Buffer, at: int) -> tuple[ProduceRequest, int]:
     size = len(data)
     m = new(ProduceRequest)
     n = data[at]
@@ -404,7 +406,7 @@ def _decode_produce_request_13(data: memoryview, at: int) -> tuple[ProduceReques
         m.transactional_id = None
     else:
         end = at + n - 1
-        m.transactional_id = data[at:end].tobytes().decode()
+        m.transactional_id = str(data[at:end], "utf-8")
         at = end
     m.acks, m.timeout_ms, n = _unpack_h_i_ub(data, at)
     at += 7

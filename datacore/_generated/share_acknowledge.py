@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int8s, write_int8s
+from datacore.wire.arrays import INT8S, read_int8s, write_int8s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new, shared_default
@@ -277,13 +277,14 @@ def _decode_share_acknowledge_request_0(
                     _unpack_q2_ub(data, at)
                 )
                 at += 17
-                if n > 127:
+                if 0 < n <= 32:
+                    acknowledgement_batch.acknowledge_types = [*INT8S[n - 1](data, at)]
+                    at += n - 1
+                else:
                     n, at = read_uvarint(data, at - 1)
-                n -= 1
-                if not 0 <= n <= size - at:
-                    raise bad_count("AcknowledgementBatch.acknowledge_types", n, size - at)
-                acknowledgement_batch.acknowledge_types = read_int8s(data, at, n)
-                at += n
+                    acknowledgement_batch.acknowledge_types, at = read_int8s(
+                        data, at, n - 1, "AcknowledgementBatch.acknowledge_types"
+                    )
                 n = data[at]
                 at += 1
                 if n:

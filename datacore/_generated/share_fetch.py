@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int8s, read_int32s, write_int8s, write_int32s
+from datacore.wire.arrays import INT8S, INT32S, read_int8s, read_int32s, write_int8s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_value
 from datacore.wire.message import (
@@ -322,13 +322,14 @@ def _decode_each_acknowledgement_batch_0(
             data, at
         )
         at += 17
-        if n > 127:
+        if 0 < n <= 32:
+            acknowledgement_batch.acknowledge_types = [*INT8S[n - 1](data, at)]
+            at += n - 1
+        else:
             n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n <= size - at:
-            raise bad_count("AcknowledgementBatch.acknowledge_types", n, size - at)
-        acknowledgement_batch.acknowledge_types = read_int8s(data, at, n)
-        at += n
+            acknowledgement_batch.acknowledge_types, at = read_int8s(
+                data, at, n - 1, "AcknowledgementBatch.acknowledge_types"
+            )
         n = data[at]
         at += 1
         if n:
@@ -347,13 +348,14 @@ def _decode_each_forgotten_topic_0(
         items.append(forgotten_topic)
         forgotten_topic.topic_id, n = _unpack_u_ub(data, at)
         at += 17
-        if n > 127:
+        if 0 < n <= 32:
+            forgotten_topic.partitions = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
             n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("ForgottenTopic.partitions", n, size - at)
-        forgotten_topic.partitions = read_int32s(data, at, n)
-        at += n * 4
+            forgotten_topic.partitions, at = read_int32s(
+                data, at, n - 1, "ForgottenTopic.partitions"
+            )
         n = data[at]
         at += 1
         if n:
@@ -737,7 +739,7 @@ def _encode_share_fetch_request_1(m: ShareFetchRequest, out: list[Buffer]) -> No
 
 
 def _decode_each_acquired_records_0(
-    data: memoryview, at: int, size: int, n: int
+    data: Buffer, at: int, size: int, n: int
 ) -> tuple[list[AcquiredRecords], int]:
     items: list[AcquiredRecords] = []
     for _ in range(n):
@@ -758,7 +760,7 @@ def _decode_each_acquired_records_0(
 
 
 def _decode_each_node_endpoint_0(
-    data: memoryview, at: int, size: int, n: int
+    data: Buffer, at: int, size: int, n: int
 ) -> tuple[list[NodeEndpoint], int]:
     items: list[NodeEndpoint] = []
     for _ in range(n):
@@ -769,7 +771,7 @@ def _decode_each_node_endpoint_0(
         if not 0 < n < 128:
             n, at = string_length(data, at - 1, "NodeEndpoint.host")
         end = at + n - 1
-        node_endpoint.host = data[at:end].tobytes().decode()
+        node_endpoint.host = str(data[at:end], "utf-8")
         at = end
         node_endpoint.port, n = _unpack_i_ub(data, at)
         at += 5
@@ -779,7 +781,7 @@ def _decode_each_node_endpoint_0(
             node_endpoint.rack = None
         else:
             end = at + n - 1
-            node_endpoint.rack = data[at:end].tobytes().decode()
+            node_endpoint.rack = str(data[at:end], "utf-8")
             at = end
         n = data[at]
         at += 1
@@ -790,8 +792,9 @@ def _decode_each_node_endpoint_0(
     return items, at
 
 
-def _decode_share_fetch_response_0(data: memoryview, at: int) -> tuple[ShareFetchResponse, int]:
+def _decode_share_fetch_response_0(data: Buffer, at: int) -> tuple[ShareFetchResponse, int]:
     size = len(data)
+    view = data if type(data) is memoryview else memoryview(data)
     m = new(ShareFetchResponse)
     m.acquisition_lock_timeout_ms = 0
     m.throttle_time_ms, m.error_code, n = _unpack_i_h_ub(data, at)
@@ -802,7 +805,7 @@ def _decode_share_fetch_response_0(data: memoryview, at: int) -> tuple[ShareFetc
         m.error_message = None
     else:
         end = at + n - 1
-        m.error_message = data[at:end].tobytes().decode()
+        m.error_message = str(data[at:end], "utf-8")
         at = end
     n = data[at]
     at += 1
@@ -836,7 +839,7 @@ def _decode_share_fetch_response_0(data: memoryview, at: int) -> tuple[ShareFetc
                 partition_data.error_message = None
             else:
                 end = at + n - 1
-                partition_data.error_message = data[at:end].tobytes().decode()
+                partition_data.error_message = str(data[at:end], "utf-8")
                 at = end
             partition_data.acknowledge_error_code, n = _unpack_h_ub(data, at)
             at += 3
@@ -846,7 +849,7 @@ def _decode_share_fetch_response_0(data: memoryview, at: int) -> tuple[ShareFetc
                 partition_data.acknowledge_error_message = None
             else:
                 end = at + n - 1
-                partition_data.acknowledge_error_message = data[at:end].tobytes().decode()
+                partition_data.acknowledge_error_message = str(data[at:end], "utf-8")
                 at = end
             leader_id_and_epoch = new(LeaderIdAndEpoch)
             partition_data.current_leader = leader_id_and_epoch
@@ -868,7 +871,7 @@ def _decode_share_fetch_response_0(data: memoryview, at: int) -> tuple[ShareFetc
                 partition_data.records = None
             else:
                 end = at + n - 1
-                partition_data.records = data[at:end]
+                partition_data.records = view[at:end]
                 at = end
             n = data[at]
             at += 1
@@ -909,8 +912,9 @@ def _decode_share_fetch_response_0(data: memoryview, at: int) -> tuple[ShareFetc
     return m, at
 
 
-def _decode_share_fetch_response_1(data: memoryview, at: int) -> tuple[ShareFetchResponse, int]:
+def _decode_share_fetch_response_1(data: Buffer, at: int) -> tuple[ShareFetchResponse, int]:
     size = len(data)
+    view = data if type(data) is memoryview else memoryview(data)
     m = new(ShareFetchResponse)
     m.throttle_time_ms, m.error_code, n = _unpack_i_h_ub(data, at)
     at += 7
@@ -920,7 +924,7 @@ def _decode_share_fetch_response_1(data: memoryview, at: int) -> tuple[ShareFetc
         m.error_message = None
     else:
         end = at + n - 1
-        m.error_message = data[at:end].tobytes().decode()
+        m.error_message = str(data[at:end], "utf-8")
         at = end
     m.acquisition_lock_timeout_ms, n = _unpack_i_ub(data, at)
     at += 5
@@ -954,7 +958,7 @@ def _decode_share_fetch_response_1(data: memoryview, at: int) -> tuple[ShareFetc
                 partition_data.error_message = None
             else:
                 end = at + n - 1
-                partition_data.error_message = data[at:end].tobytes().decode()
+                partition_data.error_message = str(data[at:end], "utf-8")
                 at = end
             partition_data.acknowledge_error_code, n = _unpack_h_ub(data, at)
             at += 3
@@ -964,7 +968,7 @@ def _decode_share_fetch_response_1(data: memoryview, at: int) -> tuple[ShareFetc
                 partition_data.acknowledge_error_message = None
             else:
                 end = at + n - 1
-                partition_data.acknowledge_error_message = data[at:end].tobytes().decode()
+                partition_data.acknowledge_error_message = str(data[at:end], "utf-8")
                 at = end
             leader_id_and_epoch = new(LeaderIdAndEpoch)
             partition_data.current_leader = leader_id_and_epoch
@@ -983,7 +987,7 @@ def _decode_share_fetch_response_1(data: memoryview, at: int) -> tuple[ShareFetc
             if not 0 < n < 128:
                 n, at = bytes_length(data, at - 1, "PartitionData.records")
             end = at + n - 1
-            partition_data.records = data[at:end]
+            partition_data.records = view[at:end]
             at = end
             n = data[at]
             at += 1

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -270,13 +270,14 @@ def _decode_share_group_heartbeat_response_0(
             topic_partitions.append(topic_partitions_2)
             topic_partitions_2.topic_id, n = _unpack_u_ub(data, at)
             at += 17
-            if n > 127:
+            if 0 < n <= 32:
+                topic_partitions_2.partitions = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("TopicPartitions.partitions", n, size - at)
-            topic_partitions_2.partitions = read_int32s(data, at, n)
-            at += n * 4
+                topic_partitions_2.partitions, at = read_int32s(
+                    data, at, n - 1, "TopicPartitions.partitions"
+                )
             n = data[at]
             at += 1
             if n:

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -245,10 +245,13 @@ def _decode_stop_replica_request_1(data: bytes, at: int) -> tuple[StopReplicaReq
         at = end
         (n,) = _unpack_i(data, at)
         at += 4
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("StopReplicaTopicV1.partition_indexes", n, size - at)
-        stop_replica_topic_v1.partition_indexes = read_int32s(data, at, n)
-        at += n * 4
+        if 0 <= n < 32:
+            stop_replica_topic_v1.partition_indexes = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            stop_replica_topic_v1.partition_indexes, at = read_int32s(
+                data, at, n, "StopReplicaTopicV1.partition_indexes"
+            )
         stop_replica_topic_v1.unknown_tagged_fields = ()
     m.unknown_tagged_fields = ()
     return m, at
@@ -283,13 +286,14 @@ def _decode_stop_replica_request_2(data: bytes, at: int) -> tuple[StopReplicaReq
         at = end
         n = data[at]
         at += 1
-        if n > 127:
+        if 0 < n <= 32:
+            stop_replica_topic_v1.partition_indexes = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
             n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("StopReplicaTopicV1.partition_indexes", n, size - at)
-        stop_replica_topic_v1.partition_indexes = read_int32s(data, at, n)
-        at += n * 4
+            stop_replica_topic_v1.partition_indexes, at = read_int32s(
+                data, at, n - 1, "StopReplicaTopicV1.partition_indexes"
+            )
         n = data[at]
         at += 1
         if n:

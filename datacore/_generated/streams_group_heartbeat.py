@@ -2,7 +2,14 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int16s, read_int32s, write_int16s, write_int32s
+from datacore.wire.arrays import (
+    INT16S,
+    INT32S,
+    read_int16s,
+    read_int32s,
+    write_int16s,
+    write_int32s,
+)
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new, shared_default
@@ -508,13 +515,12 @@ def _decode_each_streams_group_heartbeat_request_task_ids_0(
         at = end
         n = data[at]
         at += 1
-        if n > 127:
+        if 0 < n <= 32:
+            task_ids.partitions = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
             n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("TaskIds.partitions", n, size - at)
-        task_ids.partitions = read_int32s(data, at, n)
-        at += n * 4
+            task_ids.partitions, at = read_int32s(data, at, n - 1, "TaskIds.partitions")
         n = data[at]
         at += 1
         if n:
@@ -672,31 +678,34 @@ def _decode_streams_group_heartbeat_request_0(
                 copartition_groups.append(copartition_group)
                 n = data[at]
                 at += 1
-                if n > 127:
+                if 0 < n <= 32:
+                    copartition_group.source_topics = [*INT16S[n - 1](data, at)]
+                    at += n * 2 - 2
+                else:
                     n, at = read_uvarint(data, at - 1)
-                n -= 1
-                if not 0 <= n * 2 <= size - at:
-                    raise bad_count("CopartitionGroup.source_topics", n, size - at)
-                copartition_group.source_topics = read_int16s(data, at, n)
-                at += n * 2
+                    copartition_group.source_topics, at = read_int16s(
+                        data, at, n - 1, "CopartitionGroup.source_topics"
+                    )
                 n = data[at]
                 at += 1
-                if n > 127:
+                if 0 < n <= 32:
+                    copartition_group.source_topic_regex = [*INT16S[n - 1](data, at)]
+                    at += n * 2 - 2
+                else:
                     n, at = read_uvarint(data, at - 1)
-                n -= 1
-                if not 0 <= n * 2 <= size - at:
-                    raise bad_count("CopartitionGroup.source_topic_regex", n, size - at)
-                copartition_group.source_topic_regex = read_int16s(data, at, n)
-                at += n * 2
+                    copartition_group.source_topic_regex, at = read_int16s(
+                        data, at, n - 1, "CopartitionGroup.source_topic_regex"
+                    )
                 n = data[at]
                 at += 1
-                if n > 127:
+                if 0 < n <= 32:
+                    copartition_group.repartition_source_topics = [*INT16S[n - 1](data, at)]
+                    at += n * 2 - 2
+                else:
                     n, at = read_uvarint(data, at - 1)
-                n -= 1
-                if not 0 <= n * 2 <= size - at:
-                    raise bad_count("CopartitionGroup.repartition_source_topics", n, size - at)
-                copartition_group.repartition_source_topics = read_int16s(data, at, n)
-                at += n * 2
+                    copartition_group.repartition_source_topics, at = read_int16s(
+                        data, at, n - 1, "CopartitionGroup.repartition_source_topics"
+                    )
                 n = data[at]
                 at += 1
                 if n:
@@ -1098,13 +1107,12 @@ def _decode_each_streams_group_heartbeat_response_task_ids_0(
         at = end
         n = data[at]
         at += 1
-        if n > 127:
+        if 0 < n <= 32:
+            task_ids.partitions = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
             n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("TaskIds.partitions", n, size - at)
-        task_ids.partitions = read_int32s(data, at, n)
-        at += n * 4
+            task_ids.partitions, at = read_int32s(data, at, n - 1, "TaskIds.partitions")
         n = data[at]
         at += 1
         if n:
@@ -1130,13 +1138,14 @@ def _decode_each_topic_partition_0(
         at = end
         n = data[at]
         at += 1
-        if n > 127:
+        if 0 < n <= 32:
+            topic_partition.partitions = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
             n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("TopicPartition.partitions", n, size - at)
-        topic_partition.partitions = read_int32s(data, at, n)
-        at += n * 4
+            topic_partition.partitions, at = read_int32s(
+                data, at, n - 1, "TopicPartition.partitions"
+            )
         n = data[at]
         at += 1
         if n:

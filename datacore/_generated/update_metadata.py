@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field, tag_overrun
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -233,16 +233,22 @@ def _decode_each_update_metadata_partition_state_0(
             n,
         ) = _unpack_i5(data, at)
         at += 20
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("UpdateMetadataPartitionState.isr", n, size - at)
-        update_metadata_partition_state.isr = read_int32s(data, at, n)
-        at += n * 4
+        if 0 <= n < 32:
+            update_metadata_partition_state.isr = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            update_metadata_partition_state.isr, at = read_int32s(
+                data, at, n, "UpdateMetadataPartitionState.isr"
+            )
         update_metadata_partition_state.zk_version, n = _unpack_i2(data, at)
         at += 8
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("UpdateMetadataPartitionState.replicas", n, size - at)
-        update_metadata_partition_state.replicas = read_int32s(data, at, n)
-        at += n * 4
+        if 0 <= n < 32:
+            update_metadata_partition_state.replicas = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            update_metadata_partition_state.replicas, at = read_int32s(
+                data, at, n, "UpdateMetadataPartitionState.replicas"
+            )
         update_metadata_partition_state.unknown_tagged_fields = ()
     return items, at
 
@@ -490,22 +496,31 @@ def _decode_update_metadata_request_4(data: bytes, at: int) -> tuple[UpdateMetad
             n,
         ) = _unpack_i5(data, at)
         at += 20
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("UpdateMetadataPartitionState.isr", n, size - at)
-        update_metadata_partition_state.isr = read_int32s(data, at, n)
-        at += n * 4
+        if 0 <= n < 32:
+            update_metadata_partition_state.isr = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            update_metadata_partition_state.isr, at = read_int32s(
+                data, at, n, "UpdateMetadataPartitionState.isr"
+            )
         update_metadata_partition_state.zk_version, n = _unpack_i2(data, at)
         at += 8
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("UpdateMetadataPartitionState.replicas", n, size - at)
-        update_metadata_partition_state.replicas = read_int32s(data, at, n)
-        at += n * 4
+        if 0 <= n < 32:
+            update_metadata_partition_state.replicas = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            update_metadata_partition_state.replicas, at = read_int32s(
+                data, at, n, "UpdateMetadataPartitionState.replicas"
+            )
         (n,) = _unpack_i(data, at)
         at += 4
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("UpdateMetadataPartitionState.offline_replicas", n, size - at)
-        update_metadata_partition_state.offline_replicas = read_int32s(data, at, n)
-        at += n * 4
+        if 0 <= n < 32:
+            update_metadata_partition_state.offline_replicas = [*INT32S[n](data, at)]
+            at += n * 4
+        else:
+            update_metadata_partition_state.offline_replicas, at = read_int32s(
+                data, at, n, "UpdateMetadataPartitionState.offline_replicas"
+            )
         update_metadata_partition_state.unknown_tagged_fields = ()
     (n,) = _unpack_i(data, at)
     at += 4
@@ -557,22 +572,31 @@ def _decode_update_metadata_request_5(data: bytes, at: int) -> tuple[UpdateMetad
                 n,
             ) = _unpack_i5(data, at)
             at += 20
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("UpdateMetadataPartitionState.isr", n, size - at)
-            update_metadata_partition_state.isr = read_int32s(data, at, n)
-            at += n * 4
+            if 0 <= n < 32:
+                update_metadata_partition_state.isr = [*INT32S[n](data, at)]
+                at += n * 4
+            else:
+                update_metadata_partition_state.isr, at = read_int32s(
+                    data, at, n, "UpdateMetadataPartitionState.isr"
+                )
             update_metadata_partition_state.zk_version, n = _unpack_i2(data, at)
             at += 8
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("UpdateMetadataPartitionState.replicas", n, size - at)
-            update_metadata_partition_state.replicas = read_int32s(data, at, n)
-            at += n * 4
+            if 0 <= n < 32:
+                update_metadata_partition_state.replicas = [*INT32S[n](data, at)]
+                at += n * 4
+            else:
+                update_metadata_partition_state.replicas, at = read_int32s(
+                    data, at, n, "UpdateMetadataPartitionState.replicas"
+                )
             (n,) = _unpack_i(data, at)
             at += 4
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("UpdateMetadataPartitionState.offline_replicas", n, size - at)
-            update_metadata_partition_state.offline_replicas = read_int32s(data, at, n)
-            at += n * 4
+            if 0 <= n < 32:
+                update_metadata_partition_state.offline_replicas = [*INT32S[n](data, at)]
+                at += n * 4
+            else:
+                update_metadata_partition_state.offline_replicas, at = read_int32s(
+                    data, at, n, "UpdateMetadataPartitionState.offline_replicas"
+                )
             update_metadata_partition_state.unknown_tagged_fields = ()
         update_metadata_topic_state.unknown_tagged_fields = ()
     (n,) = _unpack_i(data, at)
@@ -600,31 +624,34 @@ def _decode_each_update_metadata_partition_state_6(
             n,
         ) = _unpack_i4_ub(data, at)
         at += 17
-        if n > 127:
+        if 0 < n <= 32:
+            update_metadata_partition_state.isr = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
             n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("UpdateMetadataPartitionState.isr", n, size - at)
-        update_metadata_partition_state.isr = read_int32s(data, at, n)
-        at += n * 4
+            update_metadata_partition_state.isr, at = read_int32s(
+                data, at, n - 1, "UpdateMetadataPartitionState.isr"
+            )
         update_metadata_partition_state.zk_version, n = _unpack_i_ub(data, at)
         at += 5
-        if n > 127:
+        if 0 < n <= 32:
+            update_metadata_partition_state.replicas = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
             n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("UpdateMetadataPartitionState.replicas", n, size - at)
-        update_metadata_partition_state.replicas = read_int32s(data, at, n)
-        at += n * 4
+            update_metadata_partition_state.replicas, at = read_int32s(
+                data, at, n - 1, "UpdateMetadataPartitionState.replicas"
+            )
         n = data[at]
         at += 1
-        if n > 127:
+        if 0 < n <= 32:
+            update_metadata_partition_state.offline_replicas = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
             n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("UpdateMetadataPartitionState.offline_replicas", n, size - at)
-        update_metadata_partition_state.offline_replicas = read_int32s(data, at, n)
-        at += n * 4
+            update_metadata_partition_state.offline_replicas, at = read_int32s(
+                data, at, n - 1, "UpdateMetadataPartitionState.offline_replicas"
+            )
         n = data[at]
         at += 1
         if n:

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -193,10 +193,13 @@ def _decode_write_txn_markers_request_0(data: bytes, at: int) -> tuple[WriteTxnM
             at = end
             (n,) = _unpack_i(data, at)
             at += 4
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("WritableTxnMarkerTopic.partition_indexes", n, size - at)
-            writable_txn_marker_topic.partition_indexes = read_int32s(data, at, n)
-            at += n * 4
+            if 0 <= n < 32:
+                writable_txn_marker_topic.partition_indexes = [*INT32S[n](data, at)]
+                at += n * 4
+            else:
+                writable_txn_marker_topic.partition_indexes, at = read_int32s(
+                    data, at, n, "WritableTxnMarkerTopic.partition_indexes"
+                )
             writable_txn_marker_topic.unknown_tagged_fields = ()
         writable_txn_marker.unknown_tagged_fields = ()
         (writable_txn_marker.coordinator_epoch,) = _unpack_i(data, at)
@@ -246,13 +249,14 @@ def _decode_write_txn_markers_request_1(data: bytes, at: int) -> tuple[WriteTxnM
             at = end
             n = data[at]
             at += 1
-            if n > 127:
+            if 0 < n <= 32:
+                writable_txn_marker_topic.partition_indexes = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("WritableTxnMarkerTopic.partition_indexes", n, size - at)
-            writable_txn_marker_topic.partition_indexes = read_int32s(data, at, n)
-            at += n * 4
+                writable_txn_marker_topic.partition_indexes, at = read_int32s(
+                    data, at, n - 1, "WritableTxnMarkerTopic.partition_indexes"
+                )
             n = data[at]
             at += 1
             if n:

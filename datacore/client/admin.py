@@ -53,6 +53,7 @@ from datacore._generated.offset_fetch import (
 from datacore.client.cluster import Cluster
 from datacore.client.connection import Connection
 from datacore.client.errors import UnsupportedRequestError
+from datacore.client.subscription import TopicPartition
 from datacore.protocol.errors import KafkaError
 
 LATEST: Final = -1
@@ -232,10 +233,10 @@ def describe_group(cluster: Cluster, group: str) -> DescribedGroup:
     return cluster.retrying(attempt)
 
 
-def group_offsets(cluster: Cluster, group: str) -> dict[tuple[str, int], int]:
+def group_offsets(cluster: Cluster, group: str) -> dict[TopicPartition, int]:
     """What a group has committed: the next offset to read by topic and partition."""
 
-    def attempt() -> dict[tuple[str, int], int]:
+    def attempt() -> dict[TopicPartition, int]:
         connection = cluster.group_coordinator(group)
         version = connection.version(OffsetFetchRequest)
         if version < _OFFSET_FETCH_ALL_FROM:
@@ -248,7 +249,7 @@ def group_offsets(cluster: Cluster, group: str) -> dict[tuple[str, int], int]:
             (answered,) = response.groups
             _check(answered.error_code)
             return {
-                (topic.name, partition.partition_index): partition.committed_offset
+                TopicPartition(topic.name, partition.partition_index): partition.committed_offset
                 for topic in answered.topics
                 for partition in topic.partitions
             }
@@ -256,7 +257,7 @@ def group_offsets(cluster: Cluster, group: str) -> dict[tuple[str, int], int]:
         response = connection.send(request, OffsetFetchResponse, version)
         _check(response.error_code)
         return {
-            (topic.name, partition.partition_index): partition.committed_offset
+            TopicPartition(topic.name, partition.partition_index): partition.committed_offset
             for topic in response.topics
             for partition in topic.partitions
         }

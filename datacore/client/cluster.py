@@ -104,6 +104,7 @@ class Cluster:
         self._connections: dict[Address, Connection] = {}
         self._brokers: dict[int, Address] = {}
         self._leaders: dict[tuple[str, int], int] = {}
+        self._topic_ids: dict[str, bytes] = {}
         self._coordinators: dict[str, Address] = {}
 
     def __enter__(self) -> Self:
@@ -152,6 +153,7 @@ class Cluster:
     def forget(self) -> None:
         """Drops what is known about leaders and coordinators, and all connections."""
         self._leaders.clear()
+        self._topic_ids.clear()
         self._coordinators.clear()
         self.close()
 
@@ -195,6 +197,7 @@ class Cluster:
             broker.node_id: Address(broker.host, broker.port) for broker in response.brokers
         }
         for topic in response.topics:
+            self._topic_ids[topic.name or ""] = topic.topic_id
             for partition in topic.partitions:
                 self._leaders[topic.name or "", partition.partition_index] = partition.leader_id
         return response
@@ -247,6 +250,16 @@ class Cluster:
         if leader < 0:
             raise KafkaError(ErrorCode.LEADER_NOT_AVAILABLE, f"{topic}-{partition}")
         return leader
+
+    def topic_id(self, name: str) -> bytes:
+        """The id of a topic; zeros from brokers before KIP-516.
+
+        Raises:
+            KafkaError: The topic does not exist.
+        """
+        if name not in self._topic_ids:
+            self.topic(name)
+        return self._topic_ids[name]
 
     def leader(self, topic: str, partition: int) -> Connection:
         """A connection to the broker that leads a partition."""

@@ -91,6 +91,7 @@ class Connection:
         """
         self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self.client_id = client_id
+        self._timeout_s = timeout_s
         self._release = release
         self._broker_versions: dict[int, tuple[int, int]] | None = None
         self._correlation_id = 0
@@ -123,7 +124,12 @@ class Connection:
         self._socket.close()
 
     def send(
-        self, request: WireMessage, response_type: type[ResponseT], version: int | None = None
+        self,
+        request: WireMessage,
+        response_type: type[ResponseT],
+        version: int | None = None,
+        *,
+        timeout_s: float | None = None,
     ) -> ResponseT:
         """Sends a request and waits for its response.
 
@@ -131,6 +137,7 @@ class Connection:
             request: Any request; its response must not be one that brokers leave out (acks=0).
             response_type: The response class of the same API.
             version: The version to speak, unchecked; None picks the highest in common.
+            timeout_s: The longest wait for this response; None is the connection's own.
 
         Raises:
             UnsupportedRequestError: There is no version in common.
@@ -139,7 +146,14 @@ class Connection:
         """
         if version is None:
             version = self.version(type(request))
-        return self.take(response_type, version, self.post(request, version))
+        correlation_id = self.post(request, version)
+        if timeout_s is None:
+            return self.take(response_type, version, correlation_id)
+        self._socket.settimeout(timeout_s)
+        try:
+            return self.take(response_type, version, correlation_id)
+        finally:
+            self._socket.settimeout(self._timeout_s)
 
     def post(self, request: WireMessage, version: int) -> int:
         """Sends a request without waiting for the response; returns its correlation id."""

@@ -1,7 +1,5 @@
 """What a request brings along besides its body."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from datacore.coordinator.outcome import ReplyToken

@@ -17,8 +17,6 @@ Kafka's counterpart is ``CoordinatorResult`` with its timeline data structures; 
 those structures' reads at the last committed offset.
 """
 
-from __future__ import annotations
-
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeAlias

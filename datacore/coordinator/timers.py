@@ -7,8 +7,6 @@ which touches a dict and not the heap: the heap's entry is moved when its old ti
 Kafka's counterpart is ``CoordinatorTimer``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Hashable
 from heapq import heappop, heappush
 from typing import Generic, TypeVar

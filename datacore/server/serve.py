@@ -11,8 +11,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import anyio
-
 from datacore.broker.broker import Broker
 from datacore.handlers.table import TABLE
 from datacore.server.kafka_server import KafkaServer
@@ -64,8 +62,7 @@ async def serve(config: Config) -> AsyncIterator[RunningBroker]:
             async with KafkaServer(broker, TABLE.values(), limits).accepting(bound):
                 yield RunningBroker(broker, {each.name: each.bound for each in bound})
         finally:
-            with anyio.CancelScope(shield=True):
-                await broker.stop()
+            await broker.stop()
     finally:
         for listener in bound:
             listener.socket.close()

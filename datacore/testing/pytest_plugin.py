@@ -6,13 +6,14 @@ one takes some milliseconds), ``class``, ``module``, ``package`` or ``session``.
 """
 
 import re
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal, cast, get_args
 from uuid import uuid4
 
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from datacore.testing.broker import Broker
 
 Scope = Literal["session", "package", "module", "class", "function"]

@@ -1,7 +1,7 @@
 """Arrays of one fixed width, read and written in one call each.
 
-Counts are checked by the caller. Short arrays (replicas, in-sync replicas) use layouts that are
-made once.
+Short arrays (replicas, in-sync replicas) use layouts that are made once: the tables in capitals
+hold an `unpack_from` for each length below `READY`, and generated code calls those itself.
 """
 
 from collections.abc import Callable
@@ -9,41 +9,56 @@ from struct import Struct
 from typing import Any, Final
 
 from datacore.wire.buffer import Buffer
+from datacore.wire.errors import bad_count
 
-_READY: Final = 32
+READY: Final = 32
 """Arrays below this length find their layout ready."""
 
-ArrayReader = Callable[[Buffer, int, int], list[Any]]
+ReadyLayouts = tuple[Callable[[Buffer, int], tuple[Any, ...]], ...]
+ArrayReader = Callable[[Buffer, int, int, str], tuple[list[Any], int]]
 ArrayWriter = Callable[[list[Any]], bytes]
 
 
 def _layout(code: str, count: int) -> Struct:
-    # A repeat count before "s" is a width, so a UUID's is repeated itself.
+    # A repeat count before "s" is a width, so a UUID's code is repeated itself.
     return Struct(">" + code * count if code.endswith("s") else f">{count}{code}")
 
 
-def _reader(code: str) -> ArrayReader:
-    ready = tuple(_layout(code, count).unpack_from for count in range(_READY))
+def _ready(code: str) -> ReadyLayouts:
+    return tuple(_layout(code, count).unpack_from for count in range(READY))
 
-    def read(data: Buffer, at: int, count: int) -> list[Any]:
-        if count < _READY:
-            return [*ready[count](data, at)]
-        return [*_layout(code, count).unpack_from(data, at)]
+
+def _reader(code: str) -> ArrayReader:
+    size = _layout(code, 1).size
+
+    def read(data: Buffer, at: int, count: int, field: str) -> tuple[list[Any], int]:
+        """Read `count` values; DecodeError if the data cannot hold them."""
+        if not 0 <= count * size <= len(data) - at:
+            raise bad_count(field, count, len(data) - at)
+        return [*_layout(code, count).unpack_from(data, at)], at + count * size
 
     return read
 
 
 def _writer(code: str) -> ArrayWriter:
-    ready = tuple(_layout(code, count).pack for count in range(_READY))
+    ready = tuple(_layout(code, count).pack for count in range(READY))
 
     def write(values: list[Any]) -> bytes:
         count = len(values)
-        if count < _READY:
-            return ready[count](*values)
-        return _layout(code, count).pack(*values)
+        return ready[count](*values) if count < READY else _layout(code, count).pack(*values)
 
     return write
 
+
+BOOLS: Final = _ready("?")
+INT8S: Final = _ready("b")
+INT16S: Final = _ready("h")
+UINT16S: Final = _ready("H")
+INT32S: Final = _ready("i")
+UINT32S: Final = _ready("I")
+INT64S: Final = _ready("q")
+FLOAT64S: Final = _ready("d")
+UUIDS: Final = _ready("16s")
 
 read_bools: Final = _reader("?")
 read_int8s: Final = _reader("b")

@@ -147,12 +147,11 @@ class RecordsMessage(WireMessage):
         place = version - cls.min_version
         if not 0 <= place < len(cls.decoders):
             raise DecodeError(f"{cls.__name__} has no version {version}")
-        frame = data if type(data) is memoryview else memoryview(data)
         try:
-            message, end = cls.decoders[place](frame, at)
+            message, end = cls.decoders[place](data, at)
         except (DecodeError, UnicodeDecodeError, struct.error, IndexError) as error:
             raise DecodeError(f"{cls.__name__} version {version}: {error}") from error
-        if end > len(frame):
+        if end > len(data):
             raise DecodeError(f"{cls.__name__} version {version}: ends behind the data")
         return message, end
 

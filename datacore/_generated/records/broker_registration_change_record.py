@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_uuids, write_uuids
+from datacore.wire.arrays import UUIDS, read_uuids, write_uuids
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, tag_overrun
 from datacore.wire.message import UNSET, WireMessage, new
@@ -150,13 +150,14 @@ def _decode_broker_registration_change_record_tags_2(
         elif tag == 2:
             n = data[at]
             at += 1
-            if n > 127:
+            if 0 < n <= 32:
+                m.log_dirs = [*UUIDS[n - 1](data, at)]
+                at += n * 16 - 16
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 16 <= size - at:
-                raise bad_count("BrokerRegistrationChangeRecord.log_dirs", n, size - at)
-            m.log_dirs = read_uuids(data, at, n)
-            at += n * 16
+                m.log_dirs, at = read_uuids(
+                    data, at, n - 1, "BrokerRegistrationChangeRecord.log_dirs"
+                )
             if at != end_of_tag:
                 raise tag_overrun("BrokerRegistrationChangeRecord.log_dirs")
         else:

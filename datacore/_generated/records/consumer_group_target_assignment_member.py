@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count, null_field
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -122,13 +122,14 @@ def _decode_consumer_group_target_assignment_member_value_0(
         topic_partitions.append(topic_partition)
         topic_partition.topic_id, n = _unpack_u_ub(data, at)
         at += 17
-        if n > 127:
+        if 0 < n <= 32:
+            topic_partition.partitions = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
             n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("TopicPartition.partitions", n, size - at)
-        topic_partition.partitions = read_int32s(data, at, n)
-        at += n * 4
+            topic_partition.partitions, at = read_int32s(
+                data, at, n - 1, "TopicPartition.partitions"
+            )
         n = data[at]
         at += 1
         if n:

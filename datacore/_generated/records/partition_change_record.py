@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, read_uuids, write_int32s, write_uuids
+from datacore.wire.arrays import INT32S, UUIDS, read_int32s, read_uuids, write_int32s, write_uuids
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, tag_overrun
 from datacore.wire.message import ZERO_UUID, WireMessage, new
@@ -81,16 +81,14 @@ def _decode_partition_change_record_tags_0(
         if tag == 0:
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if n < 0:
+            if n == 0:
                 m.isr = None
+            elif 0 < n <= 32:
+                m.isr = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
             else:
-                if n * 4 > size - at:
-                    raise bad_count("PartitionChangeRecord.isr", n, size - at)
-                m.isr = read_int32s(data, at, n)
-                at += n * 4
+                n, at = read_uvarint(data, at - 1)
+                m.isr, at = read_int32s(data, at, n - 1, "PartitionChangeRecord.isr")
             if at != end_of_tag:
                 raise tag_overrun("PartitionChangeRecord.isr")
         elif tag == 1:
@@ -101,46 +99,44 @@ def _decode_partition_change_record_tags_0(
         elif tag == 2:
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if n < 0:
+            if n == 0:
                 m.replicas = None
+            elif 0 < n <= 32:
+                m.replicas = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
             else:
-                if n * 4 > size - at:
-                    raise bad_count("PartitionChangeRecord.replicas", n, size - at)
-                m.replicas = read_int32s(data, at, n)
-                at += n * 4
+                n, at = read_uvarint(data, at - 1)
+                m.replicas, at = read_int32s(data, at, n - 1, "PartitionChangeRecord.replicas")
             if at != end_of_tag:
                 raise tag_overrun("PartitionChangeRecord.replicas")
         elif tag == 3:
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if n < 0:
+            if n == 0:
                 m.removing_replicas = None
+            elif 0 < n <= 32:
+                m.removing_replicas = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
             else:
-                if n * 4 > size - at:
-                    raise bad_count("PartitionChangeRecord.removing_replicas", n, size - at)
-                m.removing_replicas = read_int32s(data, at, n)
-                at += n * 4
+                n, at = read_uvarint(data, at - 1)
+                m.removing_replicas, at = read_int32s(
+                    data, at, n - 1, "PartitionChangeRecord.removing_replicas"
+                )
             if at != end_of_tag:
                 raise tag_overrun("PartitionChangeRecord.removing_replicas")
         elif tag == 4:
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if n < 0:
+            if n == 0:
                 m.adding_replicas = None
+            elif 0 < n <= 32:
+                m.adding_replicas = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
             else:
-                if n * 4 > size - at:
-                    raise bad_count("PartitionChangeRecord.adding_replicas", n, size - at)
-                m.adding_replicas = read_int32s(data, at, n)
-                at += n * 4
+                n, at = read_uvarint(data, at - 1)
+                m.adding_replicas, at = read_int32s(
+                    data, at, n - 1, "PartitionChangeRecord.adding_replicas"
+                )
             if at != end_of_tag:
                 raise tag_overrun("PartitionChangeRecord.adding_replicas")
         elif tag == 5:
@@ -184,16 +180,14 @@ def _decode_partition_change_record_tags_1(
         if tag == 0:
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if n < 0:
+            if n == 0:
                 m.isr = None
+            elif 0 < n <= 32:
+                m.isr = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
             else:
-                if n * 4 > size - at:
-                    raise bad_count("PartitionChangeRecord.isr", n, size - at)
-                m.isr = read_int32s(data, at, n)
-                at += n * 4
+                n, at = read_uvarint(data, at - 1)
+                m.isr, at = read_int32s(data, at, n - 1, "PartitionChangeRecord.isr")
             if at != end_of_tag:
                 raise tag_overrun("PartitionChangeRecord.isr")
         elif tag == 1:
@@ -204,46 +198,44 @@ def _decode_partition_change_record_tags_1(
         elif tag == 2:
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if n < 0:
+            if n == 0:
                 m.replicas = None
+            elif 0 < n <= 32:
+                m.replicas = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
             else:
-                if n * 4 > size - at:
-                    raise bad_count("PartitionChangeRecord.replicas", n, size - at)
-                m.replicas = read_int32s(data, at, n)
-                at += n * 4
+                n, at = read_uvarint(data, at - 1)
+                m.replicas, at = read_int32s(data, at, n - 1, "PartitionChangeRecord.replicas")
             if at != end_of_tag:
                 raise tag_overrun("PartitionChangeRecord.replicas")
         elif tag == 3:
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if n < 0:
+            if n == 0:
                 m.removing_replicas = None
+            elif 0 < n <= 32:
+                m.removing_replicas = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
             else:
-                if n * 4 > size - at:
-                    raise bad_count("PartitionChangeRecord.removing_replicas", n, size - at)
-                m.removing_replicas = read_int32s(data, at, n)
-                at += n * 4
+                n, at = read_uvarint(data, at - 1)
+                m.removing_replicas, at = read_int32s(
+                    data, at, n - 1, "PartitionChangeRecord.removing_replicas"
+                )
             if at != end_of_tag:
                 raise tag_overrun("PartitionChangeRecord.removing_replicas")
         elif tag == 4:
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if n < 0:
+            if n == 0:
                 m.adding_replicas = None
+            elif 0 < n <= 32:
+                m.adding_replicas = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
             else:
-                if n * 4 > size - at:
-                    raise bad_count("PartitionChangeRecord.adding_replicas", n, size - at)
-                m.adding_replicas = read_int32s(data, at, n)
-                at += n * 4
+                n, at = read_uvarint(data, at - 1)
+                m.adding_replicas, at = read_int32s(
+                    data, at, n - 1, "PartitionChangeRecord.adding_replicas"
+                )
             if at != end_of_tag:
                 raise tag_overrun("PartitionChangeRecord.adding_replicas")
         elif tag == 5:
@@ -254,16 +246,14 @@ def _decode_partition_change_record_tags_1(
         elif tag == 8:
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if n < 0:
+            if n == 0:
                 m.directories = None
+            elif 0 < n <= 32:
+                m.directories = [*UUIDS[n - 1](data, at)]
+                at += n * 16 - 16
             else:
-                if n * 16 > size - at:
-                    raise bad_count("PartitionChangeRecord.directories", n, size - at)
-                m.directories = read_uuids(data, at, n)
-                at += n * 16
+                n, at = read_uvarint(data, at - 1)
+                m.directories, at = read_uuids(data, at, n - 1, "PartitionChangeRecord.directories")
             if at != end_of_tag:
                 raise tag_overrun("PartitionChangeRecord.directories")
         else:
@@ -302,16 +292,14 @@ def _decode_partition_change_record_tags_2(
         if tag == 0:
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if n < 0:
+            if n == 0:
                 m.isr = None
+            elif 0 < n <= 32:
+                m.isr = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
             else:
-                if n * 4 > size - at:
-                    raise bad_count("PartitionChangeRecord.isr", n, size - at)
-                m.isr = read_int32s(data, at, n)
-                at += n * 4
+                n, at = read_uvarint(data, at - 1)
+                m.isr, at = read_int32s(data, at, n - 1, "PartitionChangeRecord.isr")
             if at != end_of_tag:
                 raise tag_overrun("PartitionChangeRecord.isr")
         elif tag == 1:
@@ -322,46 +310,44 @@ def _decode_partition_change_record_tags_2(
         elif tag == 2:
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if n < 0:
+            if n == 0:
                 m.replicas = None
+            elif 0 < n <= 32:
+                m.replicas = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
             else:
-                if n * 4 > size - at:
-                    raise bad_count("PartitionChangeRecord.replicas", n, size - at)
-                m.replicas = read_int32s(data, at, n)
-                at += n * 4
+                n, at = read_uvarint(data, at - 1)
+                m.replicas, at = read_int32s(data, at, n - 1, "PartitionChangeRecord.replicas")
             if at != end_of_tag:
                 raise tag_overrun("PartitionChangeRecord.replicas")
         elif tag == 3:
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if n < 0:
+            if n == 0:
                 m.removing_replicas = None
+            elif 0 < n <= 32:
+                m.removing_replicas = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
             else:
-                if n * 4 > size - at:
-                    raise bad_count("PartitionChangeRecord.removing_replicas", n, size - at)
-                m.removing_replicas = read_int32s(data, at, n)
-                at += n * 4
+                n, at = read_uvarint(data, at - 1)
+                m.removing_replicas, at = read_int32s(
+                    data, at, n - 1, "PartitionChangeRecord.removing_replicas"
+                )
             if at != end_of_tag:
                 raise tag_overrun("PartitionChangeRecord.removing_replicas")
         elif tag == 4:
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if n < 0:
+            if n == 0:
                 m.adding_replicas = None
+            elif 0 < n <= 32:
+                m.adding_replicas = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
             else:
-                if n * 4 > size - at:
-                    raise bad_count("PartitionChangeRecord.adding_replicas", n, size - at)
-                m.adding_replicas = read_int32s(data, at, n)
-                at += n * 4
+                n, at = read_uvarint(data, at - 1)
+                m.adding_replicas, at = read_int32s(
+                    data, at, n - 1, "PartitionChangeRecord.adding_replicas"
+                )
             if at != end_of_tag:
                 raise tag_overrun("PartitionChangeRecord.adding_replicas")
         elif tag == 5:
@@ -372,46 +358,44 @@ def _decode_partition_change_record_tags_2(
         elif tag == 6:
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if n < 0:
+            if n == 0:
                 m.eligible_leader_replicas = None
+            elif 0 < n <= 32:
+                m.eligible_leader_replicas = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
             else:
-                if n * 4 > size - at:
-                    raise bad_count("PartitionChangeRecord.eligible_leader_replicas", n, size - at)
-                m.eligible_leader_replicas = read_int32s(data, at, n)
-                at += n * 4
+                n, at = read_uvarint(data, at - 1)
+                m.eligible_leader_replicas, at = read_int32s(
+                    data, at, n - 1, "PartitionChangeRecord.eligible_leader_replicas"
+                )
             if at != end_of_tag:
                 raise tag_overrun("PartitionChangeRecord.eligible_leader_replicas")
         elif tag == 7:
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if n < 0:
+            if n == 0:
                 m.last_known_elr = None
+            elif 0 < n <= 32:
+                m.last_known_elr = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
             else:
-                if n * 4 > size - at:
-                    raise bad_count("PartitionChangeRecord.last_known_elr", n, size - at)
-                m.last_known_elr = read_int32s(data, at, n)
-                at += n * 4
+                n, at = read_uvarint(data, at - 1)
+                m.last_known_elr, at = read_int32s(
+                    data, at, n - 1, "PartitionChangeRecord.last_known_elr"
+                )
             if at != end_of_tag:
                 raise tag_overrun("PartitionChangeRecord.last_known_elr")
         elif tag == 8:
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if n < 0:
+            if n == 0:
                 m.directories = None
+            elif 0 < n <= 32:
+                m.directories = [*UUIDS[n - 1](data, at)]
+                at += n * 16 - 16
             else:
-                if n * 16 > size - at:
-                    raise bad_count("PartitionChangeRecord.directories", n, size - at)
-                m.directories = read_uuids(data, at, n)
-                at += n * 16
+                n, at = read_uvarint(data, at - 1)
+                m.directories, at = read_uuids(data, at, n - 1, "PartitionChangeRecord.directories")
             if at != end_of_tag:
                 raise tag_overrun("PartitionChangeRecord.directories")
         else:

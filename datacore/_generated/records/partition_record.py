@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, read_uuids, write_int32s, write_uuids
+from datacore.wire.arrays import INT32S, UUIDS, read_int32s, read_uuids, write_int32s, write_uuids
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, tag_overrun
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, new
@@ -104,40 +104,36 @@ def _decode_partition_record_0(data: bytes, at: int) -> tuple[PartitionRecord, i
     m.eligible_leader_replicas = m.last_known_elr = None
     m.partition_id, m.topic_id, n = _unpack_i_u_ub(data, at)
     at += 21
-    if n > 127:
+    if 0 < n <= 32:
+        m.replicas = [*INT32S[n - 1](data, at)]
+        at += n * 4 - 4
+    else:
         n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n * 4 <= size - at:
-        raise bad_count("PartitionRecord.replicas", n, size - at)
-    m.replicas = read_int32s(data, at, n)
-    at += n * 4
+        m.replicas, at = read_int32s(data, at, n - 1, "PartitionRecord.replicas")
     n = data[at]
     at += 1
-    if n > 127:
+    if 0 < n <= 32:
+        m.isr = [*INT32S[n - 1](data, at)]
+        at += n * 4 - 4
+    else:
         n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n * 4 <= size - at:
-        raise bad_count("PartitionRecord.isr", n, size - at)
-    m.isr = read_int32s(data, at, n)
-    at += n * 4
+        m.isr, at = read_int32s(data, at, n - 1, "PartitionRecord.isr")
     n = data[at]
     at += 1
-    if n > 127:
+    if 0 < n <= 32:
+        m.removing_replicas = [*INT32S[n - 1](data, at)]
+        at += n * 4 - 4
+    else:
         n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n * 4 <= size - at:
-        raise bad_count("PartitionRecord.removing_replicas", n, size - at)
-    m.removing_replicas = read_int32s(data, at, n)
-    at += n * 4
+        m.removing_replicas, at = read_int32s(data, at, n - 1, "PartitionRecord.removing_replicas")
     n = data[at]
     at += 1
-    if n > 127:
+    if 0 < n <= 32:
+        m.adding_replicas = [*INT32S[n - 1](data, at)]
+        at += n * 4 - 4
+    else:
         n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n * 4 <= size - at:
-        raise bad_count("PartitionRecord.adding_replicas", n, size - at)
-    m.adding_replicas = read_int32s(data, at, n)
-    at += n * 4
+        m.adding_replicas, at = read_int32s(data, at, n - 1, "PartitionRecord.adding_replicas")
     m.leader, m.leader_epoch, m.partition_epoch, n = _unpack_i3_ub(data, at)
     at += 13
     if n:
@@ -154,49 +150,44 @@ def _decode_partition_record_1(data: bytes, at: int) -> tuple[PartitionRecord, i
     m.eligible_leader_replicas = m.last_known_elr = None
     m.partition_id, m.topic_id, n = _unpack_i_u_ub(data, at)
     at += 21
-    if n > 127:
+    if 0 < n <= 32:
+        m.replicas = [*INT32S[n - 1](data, at)]
+        at += n * 4 - 4
+    else:
         n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n * 4 <= size - at:
-        raise bad_count("PartitionRecord.replicas", n, size - at)
-    m.replicas = read_int32s(data, at, n)
-    at += n * 4
+        m.replicas, at = read_int32s(data, at, n - 1, "PartitionRecord.replicas")
     n = data[at]
     at += 1
-    if n > 127:
+    if 0 < n <= 32:
+        m.isr = [*INT32S[n - 1](data, at)]
+        at += n * 4 - 4
+    else:
         n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n * 4 <= size - at:
-        raise bad_count("PartitionRecord.isr", n, size - at)
-    m.isr = read_int32s(data, at, n)
-    at += n * 4
+        m.isr, at = read_int32s(data, at, n - 1, "PartitionRecord.isr")
     n = data[at]
     at += 1
-    if n > 127:
+    if 0 < n <= 32:
+        m.removing_replicas = [*INT32S[n - 1](data, at)]
+        at += n * 4 - 4
+    else:
         n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n * 4 <= size - at:
-        raise bad_count("PartitionRecord.removing_replicas", n, size - at)
-    m.removing_replicas = read_int32s(data, at, n)
-    at += n * 4
+        m.removing_replicas, at = read_int32s(data, at, n - 1, "PartitionRecord.removing_replicas")
     n = data[at]
     at += 1
-    if n > 127:
+    if 0 < n <= 32:
+        m.adding_replicas = [*INT32S[n - 1](data, at)]
+        at += n * 4 - 4
+    else:
         n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n * 4 <= size - at:
-        raise bad_count("PartitionRecord.adding_replicas", n, size - at)
-    m.adding_replicas = read_int32s(data, at, n)
-    at += n * 4
+        m.adding_replicas, at = read_int32s(data, at, n - 1, "PartitionRecord.adding_replicas")
     m.leader, m.leader_epoch, m.partition_epoch, n = _unpack_i3_ub(data, at)
     at += 13
-    if n > 127:
+    if 0 < n <= 32:
+        m.directories = [*UUIDS[n - 1](data, at)]
+        at += n * 16 - 16
+    else:
         n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n * 16 <= size - at:
-        raise bad_count("PartitionRecord.directories", n, size - at)
-    m.directories = read_uuids(data, at, n)
-    at += n * 16
+        m.directories, at = read_uuids(data, at, n - 1, "PartitionRecord.directories")
     n = data[at]
     at += 1
     if n:
@@ -221,31 +212,31 @@ def _decode_partition_record_tags_2(m: PartitionRecord, data: bytes, at: int, si
         elif tag == 1:
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if n < 0:
+            if n == 0:
                 m.eligible_leader_replicas = None
+            elif 0 < n <= 32:
+                m.eligible_leader_replicas = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
             else:
-                if n * 4 > size - at:
-                    raise bad_count("PartitionRecord.eligible_leader_replicas", n, size - at)
-                m.eligible_leader_replicas = read_int32s(data, at, n)
-                at += n * 4
+                n, at = read_uvarint(data, at - 1)
+                m.eligible_leader_replicas, at = read_int32s(
+                    data, at, n - 1, "PartitionRecord.eligible_leader_replicas"
+                )
             if at != end_of_tag:
                 raise tag_overrun("PartitionRecord.eligible_leader_replicas")
         elif tag == 2:
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if n < 0:
+            if n == 0:
                 m.last_known_elr = None
+            elif 0 < n <= 32:
+                m.last_known_elr = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
             else:
-                if n * 4 > size - at:
-                    raise bad_count("PartitionRecord.last_known_elr", n, size - at)
-                m.last_known_elr = read_int32s(data, at, n)
-                at += n * 4
+                n, at = read_uvarint(data, at - 1)
+                m.last_known_elr, at = read_int32s(
+                    data, at, n - 1, "PartitionRecord.last_known_elr"
+                )
             if at != end_of_tag:
                 raise tag_overrun("PartitionRecord.last_known_elr")
         else:
@@ -262,49 +253,44 @@ def _decode_partition_record_2(data: bytes, at: int) -> tuple[PartitionRecord, i
     m.eligible_leader_replicas = m.last_known_elr = None
     m.partition_id, m.topic_id, n = _unpack_i_u_ub(data, at)
     at += 21
-    if n > 127:
+    if 0 < n <= 32:
+        m.replicas = [*INT32S[n - 1](data, at)]
+        at += n * 4 - 4
+    else:
         n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n * 4 <= size - at:
-        raise bad_count("PartitionRecord.replicas", n, size - at)
-    m.replicas = read_int32s(data, at, n)
-    at += n * 4
+        m.replicas, at = read_int32s(data, at, n - 1, "PartitionRecord.replicas")
     n = data[at]
     at += 1
-    if n > 127:
+    if 0 < n <= 32:
+        m.isr = [*INT32S[n - 1](data, at)]
+        at += n * 4 - 4
+    else:
         n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n * 4 <= size - at:
-        raise bad_count("PartitionRecord.isr", n, size - at)
-    m.isr = read_int32s(data, at, n)
-    at += n * 4
+        m.isr, at = read_int32s(data, at, n - 1, "PartitionRecord.isr")
     n = data[at]
     at += 1
-    if n > 127:
+    if 0 < n <= 32:
+        m.removing_replicas = [*INT32S[n - 1](data, at)]
+        at += n * 4 - 4
+    else:
         n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n * 4 <= size - at:
-        raise bad_count("PartitionRecord.removing_replicas", n, size - at)
-    m.removing_replicas = read_int32s(data, at, n)
-    at += n * 4
+        m.removing_replicas, at = read_int32s(data, at, n - 1, "PartitionRecord.removing_replicas")
     n = data[at]
     at += 1
-    if n > 127:
+    if 0 < n <= 32:
+        m.adding_replicas = [*INT32S[n - 1](data, at)]
+        at += n * 4 - 4
+    else:
         n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n * 4 <= size - at:
-        raise bad_count("PartitionRecord.adding_replicas", n, size - at)
-    m.adding_replicas = read_int32s(data, at, n)
-    at += n * 4
+        m.adding_replicas, at = read_int32s(data, at, n - 1, "PartitionRecord.adding_replicas")
     m.leader, m.leader_epoch, m.partition_epoch, n = _unpack_i3_ub(data, at)
     at += 13
-    if n > 127:
+    if 0 < n <= 32:
+        m.directories = [*UUIDS[n - 1](data, at)]
+        at += n * 16 - 16
+    else:
         n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if not 0 <= n * 16 <= size - at:
-        raise bad_count("PartitionRecord.directories", n, size - at)
-    m.directories = read_uuids(data, at, n)
-    at += n * 16
+        m.directories, at = read_uuids(data, at, n - 1, "PartitionRecord.directories")
     n = data[at]
     at += 1
     if n:

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count, null_field
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -136,13 +136,14 @@ def _decode_each_topic_partitions_info_0(
         at = end
         n = data[at]
         at += 1
-        if n > 127:
+        if 0 < n <= 32:
+            topic_partitions_info.partitions = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
             n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("TopicPartitionsInfo.partitions", n, size - at)
-        topic_partitions_info.partitions = read_int32s(data, at, n)
-        at += n * 4
+            topic_partitions_info.partitions, at = read_int32s(
+                data, at, n - 1, "TopicPartitionsInfo.partitions"
+            )
         n = data[at]
         at += 1
         if n:

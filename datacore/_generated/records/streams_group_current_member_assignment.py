@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count, null_field
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -149,13 +149,12 @@ def _decode_each_task_ids_0(data: bytes, at: int, size: int, n: int) -> tuple[li
         at = end
         n = data[at]
         at += 1
-        if n > 127:
+        if 0 < n <= 32:
+            task_ids.partitions = [*INT32S[n - 1](data, at)]
+            at += n * 4 - 4
+        else:
             n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_count("TaskIds.partitions", n, size - at)
-        task_ids.partitions = read_int32s(data, at, n)
-        at += n * 4
+            task_ids.partitions, at = read_int32s(data, at, n - 1, "TaskIds.partitions")
         n = data[at]
         at += 1
         if n:

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int16s, write_int16s
+from datacore.wire.arrays import INT16S, read_int16s, write_int16s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count, null_field
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -332,31 +332,34 @@ def _decode_streams_group_topology_value_0(
             copartition_groups.append(copartition_group)
             n = data[at]
             at += 1
-            if n > 127:
+            if 0 < n <= 32:
+                copartition_group.source_topics = [*INT16S[n - 1](data, at)]
+                at += n * 2 - 2
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 2 <= size - at:
-                raise bad_count("CopartitionGroup.source_topics", n, size - at)
-            copartition_group.source_topics = read_int16s(data, at, n)
-            at += n * 2
+                copartition_group.source_topics, at = read_int16s(
+                    data, at, n - 1, "CopartitionGroup.source_topics"
+                )
             n = data[at]
             at += 1
-            if n > 127:
+            if 0 < n <= 32:
+                copartition_group.source_topic_regex = [*INT16S[n - 1](data, at)]
+                at += n * 2 - 2
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 2 <= size - at:
-                raise bad_count("CopartitionGroup.source_topic_regex", n, size - at)
-            copartition_group.source_topic_regex = read_int16s(data, at, n)
-            at += n * 2
+                copartition_group.source_topic_regex, at = read_int16s(
+                    data, at, n - 1, "CopartitionGroup.source_topic_regex"
+                )
             n = data[at]
             at += 1
-            if n > 127:
+            if 0 < n <= 32:
+                copartition_group.repartition_source_topics = [*INT16S[n - 1](data, at)]
+                at += n * 2 - 2
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 2 <= size - at:
-                raise bad_count("CopartitionGroup.repartition_source_topics", n, size - at)
-            copartition_group.repartition_source_topics = read_int16s(data, at, n)
-            at += n * 2
+                copartition_group.repartition_source_topics, at = read_int16s(
+                    data, at, n - 1, "CopartitionGroup.repartition_source_topics"
+                )
             n = data[at]
             at += 1
             if n:

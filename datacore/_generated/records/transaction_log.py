@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import read_int32s, write_int32s
+from datacore.wire.arrays import INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field, tag_overrun
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -156,10 +156,13 @@ def _decode_transaction_log_value_0(data: bytes, at: int) -> tuple[TransactionLo
             at = end
             (n,) = _unpack_i(data, at)
             at += 4
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("PartitionsSchema.partition_ids", n, size - at)
-            partitions_schema.partition_ids = read_int32s(data, at, n)
-            at += n * 4
+            if 0 <= n < 32:
+                partitions_schema.partition_ids = [*INT32S[n](data, at)]
+                at += n * 4
+            else:
+                partitions_schema.partition_ids, at = read_int32s(
+                    data, at, n, "PartitionsSchema.partition_ids"
+                )
             partitions_schema.unknown_tagged_fields = ()
     m.unknown_tagged_fields = ()
     m.transaction_last_update_timestamp_ms, m.transaction_start_timestamp_ms = _unpack_q2(data, at)
@@ -234,13 +237,14 @@ def _decode_transaction_log_value_1(data: bytes, at: int) -> tuple[TransactionLo
             at = end
             n = data[at]
             at += 1
-            if n > 127:
+            if 0 < n <= 32:
+                partitions_schema.partition_ids = [*INT32S[n - 1](data, at)]
+                at += n * 4 - 4
+            else:
                 n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_count("PartitionsSchema.partition_ids", n, size - at)
-            partitions_schema.partition_ids = read_int32s(data, at, n)
-            at += n * 4
+                partitions_schema.partition_ids, at = read_int32s(
+                    data, at, n - 1, "PartitionsSchema.partition_ids"
+                )
             n = data[at]
             at += 1
             if n:

@@ -20,8 +20,6 @@ Kafka's counterparts are ``ClassicGroup``, ``ClassicGroupMember`` and ``ClassicG
 KIP-345 for static members, KIP-394 for pending ones.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field

@@ -4,8 +4,6 @@ Defaults are Kafka 4.1's, except ``group_initial_rebalance_delay_ms``: Kafka wai
 small brokers and tests want none. Configs without a Kafka name say so.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, fields
 
 INT32_MAX = 2**31 - 1

@@ -1,7 +1,5 @@
 """DeleteGroups: an operator drops groups without members, and all that they have committed."""
 
-from __future__ import annotations
-
 from datacore._generated.delete_groups import (
     DeletableGroupResult,
     DeleteGroupsRequest,

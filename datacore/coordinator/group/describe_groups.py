@@ -5,8 +5,6 @@ group was Dead and no error (KIP-1043). authorized_operations are filled in by w
 ListGroups 4 filters by state (KIP-518), 5 by type (KIP-848).
 """
 
-from __future__ import annotations
-
 from datacore._generated.describe_groups import (
     DescribedGroup,
     DescribedGroupMember,

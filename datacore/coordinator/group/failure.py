@@ -3,8 +3,6 @@
 Kafka's counterparts are ``CoordinatorOperationExceptionHelper`` and each request's error response.
 """
 
-from __future__ import annotations
-
 from datacore._generated.delete_groups import DeletableGroupResult, DeleteGroupsResponse
 from datacore._generated.describe_groups import DescribedGroup, DescribeGroupsResponse
 from datacore._generated.errors import ErrorCode

@@ -4,8 +4,6 @@ Versions: 3 has group.instance.id. Kafka's word to a member while the group wait
 (CompletingRebalance) is NONE: it may heartbeat from the moment it has joined.
 """
 
-from __future__ import annotations
-
 from datacore._generated.errors import ErrorCode
 from datacore._generated.heartbeat import HeartbeatRequest, HeartbeatResponse
 from datacore.coordinator.context import RequestContext

@@ -7,8 +7,6 @@ Apart from Kafka: an id that was handed out and never used leaves without a reba
 group never had that member.
 """
 
-from __future__ import annotations
-
 from datacore._generated.errors import ErrorCode
 from datacore._generated.leave_group import (
     LeaveGroupRequest,

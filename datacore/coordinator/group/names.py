@@ -1,7 +1,5 @@
 """Names of groups, members and topics, kept apart by the type checker."""
 
-from __future__ import annotations
-
 from typing import NewType
 
 GroupId = NewType("GroupId", str)

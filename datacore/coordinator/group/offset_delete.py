@@ -1,6 +1,4 @@
-"""OffsetDelete: an operator drops a group's offsets of topics that its members do not read (KIP-496)."""
-
-from __future__ import annotations
+"""OffsetDelete: an operator drops a group's offsets of topics that nobody in it reads (KIP-496)."""
 
 from datacore._generated.errors import ErrorCode
 from datacore._generated.offset_delete import (

@@ -1,13 +1,12 @@
 """OffsetFetch: what a group has committed.
 
-Versions: up to 7 one group, from 8 several (KIP-709); null topics are all of them, from 2; 5 has the
-leader epoch; 7 require_stable (KIP-447); 9 the member's epoch, which says nothing in a classic group.
+Versions: up to 7 one group, from 8 several (KIP-709); null topics are all of them, from 2; 5 has
+the leader epoch; 7 require_stable (KIP-447); 9 the member's epoch, which says nothing in a classic
+group.
 
 A group that is not there, and a partition without a commit, are offset -1 and no error. A commit
 that is not durable yet is not unstable here: the answer waits for it (see outcome.py, rule 2).
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple

@@ -4,8 +4,6 @@ Only replay writes here. Kafka's counterparts are ``OffsetMetadataManager`` and
 ``OffsetExpirationCondition`` (KIP-211 for how long offsets live).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, KeysView, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -14,8 +12,6 @@ from datacore.coordinator.group.names import GroupId, TopicName
 
 NO_OFFSET = -1
 """What OffsetFetch says where nothing was committed."""
-
-_NOTHING: Mapping[TopicName, Mapping[int, CommittedOffset]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +44,9 @@ class CommittedOffset:
             return now_ms >= self.expire_timestamp_ms
         since_ms = self.commit_timestamp_ms if base_ms is None else base_ms
         return now_ms - since_ms >= retention_ms
+
+
+_NOTHING: Mapping[TopicName, Mapping[int, CommittedOffset]] = MappingProxyType({})
 
 
 @dataclass(slots=True)

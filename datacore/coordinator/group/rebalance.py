@@ -13,8 +13,6 @@ Rules:
 Kafka's counterpart is the classic half of ``GroupMetadataManager``.
 """
 
-from __future__ import annotations
-
 from datacore._generated.errors import ErrorCode
 from datacore.coordinator.group.classic import ClassicGroup, ClassicMember, GroupState
 from datacore.coordinator.group.names import NO_MEMBER_ID, MemberId
@@ -248,5 +246,5 @@ def _begin_generation(turn: Turn, group: ClassicGroup) -> None:
         renew_session(turn, group, member)
         parked = group.take_join(member)
         if parked is not None:
-            turn.outcome.reply(parked.token, joined(parked, group, member.member_id))
+            turn.outcome.reply(parked.token, joined(group, member.member_id))
     turn.start_timer(Timer(TimerKind.SYNC, group.group_id), group.rebalance_timeout_ms)

@@ -1,7 +1,5 @@
 """Answers to JoinGroup and SyncGroup, which may be parked between question and answer."""
 
-from __future__ import annotations
-
 from datacore._generated.errors import ErrorCode
 from datacore._generated.join_group import JoinGroupResponse, JoinGroupResponseMember
 from datacore._generated.sync_group import SyncGroupResponse
@@ -21,7 +19,6 @@ def join_failed(parked: Parked, error_code: ErrorCode, member_id: str = "") -> J
 
 
 def joined(
-    parked: Parked,
     group: ClassicGroup,
     member_id: MemberId,
     *,
@@ -31,8 +28,7 @@ def joined(
     """JoinGroup's answer in a generation: the leader, and it alone, sees all members.
 
     Args:
-        parked: The request.
-        group: Its group, whose protocol is chosen.
+        group: The member's group, whose protocol is chosen.
         member_id: The member.
         leader_id: Who to name as leader; None for the group's.
         skip_assignment: KIP-814: it leads, but is not to assign.
@@ -72,5 +68,3 @@ def synced(group: ClassicGroup, assignment: bytes) -> SyncGroupResponse:
         protocol_name=group.protocol_name,
         assignment=assignment,
     )
-
-

@@ -13,8 +13,6 @@ in outcome.py.
 Kafka's counterpart is ``GroupCoordinatorShard``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection
 from typing import TypeVar
 
@@ -45,7 +43,7 @@ from datacore.coordinator.group import (
 )
 from datacore.coordinator.group.classic import ClassicGroup, group_of_image
 from datacore.coordinator.group.config import GroupConfig
-from datacore.coordinator.group.names import GroupId, TopicName
+from datacore.coordinator.group.names import TopicName
 from datacore.coordinator.group.records import GroupStored, OffsetCommitted, decode
 from datacore.coordinator.group.state import ShardState, Timer, TimerKind, Turn
 from datacore.coordinator.outcome import Outcome

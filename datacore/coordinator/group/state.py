@@ -4,8 +4,6 @@ Durable are ``images`` and ``offsets``: replay alone writes them, and they are a
 coordinator starts from. ``groups`` and ``timers`` are what a coordinator adds while it leads.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import NamedTuple

@@ -7,8 +7,6 @@ A follower that comes before its leader is parked in its member. The leader's re
 group Stable and is the group's record: all parked answers leave with that record's outcome.
 """
 
-from __future__ import annotations
-
 from datacore._generated.errors import ErrorCode
 from datacore._generated.sync_group import SyncGroupRequest
 from datacore.coordinator.context import RequestContext
