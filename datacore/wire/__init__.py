@@ -1,1 +1,1 @@
-"""Primitives that every codec stands on: integers, varints, strings, tagged fields, batch headers."""
+"""Primitives that every codec stands on: varints, strings, tagged fields, batch headers."""

@@ -1,0 +1,218 @@
+"""The broker: its services, put together, started and stopped in order.
+
+Doors (the Kafka listener today) hold a ``Broker`` and call its services; services never know a
+door. What varies from run to run, time and chance, enters here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+import uuid
+from base64 import urlsafe_b64encode
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import anyio
+
+from datacore._generated.records.config_record import ConfigRecord
+from datacore.broker.cluster_metadata import ClusterMetadata
+from datacore.broker.fetch_sessions import FetchSessions
+from datacore.broker.fetching import Fetching
+from datacore.broker.groups import Groups
+from datacore.broker.partitions import Partitions
+from datacore.broker.producer_ids import ProducerIds
+from datacore.broker.topics import NewTopic, Topics
+from datacore.metadata.configs import BROKER_CONFIGS, InvalidConfig, broker_value
+from datacore.metadata.image import RESOURCE_BROKER, TopicId
+from datacore.storage.pending import Pending
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Mapping
+
+    from anyio.abc import TaskGroup
+
+    from datacore.broker.context import Endpoint, Session
+    from datacore.config import Config
+    from datacore.metadata.image import TopicImage
+    from datacore.storage.engine import Engine
+
+log = logging.getLogger("datacore.broker")
+
+T = TypeVar("T")
+
+CLUSTER_ID_KEY: Final = "datacore.cluster.id"
+"""The cluster's id stands in the metadata log as a config record of no broker in particular."""
+
+
+def now_ms() -> int:
+    """Milliseconds since the epoch, as Kafka's timestamps count them."""
+    return time.time_ns() // 1_000_000
+
+
+def new_uuid() -> bytes:
+    """A random UUID that Kafka would take: its text form does not start with a dash."""
+    while True:
+        value = uuid.uuid4().bytes
+        if not urlsafe_b64encode(value).startswith(b"-"):
+            return value
+
+
+class Broker:
+    """One broker of a cluster."""
+
+    def __init__(self, config: Config, engine: Engine) -> None:
+        self.broker_id = config.broker.broker_id
+        self.config_values = broker_config_values(config)
+        self.advertised_listeners: dict[str, Endpoint] = {}
+        """Where clients of each listener find this broker; set before ``start``."""
+        self.cluster_id = ""
+        self.now_ms = now_ms
+        self._engine = engine
+        self._tasks: TaskGroup | None = None
+        self.metadata = ClusterMetadata(engine, now_ms)
+        self.partitions = Partitions(engine, self.metadata.image, self.config_values)
+        self.topics = Topics(
+            self.metadata,
+            self.partitions,
+            self.broker_id,
+            self.config_values,
+            lambda: TopicId(new_uuid()),
+        )
+        self.producer_ids = ProducerIds(self.metadata, self.broker_id)
+        self.fetching = Fetching(
+            self.partitions.by_topic,
+            self.metadata.image.topics_by_id,
+            FetchSessions(
+                self.config_int("max.incremental.fetch.session.cache.slots"),
+                now_ms,
+                lambda: secrets.randbelow(2**31 - 1) + 1,
+            ),
+            self.config_int("fetch.max.bytes"),
+            self.spawn,
+        )
+        self.groups = Groups(self)
+
+    # --- configuration
+
+    def config_int(self, name: str) -> int:
+        """A broker config that is a whole number."""
+        return int(broker_value(name, self.config_values))
+
+    @property
+    def auto_creates_topics(self) -> bool:
+        """Whether a client's Metadata request may make a topic."""
+        return broker_value("auto.create.topics.enable", self.config_values) == "true"
+
+    def endpoint_for(self, session: Session) -> Endpoint:
+        """Where the client of a session finds this broker."""
+        return self.advertised_listeners[session.listener_name].seen_from(session)
+
+    # --- life
+
+    async def start(self) -> None:
+        """Replays the logs; when this returns, every service is ready.
+
+        Raises:
+            StorageError: The engine cannot be used; the message says why.
+        """
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        await self._engine.start()
+        await self.metadata.start()
+        await self._learn_cluster_id()
+        await self.partitions.open_all()
+        await self.groups.start()
+
+    async def stop(self) -> None:
+        """Ends what is running and makes everything durable, even while being cancelled."""
+        self.groups.stop()
+        if self._tasks is not None:
+            # Shielded itself: a scope around this call would not nest with the group's.
+            self._tasks.cancel_scope.shield = True
+            self._tasks.cancel_scope.cancel()
+            await self._tasks.__aexit__(None, None, None)
+            self._tasks = None
+        with anyio.CancelScope(shield=True):
+            await self.partitions.close()
+            await self.metadata.close()
+            await self._engine.close()
+
+    async def _learn_cluster_id(self) -> None:
+        values = self.metadata.image.configs.get((RESOURCE_BROKER, ""), {})
+        if CLUSTER_ID_KEY not in values:
+            cluster_id = urlsafe_b64encode(new_uuid()).decode().rstrip("=")
+            record = ConfigRecord(
+                resource_type=RESOURCE_BROKER,
+                resource_name="",
+                name=CLUSTER_ID_KEY,
+                value=cluster_id,
+            )
+            async with self.metadata.lock:
+                await self.metadata.commit([record])
+            values = self.metadata.image.configs[RESOURCE_BROKER, ""]
+        self.cluster_id = values[CLUSTER_ID_KEY]
+
+    # --- tasks
+
+    def spawn(self, work: Coroutine[object, object, None]) -> None:
+        """Runs a coroutine in the broker's task group."""
+        assert self._tasks is not None
+
+        async def run() -> None:
+            await work
+
+        self._tasks.start_soon(run)
+
+    def eventually(self, work: Coroutine[object, object, T]) -> Pending[T]:
+        """Runs a coroutine and promises its result."""
+        pending: Pending[T] = Pending()
+
+        async def run() -> None:
+            try:
+                value = await work
+            except Exception as error:  # noqa: BLE001  whoever waits is told, whatever it is
+                pending.fail(error)
+            else:
+                pending.resolve(value)
+
+        self.spawn(run())
+        return pending
+
+    async def delete_topic(self, topic: TopicImage) -> None:
+        """Deletes a topic and what groups remember of it.
+
+        Raises:
+            KafkaError: It is gone already, or the engine failed.
+        """
+        await self.topics.delete(topic)
+        self.groups.forget_topic(topic)
+
+    async def create_topic_if_missing(self, new: NewTopic) -> None:
+        """Makes a topic unless somebody else was quicker.
+
+        Raises:
+            KafkaError: It cannot be made.
+        """
+        if new.name not in self.topics.by_name:
+            await self.topics.create(new)
+
+
+def broker_config_values(config: Config) -> Mapping[str, str]:
+    """The broker configs that were set, by their Kafka names, checked.
+
+    Raises:
+        InvalidConfig: An unknown name or an impossible value.
+    """
+    values = {
+        "auto.create.topics.enable": str(config.broker.auto_create_topics).lower(),
+        "num.partitions": str(config.broker.num_partitions),
+    }
+    for name, value in config.kafka.items():
+        key = BROKER_CONFIGS.get(name)
+        if key is None:
+            raise InvalidConfig(f"Unknown broker config name: {name}")
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        key.check(text)
+        values[name] = text
+    return values

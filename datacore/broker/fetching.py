@@ -1,0 +1,333 @@
+"""Fetch: reading many partitions at once, and waiting for records (long poll).
+
+Rules:
+
+- What is in memory is read and answered inline. When a device must be asked, that one partition is
+  read in the background and the rest of the request goes on with the result.
+- A request waits until ``min_bytes`` are there, ``max_wait_ms`` are over, or something is wrong.
+  While it waits it is a callback on its partitions' logs and one timer; no task.
+- The first batch comes back whole even where it is larger than every limit (KIP-74), so a consumer
+  never gets stuck.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from datacore._generated.errors import ErrorCode
+from datacore._generated.fetch import EpochEndOffset, FetchableTopicResponse, FetchResponse
+from datacore._generated.fetch import PartitionData as FetchedPartition
+from datacore.metadata.image import TopicId, TopicName
+from datacore.protocol.errors import KafkaError
+from datacore.record.errors import RecordError
+from datacore.record.legacy import down_convert
+from datacore.storage.pending import Pending
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+
+    from datacore._generated.fetch import FetchRequest
+    from datacore.broker.context import RequestContext
+    from datacore.broker.fetch_sessions import FetchScope, FetchSessions, WantedPartition
+    from datacore.log.partition_log import PartitionLog
+    from datacore.metadata.image import TopicImage
+    from datacore.wire.buffer import Buffer
+
+READ_COMMITTED = 1
+_INT32_MAX = 2**31 - 1
+
+
+class Fetching:
+    """Answers Fetch requests."""
+
+    def __init__(
+        self,
+        logs: Mapping[TopicName, Mapping[int, PartitionLog]],
+        topics_by_id: Mapping[TopicId, TopicImage],
+        sessions: FetchSessions,
+        fetch_bytes_max: int,
+        spawn: Callable[[Coroutine[object, object, None]], None],
+    ) -> None:
+        self.logs = logs
+        self.topics_by_id = topics_by_id
+        self.fetch_bytes_max = fetch_bytes_max
+        self.spawn = spawn
+        self._sessions = sessions
+
+    def fetch(
+        self, context: RequestContext, request: FetchRequest
+    ) -> FetchResponse | Pending[FetchResponse]:
+        """Reads what a request asks for, now or when there is enough of it.
+
+        Raises:
+            KafkaError: The fetch session is unknown or out of step.
+        """
+        scope = self._sessions.resolve(request, context.api_version)
+        return _Fetch(self, context, request, scope).start()
+
+
+class _Fetch:
+    """One request on its way."""
+
+    __slots__ = (
+        "_before_lso",
+        "_bytes_max",
+        "_context",
+        "_fetching",
+        "_has_error",
+        "_magic",
+        "_pending",
+        "_request",
+        "_scope",
+        "_size",
+        "_timer",
+        "_version",
+        "_watched",
+    )
+
+    def __init__(
+        self,
+        fetching: Fetching,
+        context: RequestContext,
+        request: FetchRequest,
+        scope: FetchScope,
+    ) -> None:
+        version = context.api_version
+        self._fetching = fetching
+        self._context = context
+        self._request = request
+        self._scope = scope
+        self._version = version
+        self._magic = 2 if version >= 4 else 1 if version >= 2 else 0
+        self._before_lso = request.isolation_level == READ_COMMITTED
+        self._bytes_max = min(request.max_bytes, fetching.fetch_bytes_max)
+        self._pending: Pending[FetchResponse] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._watched: list[PartitionLog] = []
+        self._size = 0
+        self._has_error = False
+
+    def start(self) -> FetchResponse | Pending[FetchResponse]:
+        """Answers at once, or parks."""
+        collected = self._collect({})
+        if isinstance(collected, _Cold):
+            self._pending = Pending()
+            self._fetching.spawn(self._read_cold(collected))
+            return self._pending
+        if self._is_enough():
+            return self._response(collected)
+        self._pending = Pending()
+        self._park()
+        return self._pending
+
+    # --- reading
+
+    def _is_enough(self) -> bool:
+        request = self._request
+        return (
+            self._size >= request.min_bytes
+            or request.max_wait_ms <= 0
+            or self._has_error
+            or not self._scope.partitions
+        )
+
+    def _collect(
+        self, cold_reads: dict[int, list[Buffer] | KafkaError]
+    ) -> list[FetchedPartition] | _Cold:
+        """One result for each partition wanted; or what must be read from a device first.
+
+        ``cold_reads`` holds what was read so, by position in the scope.
+        """
+        self._size = 0
+        self._has_error = False
+        results = []
+        for at, wanted in enumerate(self._scope.partitions):
+            result = FetchedPartition(partition_index=wanted.index, records=b"")
+            try:
+                cold = self._read(wanted, result, cold_reads.get(at))
+            except KafkaError as error:
+                self._has_error = True
+                result.error_code = error.code
+                result.high_watermark = -1
+            else:
+                if cold is not None:
+                    return _Cold(at, cold, wanted.fetch_offset, self._limit(wanted), cold_reads)
+            results.append(result)
+        return results
+
+    def _limit(self, wanted: WantedPartition) -> int:
+        return min(wanted.max_bytes, self._bytes_max - self._size)
+
+    def _read(
+        self,
+        wanted: WantedPartition,
+        result: FetchedPartition,
+        buffers: list[Buffer] | KafkaError | None,
+    ) -> PartitionLog | None:
+        """Fills in one partition's result.
+
+        Returns:
+            The log, when a device must be asked.
+        """
+        log = self._log(wanted)
+        before = log.last_stable_offset if self._before_lso else log.high_watermark
+        result.high_watermark = log.high_watermark
+        result.last_stable_offset = log.last_stable_offset
+        result.log_start_offset = log.log_start_offset
+        result.aborted_transactions = [] if self._before_lso else None
+        offset = wanted.fetch_offset
+        if wanted.last_fetched_epoch >= 0 and self._diverges(log, wanted, result):
+            return None
+        if offset == before:
+            return None
+        limit = self._limit(wanted)
+        if limit <= 0 and self._size > 0:
+            return None
+        if buffers is None:
+            buffers = log.read_warm(offset, limit, before)
+            if buffers is None:
+                return log
+        if isinstance(buffers, KafkaError):
+            raise buffers
+        if not buffers:
+            return None
+        records = buffers[0] if len(buffers) == 1 else b"".join(buffers)
+        if len(records) > limit and self._size > 0:
+            return None
+        if self._magic < 2:
+            try:
+                records = down_convert(records, self._magic)
+            except RecordError as error:
+                raise KafkaError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, str(error)) from None
+        self._size += len(records)
+        result.records = records
+        return None
+
+    def _log(self, wanted: WantedPartition) -> PartitionLog:
+        fetching = self._fetching
+        name = TopicName(wanted.topic)
+        if self._version >= 13:
+            topic = fetching.topics_by_id.get(TopicId(wanted.topic_id))
+            if topic is None:
+                raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID)
+            name = topic.name
+        try:
+            log = fetching.logs[name][wanted.index]
+        except KeyError:
+            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION) from None
+        log.check_leader_epoch(wanted.current_leader_epoch)
+        return log
+
+    @staticmethod
+    def _diverges(log: PartitionLog, wanted: WantedPartition, result: FetchedPartition) -> bool:
+        """Whether the reader's history is not the log's (KIP-595)."""
+        epoch, end_offset = log.leader_epochs.end_offset_for(
+            wanted.last_fetched_epoch, log.log_end_offset
+        )
+        if epoch == wanted.last_fetched_epoch and wanted.fetch_offset <= end_offset:
+            return False
+        result.diverging_epoch = EpochEndOffset(epoch=epoch, end_offset=end_offset)
+        return True
+
+    async def _read_cold(self, cold: _Cold) -> None:
+        """Reads from devices until the request can be answered."""
+        collected: list[FetchedPartition] | _Cold = cold
+        while isinstance(collected, _Cold):
+            reads = collected.reads
+            try:
+                reads[collected.at] = await collected.log.read(
+                    collected.offset, collected.bytes_max, collected.log.high_watermark
+                )
+            except KafkaError as error:
+                reads[collected.at] = error
+            collected = self._collect(reads)
+        self._finish(collected)
+
+    # --- waiting
+
+    def _park(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._request.max_wait_ms / 1000, self._give_up_waiting)
+        self._context.session.abandon = self._unpark
+        for wanted in self._scope.partitions:
+            log = self._log(wanted)
+            log.watch(self._wake)
+            self._watched.append(log)
+
+    def _unpark(self) -> None:
+        assert self._timer is not None
+        self._timer.cancel()
+        for log in self._watched:
+            log.unwatch(self._wake)
+        self._watched.clear()
+
+    def _wake(self) -> None:
+        collected = self._collect({})
+        if isinstance(collected, _Cold):
+            self._unpark()
+            self._fetching.spawn(self._read_cold(collected))
+        elif self._is_enough():
+            self._unpark()
+            self._finish(collected)
+
+    def _give_up_waiting(self) -> None:
+        self._unpark()
+        collected = self._collect({})
+        if isinstance(collected, _Cold):
+            self._fetching.spawn(self._read_cold(collected))
+        else:
+            self._finish(collected)
+
+    # --- answering
+
+    def _finish(self, collected: list[FetchedPartition]) -> None:
+        assert self._pending is not None
+        self._pending.resolve(self._response(collected))
+
+    def _response(self, collected: list[FetchedPartition]) -> FetchResponse:
+        scope = self._scope
+        topics: list[FetchableTopicResponse] = []
+        topic: FetchableTopicResponse | None = None
+        for wanted, result in zip(scope.partitions, collected, strict=True):
+            if scope.session is not None and not self._is_news(wanted, result):
+                continue
+            if topic is None or topic.topic != wanted.topic or topic.topic_id != wanted.topic_id:
+                topic = FetchableTopicResponse(topic=wanted.topic, topic_id=wanted.topic_id)
+                topics.append(topic)
+            topic.partitions.append(result)
+        return FetchResponse(session_id=scope.session_id, responses=topics)
+
+    def _is_news(self, wanted: WantedPartition, result: FetchedPartition) -> bool:
+        """Whether a session's client must hear of this partition; notes that it now has."""
+        is_news = (
+            not self._scope.is_incremental
+            or bool(result.records)
+            or result.error_code != 0
+            or result.high_watermark != wanted.told_high_watermark
+            or result.log_start_offset != wanted.told_log_start_offset
+            or result.diverging_epoch.epoch >= 0
+        )
+        wanted.told_high_watermark = result.high_watermark
+        wanted.told_log_start_offset = result.log_start_offset
+        return is_news
+
+
+class _Cold:
+    """A read that a device must answer before a request can go on."""
+
+    __slots__ = ("at", "bytes_max", "log", "offset", "reads")
+
+    def __init__(
+        self,
+        at: int,
+        log: PartitionLog,
+        offset: int,
+        bytes_max: int,
+        reads: dict[int, list[Buffer] | KafkaError],
+    ) -> None:
+        self.at = at
+        self.log = log
+        self.offset = offset
+        self.bytes_max = bytes_max
+        self.reads = reads

@@ -1,0 +1,307 @@
+"""Consumer groups and their offsets: which shard answers, and the topic that remembers.
+
+A group belongs to one partition of ``__consumer_offsets``, by the hash of its id as Kafka has it.
+The topic is made when the first client looks for a coordinator.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, TypeVar
+
+from datacore._generated.delete_groups import DeletableGroupResult, DeleteGroupsResponse
+from datacore._generated.describe_groups import DescribeGroupsResponse
+from datacore._generated.errors import ErrorCode
+from datacore._generated.list_groups import ListGroupsResponse
+from datacore._generated.offset_commit import (
+    OffsetCommitRequest,
+    OffsetCommitRequestTopic,
+    OffsetCommitResponse,
+    OffsetCommitResponsePartition,
+    OffsetCommitResponseTopic,
+)
+from datacore._generated.offset_fetch import OffsetFetchRequest, OffsetFetchResponse
+from datacore.broker.runtime import ShardRuntime
+from datacore.broker.topics import OFFSETS_TOPIC, NewTopic
+from datacore.coordinator.group.config import GroupConfig
+from datacore.coordinator.group.names import TopicName as GroupTopicName
+from datacore.metadata.image import TopicName
+from datacore.protocol.errors import KafkaError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from datacore._generated.delete_groups import DeleteGroupsRequest
+    from datacore._generated.describe_groups import DescribeGroupsRequest
+    from datacore._generated.heartbeat import HeartbeatRequest, HeartbeatResponse
+    from datacore._generated.join_group import JoinGroupRequest, JoinGroupResponse
+    from datacore._generated.leave_group import LeaveGroupRequest, LeaveGroupResponse
+    from datacore._generated.list_groups import ListGroupsRequest
+    from datacore._generated.offset_delete import OffsetDeleteRequest, OffsetDeleteResponse
+    from datacore._generated.sync_group import SyncGroupRequest, SyncGroupResponse
+    from datacore.broker.broker import Broker
+    from datacore.broker.context import RequestContext
+    from datacore.coordinator.context import RequestContext as CoordinatorContext
+    from datacore.coordinator.group.shard import GroupShard
+    from datacore.coordinator.outcome import Outcome
+    from datacore.metadata.image import TopicImage
+    from datacore.protocol.message import Message
+    from datacore.storage.pending import Pending
+
+ResponseT = TypeVar("ResponseT", bound="Message")
+
+_TOPIC_CONFIGS = {
+    "cleanup.policy": "compact",
+    "compression.type": "producer",
+    "segment.bytes": str(100 << 20),
+}
+
+
+def partition_for(group_id: str, partitions: int) -> int:
+    """The partition of ``__consumer_offsets`` that a group belongs to.
+
+    Kafka's rule: ``abs(String.hashCode) % partitions``, where the smallest int32 counts as 0.
+    """
+    code = 0
+    units = group_id.encode("utf-16-be", "surrogatepass")
+    for at in range(0, len(units), 2):
+        code = (31 * code + (units[at] << 8 | units[at + 1])) & 0xFFFF_FFFF
+    signed = code - (1 << 32) if code >= 1 << 31 else code
+    return (0 if signed == -(1 << 31) else abs(signed)) % partitions
+
+
+class Groups:
+    """Every group of this broker."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._config = GroupConfig(
+            group_min_session_timeout_ms=broker.config_int("group.min.session.timeout.ms"),
+            group_max_session_timeout_ms=broker.config_int("group.max.session.timeout.ms"),
+            group_initial_rebalance_delay_ms=broker.config_int("group.initial.rebalance.delay.ms"),
+            group_max_size=broker.config_int("group.max.size"),
+            offset_metadata_max_bytes=broker.config_int("offset.metadata.max.bytes"),
+            offsets_retention_minutes=broker.config_int("offsets.retention.minutes"),
+            offsets_retention_check_interval_ms=broker.config_int(
+                "offsets.retention.check.interval.ms"
+            ),
+        )
+        self._shards: dict[int, ShardRuntime] = {}
+
+    # --- life
+
+    async def start(self) -> None:
+        """Replays the shards of a topic that is there already."""
+        await self._load_shards()
+
+    def stop(self) -> None:
+        """Answers what is parked."""
+        for shard in self._shards.values():
+            shard.stop()
+
+    async def create_topic_if_missing(self) -> None:
+        """Makes the topic of offsets and its shards.
+
+        Raises:
+            KafkaError: The topic cannot be made.
+        """
+        broker = self._broker
+        if OFFSETS_TOPIC not in broker.topics.by_name:
+            partitions = broker.config_int("offsets.topic.num.partitions")
+            try:
+                await broker.topics.create(
+                    NewTopic(OFFSETS_TOPIC, partitions, 1, configs=_TOPIC_CONFIGS)
+                )
+            except KafkaError as error:
+                # Two clients look for a coordinator at once: the other one made it.
+                if error.code is not ErrorCode.TOPIC_ALREADY_EXISTS:
+                    raise
+        await self._load_shards()
+
+    async def _load_shards(self) -> None:
+        broker = self._broker
+        for index, log in broker.partitions.by_topic.get(OFFSETS_TOPIC, {}).items():
+            if index not in self._shards:
+                shard = ShardRuntime(log, self._config, broker.now_ms, broker.spawn)
+                self._shards[index] = shard
+                await shard.load()
+
+    def forget_topic(self, topic: TopicImage) -> None:
+        """Drops every group's offsets of a topic that is no more."""
+        partitions = [(GroupTopicName(topic.name), index) for index in topic.partitions]
+        for shard in self._shards.values():
+            shard.perform(lambda machine, now_ms: machine.partitions_deleted(partitions, now_ms))
+
+    # --- one group
+
+    def join(
+        self, context: RequestContext, request: JoinGroupRequest
+    ) -> Pending[JoinGroupResponse]:
+        """Enters a member into a group's next generation."""
+        fresh_id = str(uuid.uuid4())
+        return self._ask(
+            request.group_id,
+            context,
+            lambda shard, asker: shard.join_group(request, asker, fresh_id),
+        )
+
+    def sync(
+        self, context: RequestContext, request: SyncGroupRequest
+    ) -> Pending[SyncGroupResponse]:
+        """Hands a member its assignment, once the leader has sent it."""
+        return self._ask(
+            request.group_id, context, lambda shard, asker: shard.sync_group(request, asker)
+        )
+
+    def heartbeat(
+        self, context: RequestContext, request: HeartbeatRequest
+    ) -> Pending[HeartbeatResponse]:
+        """Keeps a member alive and tells it of rebalances."""
+        return self._ask(
+            request.group_id, context, lambda shard, asker: shard.heartbeat(request, asker)
+        )
+
+    def leave(
+        self, context: RequestContext, request: LeaveGroupRequest
+    ) -> Pending[LeaveGroupResponse]:
+        """Takes members out of a group."""
+        return self._ask(
+            request.group_id, context, lambda shard, asker: shard.leave_group(request, asker)
+        )
+
+    async def commit_offsets(
+        self, context: RequestContext, request: OffsetCommitRequest
+    ) -> OffsetCommitResponse:
+        """Remembers offsets of partitions that exist; the others are answered one by one."""
+        by_topic = self._broker.partitions.by_topic
+        unknown: dict[str, list[OffsetCommitResponsePartition]] = {}
+        known: list[OffsetCommitRequestTopic] = []
+        for topic in request.topics:
+            there = by_topic.get(TopicName(topic.name), {})
+            missing = [p for p in topic.partitions if p.partition_index not in there]
+            if missing:
+                unknown.setdefault(topic.name, []).extend(
+                    OffsetCommitResponsePartition(
+                        partition_index=partition.partition_index,
+                        error_code=ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+                    )
+                    for partition in missing
+                )
+                topic.partitions = [p for p in topic.partitions if p.partition_index in there]
+            if topic.partitions:
+                known.append(topic)
+        response = OffsetCommitResponse()
+        if known:
+            request.topics = known
+            response = await self._ask(
+                request.group_id, context, lambda shard, asker: shard.offset_commit(request, asker)
+            )
+        for name, partitions in unknown.items():
+            for answered in response.topics:
+                if answered.name == name:
+                    answered.partitions += partitions
+                    break
+            else:
+                response.topics.append(OffsetCommitResponseTopic(name=name, partitions=partitions))
+        return response
+
+    def delete_offsets(
+        self, context: RequestContext, request: OffsetDeleteRequest
+    ) -> Pending[OffsetDeleteResponse]:
+        """Forgets offsets of topics that nobody in the group subscribes to."""
+        return self._ask(
+            request.group_id, context, lambda shard, asker: shard.offset_delete(request, asker)
+        )
+
+    # --- several groups
+
+    async def fetch_offsets(
+        self, context: RequestContext, request: OffsetFetchRequest
+    ) -> OffsetFetchResponse:
+        """Offsets of one group, or of several from v8 on (KIP-709)."""
+        if context.api_version < 8:
+            return await self._ask(
+                request.group_id, context, lambda shard, asker: shard.offset_fetch(request, asker)
+            )
+        response = OffsetFetchResponse()
+        for group in request.groups:
+            single = OffsetFetchRequest(groups=[group], require_stable=request.require_stable)
+            answer: OffsetFetchResponse = await self._ask(
+                group.group_id, context, _offset_fetch(single)
+            )
+            response.groups += answer.groups
+        return response
+
+    async def describe(
+        self, context: RequestContext, request: DescribeGroupsRequest
+    ) -> DescribeGroupsResponse:
+        """Groups with their members."""
+        response = DescribeGroupsResponse()
+        by_shard: dict[ShardRuntime, list[str]] = {}
+        for group_id in request.groups:
+            by_shard.setdefault(self._shard(group_id), []).append(group_id)
+        for shard, group_ids in by_shard.items():
+            request.groups = group_ids
+            answer = await shard.call(
+                lambda machine, asker: machine.describe_groups(request, asker), context
+            )
+            assert isinstance(answer, DescribeGroupsResponse)
+            response.groups += answer.groups
+        return response
+
+    async def list_all(
+        self, context: RequestContext, request: ListGroupsRequest
+    ) -> ListGroupsResponse:
+        """Every group that the filters let through."""
+        response = ListGroupsResponse()
+        for shard in self._shards.values():
+            answer = await shard.call(
+                lambda machine, asker: machine.list_groups(request, asker), context
+            )
+            assert isinstance(answer, ListGroupsResponse)
+            response.groups += answer.groups
+        return response
+
+    async def delete(
+        self, context: RequestContext, request: DeleteGroupsRequest
+    ) -> DeleteGroupsResponse:
+        """Deletes groups that have no members."""
+        response = DeleteGroupsResponse()
+        by_shard: dict[ShardRuntime, list[str]] = {}
+        for group_id in request.groups_names:
+            try:
+                by_shard.setdefault(self._shard(group_id), []).append(group_id)
+            except KafkaError as error:
+                response.results.append(
+                    DeletableGroupResult(group_id=group_id, error_code=error.code)
+                )
+        for shard, group_ids in by_shard.items():
+            request.groups_names = group_ids
+            answer = await shard.call(
+                lambda machine, asker: machine.delete_groups(request, asker), context
+            )
+            assert isinstance(answer, DeleteGroupsResponse)
+            response.results += answer.results
+        return response
+
+    # --- shards
+
+    def _shard(self, group_id: str) -> ShardRuntime:
+        if not self._shards:
+            raise KafkaError(ErrorCode.NOT_COORDINATOR)
+        return self._shards[partition_for(group_id, len(self._shards))]
+
+    def _ask(
+        self,
+        group_id: str,
+        context: RequestContext,
+        handle: Callable[[GroupShard, CoordinatorContext], Outcome],
+    ) -> Pending[ResponseT]:
+        # The machine answers each request with the response of its API.
+        return self._shard(group_id).call(handle, context)  # type: ignore[return-value]
+
+
+def _offset_fetch(
+    request: OffsetFetchRequest,
+) -> Callable[[GroupShard, CoordinatorContext], Outcome]:
+    return lambda shard, asker: shard.offset_fetch(request, asker)

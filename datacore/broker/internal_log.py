@@ -1,0 +1,51 @@
+"""A log that the broker itself writes records to: cluster metadata, groups and offsets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from datacore.log.partition_log import SCAN_BYTES
+from datacore.record.batch import iterate_headers
+from datacore.record.records import Record, decode_records, encode_batch
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from datacore.log.partition_log import PartitionLog
+    from datacore.storage.pending import Pending
+
+BATCH_BYTES_MAX: Final = 64 << 20
+"""No batch of the broker's own is larger once decompressed."""
+
+
+def append_records(
+    log: PartitionLog, records: Sequence[tuple[bytes | None, bytes | None]], now_ms: int
+) -> Pending[None] | None:
+    """Appends (key, value) pairs as one batch, all or nothing.
+
+    Returns:
+        None when they are durable now, else what to wait for.
+
+    Raises:
+        KafkaError: The engine failed; nothing was appended.
+    """
+    batch = bytearray(
+        encode_batch(
+            [Record(offset, now_ms, key, value, []) for offset, (key, value) in enumerate(records)]
+        )
+    )
+    return log.append_own(batch, now_ms).durable
+
+
+async def replay(log: PartitionLog) -> AsyncIterator[Record]:
+    """Every record of the log up to its end, in order."""
+    offset = log.log_start_offset
+    while offset < log.log_end_offset:
+        for buffer in await log.read(offset, SCAN_BYTES, log.log_end_offset):
+            view = memoryview(buffer)
+            for at, header in iterate_headers(view):
+                offset = header.next_offset
+                if not header.is_control:
+                    batch = view[at : at + header.size]
+                    for record in decode_records(batch, header, max_bytes=BATCH_BYTES_MAX):
+                        yield record

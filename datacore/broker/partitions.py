@@ -1,0 +1,127 @@
+"""The partitions that this broker leads: from a topic's name or id to an open log."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from typing import TYPE_CHECKING, Final
+
+from datacore._generated.errors import ErrorCode
+from datacore.log.partition_log import LogConfig, PartitionLog
+from datacore.metadata.configs import topic_value
+from datacore.metadata.image import RESOURCE_TOPIC
+from datacore.protocol.errors import KafkaError
+from datacore.storage.engine import LogName, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from datacore.metadata.image import ClusterImage, PartitionImage, TopicImage, TopicName
+    from datacore.storage.engine import Engine
+
+_NAME_PART_MAX: Final = 200
+"""Log names have room for 249 characters: a topic's name, the partition, the topic's id."""
+
+
+def log_name(topic: TopicImage, partition: int) -> LogName:
+    """The engine's name of a partition's log.
+
+    The topic's id is part of it, so a topic that is deleted and made again never meets the data
+    of its predecessor, whatever a crash left behind.
+    """
+    topic_id = urlsafe_b64encode(topic.topic_id).decode().rstrip("=")
+    return LogName(f"{topic.name[:_NAME_PART_MAX]}-{partition}.{topic_id}")
+
+
+class Partitions:
+    """Open logs, by topic name and partition index."""
+
+    def __init__(
+        self, engine: Engine, image: ClusterImage, broker_values: Mapping[str, str]
+    ) -> None:
+        self.by_topic: dict[TopicName, dict[int, PartitionLog]] = {}
+        self._engine = engine
+        self._image = image
+        self._broker_values = broker_values
+
+    def log(self, topic: TopicName, partition: int) -> PartitionLog:
+        """The log of a partition that this broker leads.
+
+        Raises:
+            KafkaError: UNKNOWN_TOPIC_OR_PARTITION.
+        """
+        try:
+            return self.by_topic[topic][partition]
+        except KeyError:
+            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, None) from None
+
+    def log_config(self, topic_values: Mapping[str, str]) -> LogConfig:
+        """What a topic's configs say to its logs."""
+
+        def value(name: str) -> str:
+            return topic_value(name, topic_values, self._broker_values)
+
+        return LogConfig(
+            max_message_bytes=int(value("max.message.bytes")),
+            log_append_time=value("message.timestamp.type") == "LogAppendTime",
+            compacted="compact" in value("cleanup.policy").split(","),
+        )
+
+    async def open_all(self) -> None:
+        """Opens the log of every partition of the image and deletes logs that no topic owns."""
+        topics = self._image.topics.values()
+        wanted = {log_name(topic, index) for topic in topics for index in topic.partitions}
+        for name in await self._engine.list_logs():
+            if name not in wanted and "." in name:
+                await self._engine.delete_log(name)
+        for topic in topics:
+            values = self._image.configs.get((RESOURCE_TOPIC, topic.name), {})
+            self.show(topic, await self.open_logs(topic, topic.partitions.values(), values))
+
+    async def open_logs(
+        self,
+        topic: TopicImage,
+        partitions: Iterable[PartitionImage],
+        topic_values: Mapping[str, str],
+    ) -> dict[int, PartitionLog]:
+        """Opens, or makes, the logs of a topic's partitions without showing them to anybody yet.
+
+        Raises:
+            KafkaError: KAFKA_STORAGE_ERROR, the engine could not; what this call made is gone.
+        """
+        config = self.log_config(topic_values)
+        logs: dict[int, PartitionLog] = {}
+        try:
+            for partition in partitions:
+                engine_log = await self._engine.open_log(
+                    log_name(topic, partition.index), epoch=partition.leader_epoch
+                )
+                logs[partition.index] = await PartitionLog.open(
+                    engine_log, config, partition.leader_epoch
+                )
+        except StorageError as error:
+            await self.drop_logs(topic, logs)
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, str(error)) from error
+        return logs
+
+    def show(self, topic: TopicImage, logs: dict[int, PartitionLog]) -> None:
+        """Lets clients reach opened logs."""
+        self.by_topic.setdefault(topic.name, {}).update(logs)
+
+    async def drop_logs(self, topic: TopicImage, partitions: Iterable[int]) -> None:
+        """Deletes logs of partitions that are not, or no longer, part of the metadata."""
+        for index in partitions:
+            await self._engine.delete_log(log_name(topic, index))
+
+    async def delete_topic(self, topic: TopicImage) -> None:
+        """Takes a topic's partitions away from clients, then deletes their logs."""
+        logs = self.by_topic.pop(topic.name, {})
+        for log in logs.values():
+            log.wake_watchers()
+        await self.drop_logs(topic, topic.partitions)
+
+    async def close(self) -> None:
+        """Makes every log durable and lets go of it."""
+        for logs in self.by_topic.values():
+            for log in logs.values():
+                await log.close()
+        self.by_topic.clear()

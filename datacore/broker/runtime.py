@@ -1,0 +1,195 @@
+"""Drives one shard of the group coordinator: the impure file beside a pure machine.
+
+It keeps the four rules of ``datacore.coordinator.outcome``: one call at a time; records are
+appended, then applied; replies leave when all that the shard has appended so far is durable; after
+a failed append the machine is thrown away and made anew by replay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from datacore._generated.errors import ErrorCode
+from datacore.broker.internal_log import append_records, replay
+from datacore.coordinator.context import RequestContext as CoordinatorContext
+from datacore.coordinator.group.shard import GroupShard
+from datacore.protocol.errors import KafkaError
+from datacore.storage.pending import Pending
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from datacore.broker.context import RequestContext
+    from datacore.coordinator.group.config import GroupConfig
+    from datacore.coordinator.outcome import Outcome, Reply
+    from datacore.log.partition_log import PartitionLog
+    from datacore.protocol.message import Message
+
+logger = logging.getLogger("datacore.broker.groups")
+
+SOONEST_MS = 1
+"""A deadline that has passed is looked at in the loop's next turns, not within the call."""
+
+
+class ShardRuntime:
+    """One shard: its machine, its log and its clock."""
+
+    def __init__(
+        self,
+        log: PartitionLog,
+        config: GroupConfig,
+        now_ms: Callable[[], int],
+        spawn: Callable[[Coroutine[object, object, None]], None],
+    ) -> None:
+        self._log = log
+        self._config = config
+        self._now_ms = now_ms
+        self._spawn = spawn
+        self.machine: GroupShard | None = None
+        """None while it is being loaded."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due_ms = 0
+        self._flush: Pending[None] | None = None
+        self._held: list[Reply] = []
+
+    async def load(self) -> None:
+        """Builds the machine by replay of its log.
+
+        Raises:
+            KafkaError: The log cannot be read.
+        """
+        await self._log.recover()
+        machine = GroupShard(self._config)
+        async for record in replay(self._log):
+            if record.key is not None:
+                machine.apply(record.key, record.value)
+        self.machine = machine
+        self._perform(machine.load(self._now_ms()))
+
+    def call(
+        self,
+        handle: Callable[[GroupShard, CoordinatorContext], Outcome],
+        context: RequestContext,
+    ) -> Pending[Message]:
+        """Asks the machine; the answer may be there at once, or much later.
+
+        Raises:
+            KafkaError: COORDINATOR_LOAD_IN_PROGRESS.
+        """
+        if self.machine is None:
+            raise KafkaError(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)
+        answer: Pending[Message] = Pending()
+        outcome = handle(
+            self.machine,
+            CoordinatorContext(
+                api_version=context.api_version,
+                token=answer,
+                now_ms=self._now_ms(),
+                client_id=context.client_id or "",
+                client_host=f"/{context.session.client_host}",
+            ),
+        )
+        self._perform(outcome)
+        return answer
+
+    def perform(self, act: Callable[[GroupShard, int], Outcome]) -> None:
+        """Lets the machine do what no request asks for; nothing while it is being loaded."""
+        if self.machine is not None:
+            self._perform(act(self.machine, self._now_ms()))
+
+    def stop(self) -> None:
+        """Answers whatever is parked: another broker, or this one later, goes on."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self.machine is not None:
+            self._send(self.machine.fail_all(ErrorCode.NOT_COORDINATOR).replies)
+            self.machine = None
+
+    def _perform(self, outcome: Outcome) -> None:
+        """Appends, applies, and replies as soon as that is safe."""
+        machine = self.machine
+        assert machine is not None
+        for sentence in outcome.sentences:
+            logger.info(sentence)
+        if outcome.records:
+            try:
+                flush = append_records(self._log, outcome.records, self._now_ms())
+            except KafkaError:
+                logger.exception("The coordinator's log takes no records; its groups are reloaded.")
+                self._reload(outcome.replies)
+                return
+            for record in outcome.records:
+                machine.apply(record.key, record.value)
+            if flush is not None and flush is not self._flush:
+                self._flush = flush
+                flush.then(self._flushed)
+        self._set_timer(machine)
+        if self._flush is not None:
+            self._held += outcome.replies
+        else:
+            # Last: an answer lets its connection's next request in, which may call this shard.
+            self._send(outcome.replies)
+
+    def _flushed(self, flush: Pending[None]) -> None:
+        if flush.error is not None:
+            if self.machine is not None:
+                self._reload([])
+            return
+        if flush is self._flush:
+            self._flush = None
+            held, self._held = self._held, []
+            self._send(held)
+
+    def _reload(self, refused: list[Reply]) -> None:
+        """Throws the machine away, whose state may run ahead of its log."""
+        machine = self.machine
+        assert machine is not None
+        self.machine = None
+        self._flush = None
+        unsafe, self._held = [*self._held, *refused], []
+        parked = machine.fail_all(ErrorCode.NOT_COORDINATOR).replies
+        for reply in unsafe:
+            self._fail(reply)
+        self._send(parked)
+        self._spawn(self._load_again())
+
+    async def _load_again(self) -> None:
+        try:
+            await self.load()
+        except KafkaError:
+            logger.exception("The coordinator's log cannot be replayed; its groups are not served.")
+
+    @staticmethod
+    def _send(replies: list[Reply]) -> None:
+        for reply in replies:
+            answer = reply.token
+            assert isinstance(answer, Pending)
+            if not answer.is_settled:
+                answer.resolve(reply.message)
+
+    @staticmethod
+    def _fail(reply: Reply) -> None:
+        """What the reply says never became durable: the client asks again."""
+        answer = reply.token
+        assert isinstance(answer, Pending)
+        if not answer.is_settled:
+            answer.fail(KafkaError(ErrorCode.NOT_COORDINATOR))
+
+    # --- time
+
+    def _set_timer(self, machine: GroupShard) -> None:
+        due_ms = machine.deadline()
+        if due_ms is None or (self._timer is not None and self._timer_due_ms <= due_ms):
+            return  # a timer that comes too early looks again
+        if self._timer is not None:
+            self._timer.cancel()
+        delay_ms = max(due_ms - self._now_ms(), SOONEST_MS)
+        self._timer_due_ms = due_ms
+        self._timer = asyncio.get_running_loop().call_later(delay_ms / 1000, self._expire)
+
+    def _expire(self) -> None:
+        self._timer = None
+        if self.machine is not None:
+            self._perform(self.machine.expire(self._now_ms()))

@@ -1,0 +1,42 @@
+"""DeleteGroups: an operator drops groups without members, and all that they have committed."""
+
+from datacore._generated.delete_groups import (
+    DeletableGroupResult,
+    DeleteGroupsRequest,
+    DeleteGroupsResponse,
+)
+from datacore._generated.errors import ErrorCode
+from datacore.coordinator.context import RequestContext
+from datacore.coordinator.group.classic import GroupState
+from datacore.coordinator.group.names import GroupId
+from datacore.coordinator.group.records import group_metadata_tombstone, offset_commit_tombstone
+from datacore.coordinator.group.state import Turn
+
+
+def delete_groups(turn: Turn, request: DeleteGroupsRequest, context: RequestContext) -> None:
+    """Handles DeleteGroups."""
+    error_codes: dict[GroupId, ErrorCode] = {}
+    for name in request.groups_names:
+        group_id = GroupId(name)
+        if group_id not in error_codes:
+            error_codes[group_id] = _delete(turn, group_id)
+    results = [
+        DeletableGroupResult(group_id=name, error_code=error_codes[GroupId(name)])
+        for name in request.groups_names
+    ]
+    turn.outcome.reply(context.token, DeleteGroupsResponse(results=results))
+
+
+def _delete(turn: Turn, group_id: GroupId) -> ErrorCode:
+    group = turn.state.groups.get(group_id)
+    if group is None:
+        return ErrorCode.GROUP_ID_NOT_FOUND
+    if group.state is not GroupState.EMPTY:
+        return ErrorCode.NON_EMPTY_GROUP
+    offsets = 0
+    for topic, partition, _ in turn.state.offsets.each_of(group_id):
+        turn.outcome.append(offset_commit_tombstone(group_id, topic, partition))
+        offsets += 1
+    turn.outcome.append(group_metadata_tombstone(group_id))
+    turn.outcome.say(f"group {group_id!r} was deleted with {offsets} offsets")
+    return ErrorCode.NONE

@@ -1,0 +1,88 @@
+"""The end of offsets and of empty groups (KIP-211).
+
+An offset lives for ``offsets.retention.minutes``: in a group without a type since its commit; in an
+empty group since the group became empty; in a Stable consumer group since its commit, and there
+only if no member reads its topic. Other groups' offsets do not end. An empty group without offsets
+ends with the next look.
+
+Kafka's counterparts are ``cleanupExpiredOffsets`` and ``cleanupGroupMetadata``.
+"""
+
+from collections.abc import Collection
+
+from datacore.coordinator.group.classic import CONSUMER_PROTOCOL_TYPE, ClassicGroup, GroupState
+from datacore.coordinator.group.names import GroupId, TopicName
+from datacore.coordinator.group.records import group_metadata_tombstone, offset_commit_tombstone
+from datacore.coordinator.group.state import Timer, TimerKind, Turn
+
+SWEEP = Timer(TimerKind.SWEEP, GroupId(""))
+
+SWEEP_MAX_RECORDS = 10_000
+"""Tombstones of one look; what is left over is dropped a little later."""
+
+SWEEP_AGAIN_MS = 1_000
+
+
+def start_sweeping(turn: Turn) -> None:
+    """Plans the next look at all offsets."""
+    turn.start_timer(SWEEP, turn.config.offsets_retention_check_interval_ms)
+
+
+def sweep(turn: Turn) -> None:
+    """Drops what is expired, and plans the next look."""
+    for group in list(turn.state.groups.values()):
+        if len(turn.outcome.records) < SWEEP_MAX_RECORDS:
+            _sweep_group(turn, group)
+    if len(turn.outcome.records) < SWEEP_MAX_RECORDS:
+        start_sweeping(turn)
+    else:
+        turn.start_timer(SWEEP, SWEEP_AGAIN_MS)
+
+
+def drop_partitions(turn: Turn, partitions: Collection[tuple[TopicName, int]]) -> None:
+    """Drops the offsets of partitions that were deleted."""
+    for group_id in turn.state.offsets.group_ids():
+        for topic, partition, _ in turn.state.offsets.each_of(group_id):
+            if (topic, partition) in partitions:
+                turn.outcome.append(offset_commit_tombstone(group_id, topic, partition))
+
+
+def _sweep_group(turn: Turn, group: ClassicGroup) -> None:
+    group_id = group.group_id
+    kept = expired = 0
+    for topic, partition, committed in turn.state.offsets.each_of(group_id):
+        base_ms = _retention_base_ms(group)
+        if (
+            _can_expire(group, topic)
+            and len(turn.outcome.records) < SWEEP_MAX_RECORDS
+            and committed.is_expired(turn.now_ms, turn.config.offsets_retention_ms, base_ms)
+        ):
+            turn.outcome.append(offset_commit_tombstone(group_id, topic, partition))
+            expired += 1
+        else:
+            kept += 1
+    if expired:
+        turn.outcome.say(f"{expired} offsets of group {group_id!r} expired")
+    if kept == 0 and group.is_void:
+        turn.outcome.append(group_metadata_tombstone(group_id))
+        turn.outcome.say(f"group {group_id!r} is gone: it has no members and no offsets")
+
+
+def _can_expire(group: ClassicGroup, topic: TopicName) -> bool:
+    if group.protocol_type is None:
+        return True
+    if group.state is GroupState.EMPTY:
+        return not group.is_subscribed(topic)
+    return (
+        group.state is GroupState.STABLE
+        and group.protocol_type == CONSUMER_PROTOCOL_TYPE
+        and group.subscribed_topics is not None
+        and topic not in group.subscribed_topics
+    )
+
+
+def _retention_base_ms(group: ClassicGroup) -> int | None:
+    """Since when all offsets of a group age; None where each ages since its commit."""
+    if group.protocol_type is not None and group.state is GroupState.EMPTY:
+        return group.state_timestamp_ms
+    return None

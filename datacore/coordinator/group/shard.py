@@ -1,0 +1,236 @@
+"""All groups of one partition of __consumer_offsets, as one replicated state machine.
+
+Life of a shard: ``apply`` every record of the log; ``load`` it; then requests, and ``expire``
+whenever ``deadline`` is reached; at the end ``fail_all``. What the runtime owes to an outcome is
+in outcome.py.
+
+- ``apply`` is the only writer of durable state, in replay and live alike. A request decides by
+  reading, emits records, and sees them in the state when the runtime has applied them.
+- Nothing here waits, and nothing knows the time but from its caller.
+- Requests that name several groups (DescribeGroups, DeleteGroups, OffsetFetch 8) come with this
+  shard's groups alone; the caller splits them and joins the answers.
+
+Kafka's counterpart is ``GroupCoordinatorShard``.
+"""
+
+from collections.abc import Callable, Collection
+from typing import TypeVar
+
+from datacore._generated.delete_groups import DeleteGroupsRequest
+from datacore._generated.describe_groups import DescribeGroupsRequest
+from datacore._generated.errors import ErrorCode
+from datacore._generated.heartbeat import HeartbeatRequest
+from datacore._generated.join_group import JoinGroupRequest
+from datacore._generated.leave_group import LeaveGroupRequest
+from datacore._generated.list_groups import ListGroupsRequest
+from datacore._generated.offset_commit import OffsetCommitRequest
+from datacore._generated.offset_delete import OffsetDeleteRequest
+from datacore._generated.offset_fetch import OffsetFetchRequest
+from datacore._generated.sync_group import SyncGroupRequest
+from datacore.coordinator.context import RequestContext
+from datacore.coordinator.group import (
+    delete_groups,
+    describe_groups,
+    expiry,
+    heartbeat,
+    join_group,
+    leave_group,
+    offset_commit,
+    offset_delete,
+    offset_fetch,
+    rebalance,
+    sync_group,
+)
+from datacore.coordinator.group.classic import ClassicGroup, group_of_image
+from datacore.coordinator.group.config import GroupConfig
+from datacore.coordinator.group.names import TopicName
+from datacore.coordinator.group.records import GroupStored, OffsetCommitted, decode
+from datacore.coordinator.group.state import ShardState, Timer, TimerKind, Turn
+from datacore.coordinator.outcome import Outcome
+from datacore.wire.buffer import Buffer
+
+Request = TypeVar("Request")
+
+
+class GroupShard:
+    """Groups and offsets of one partition of __consumer_offsets.
+
+    Attributes:
+        state: What the shard knows; for reading.
+        skipped_records: Records of types that are not known here, as newer Kafka may write them.
+    """
+
+    def __init__(self, config: GroupConfig) -> None:
+        self.state = ShardState(config)
+        self.skipped_records = 0
+        self._is_live = False
+        self._records_to_apply = 0
+
+    # Life.
+
+    def apply(self, key: Buffer, value: Buffer | None) -> None:
+        """Takes one record of the log into the durable state.
+
+        Raises:
+            DecodeError: The record's type is known and the record does not parse.
+        """
+        self._records_to_apply = max(0, self._records_to_apply - 1)
+        match decode(key, value):
+            case GroupStored() as stored:
+                self._apply_group(stored)
+            case OffsetCommitted() as committed:
+                self._apply_offset(committed)
+            case None:
+                self.skipped_records += 1
+
+    def load(self, now_ms: int) -> Outcome:
+        """Begins to lead: the log is applied to its end. Members have a session to show up in."""
+        assert not self._is_live
+        self._is_live = True
+        turn = Turn(self.state, now_ms)
+        groups = self.state.groups
+        for group_id, image in self.state.images.items():
+            groups[group_id] = group_of_image(group_id, image)
+        for group_id in self.state.offsets.group_ids():
+            groups.setdefault(group_id, ClassicGroup(group_id=group_id))
+        for group in list(groups.values()):
+            for member in group.members.values():
+                rebalance.renew_session(turn, group, member)
+            if len(group.members) > turn.config.group_max_size:
+                reason = f"more than {turn.config.group_max_size} members"
+                rebalance.prepare_rebalance(turn, group, reason)
+        expiry.start_sweeping(turn)
+        return self._end(turn)
+
+    def deadline(self) -> int | None:
+        """When ``expire`` is due, in ms of the caller's clock; None before ``load``."""
+        return self.state.timers.deadline()
+
+    def expire(self, now_ms: int) -> Outcome:
+        """Does what is due; what becomes due by that is done too."""
+        turn = self._begin(now_ms)
+        while (timer := self.state.timers.pop_due(now_ms)) is not None:
+            self._fire(turn, timer)
+        return self._end(turn)
+
+    def fail_all(self, error_code: ErrorCode) -> Outcome:
+        """Answers every parked request with an error: the shard is given up, whatever its state."""
+        turn = Turn(self.state, 0)
+        for group in self.state.groups.values():
+            for member in group.members.values():
+                rebalance.answer_join(turn, group, member, error_code, member.member_id)
+                rebalance.answer_sync(turn, member, error_code)
+        self._is_live = False
+        return turn.outcome
+
+    def partitions_deleted(
+        self, partitions: Collection[tuple[TopicName, int]], now_ms: int
+    ) -> Outcome:
+        """Drops all groups' offsets of partitions that are no more."""
+        turn = self._begin(now_ms)
+        expiry.drop_partitions(turn, frozenset(partitions))
+        return self._end(turn)
+
+    # Requests.
+
+    def join_group(
+        self, request: JoinGroupRequest, context: RequestContext, fresh_id: str
+    ) -> Outcome:
+        """JoinGroup 0-9. ``fresh_id``: a new UUID as text; a new member's id ends with it."""
+        turn = self._begin(context.now_ms)
+        join_group.join_group(turn, request, context, fresh_id)
+        return self._end(turn)
+
+    def sync_group(self, request: SyncGroupRequest, context: RequestContext) -> Outcome:
+        """SyncGroup 0-5."""
+        return self._handle(sync_group.sync_group, request, context)
+
+    def heartbeat(self, request: HeartbeatRequest, context: RequestContext) -> Outcome:
+        """Heartbeat 0-4."""
+        return self._handle(heartbeat.heartbeat, request, context)
+
+    def leave_group(self, request: LeaveGroupRequest, context: RequestContext) -> Outcome:
+        """LeaveGroup 0-5."""
+        return self._handle(leave_group.leave_group, request, context)
+
+    def offset_commit(self, request: OffsetCommitRequest, context: RequestContext) -> Outcome:
+        """OffsetCommit 0-9."""
+        return self._handle(offset_commit.offset_commit, request, context)
+
+    def offset_fetch(self, request: OffsetFetchRequest, context: RequestContext) -> Outcome:
+        """OffsetFetch 0-9."""
+        return self._handle(offset_fetch.offset_fetch, request, context)
+
+    def offset_delete(self, request: OffsetDeleteRequest, context: RequestContext) -> Outcome:
+        """OffsetDelete 0."""
+        return self._handle(offset_delete.offset_delete, request, context)
+
+    def describe_groups(self, request: DescribeGroupsRequest, context: RequestContext) -> Outcome:
+        """DescribeGroups 0-6."""
+        return self._handle(describe_groups.describe_groups, request, context)
+
+    def list_groups(self, request: ListGroupsRequest, context: RequestContext) -> Outcome:
+        """ListGroups 0-5."""
+        return self._handle(describe_groups.list_groups, request, context)
+
+    def delete_groups(self, request: DeleteGroupsRequest, context: RequestContext) -> Outcome:
+        """DeleteGroups 0-2."""
+        return self._handle(delete_groups.delete_groups, request, context)
+
+    # How a call goes.
+
+    def _handle(
+        self,
+        handler: Callable[[Turn, Request, RequestContext], None],
+        request: Request,
+        context: RequestContext,
+    ) -> Outcome:
+        turn = self._begin(context.now_ms)
+        handler(turn, request, context)
+        return self._end(turn)
+
+    def _begin(self, now_ms: int) -> Turn:
+        assert self._is_live, "a shard is loaded before it is asked"
+        assert not self._records_to_apply, "an outcome's records are applied before the next call"
+        return Turn(self.state, now_ms)
+
+    def _end(self, turn: Turn) -> Outcome:
+        self._records_to_apply = len(turn.outcome.records)
+        return turn.outcome
+
+    def _fire(self, turn: Turn, timer: Timer) -> None:
+        if timer.kind is TimerKind.SWEEP:
+            expiry.sweep(turn)
+            return
+        group = self.state.groups[timer.group_id]
+        match timer.kind:
+            case TimerKind.SESSION:
+                rebalance.session_expired(turn, group, timer.member_id)
+            case TimerKind.JOIN:
+                rebalance.join_expired(turn, group)
+            case TimerKind.SYNC:
+                rebalance.sync_expired(turn, group)
+
+    def _apply_group(self, stored: GroupStored) -> None:
+        group_id, image = stored.group_id, stored.image
+        if image is None:
+            self.state.images.pop(group_id, None)
+            self.state.drop_group(group_id)
+            return
+        self.state.images[group_id] = image
+        if self._is_live:
+            group = self.state.groups.get(group_id)
+            if group is None:
+                self.state.groups[group_id] = group_of_image(group_id, image)
+            else:
+                group.adopt_assignments(image)
+
+    def _apply_offset(self, stored: OffsetCommitted) -> None:
+        group_id, offsets = stored.group_id, self.state.offsets
+        if stored.committed is None:
+            offsets.remove(group_id, stored.topic, stored.partition)
+            self.state.drop_group_if_void(group_id)
+            return
+        offsets.put(group_id, stored.topic, stored.partition, stored.committed)
+        if self._is_live and group_id not in self.state.groups:
+            self.state.groups[group_id] = ClassicGroup(group_id=group_id)

@@ -1,0 +1,88 @@
+"""What a group shard knows, and one call's hold on it.
+
+Durable are ``images`` and ``offsets``: replay alone writes them, and they are all that a new
+coordinator starts from. ``groups`` and ``timers`` are what a coordinator adds while it leads.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import NamedTuple
+
+from datacore._generated.records.group_metadata import GroupMetadataValue
+from datacore.coordinator.group.classic import ClassicGroup
+from datacore.coordinator.group.config import GroupConfig
+from datacore.coordinator.group.names import NO_MEMBER_ID, GroupId, MemberId
+from datacore.coordinator.group.offsets import OffsetStore
+from datacore.coordinator.outcome import Outcome
+from datacore.coordinator.timers import Timers
+
+
+class TimerKind(Enum):
+    """What may run out."""
+
+    SESSION = auto()
+    """A member's silence."""
+    JOIN = auto()
+    """A group's wait for its members to join."""
+    SYNC = auto()
+    """A group's wait for its members to sync."""
+    SWEEP = auto()
+    """The shard's time between two looks for expired offsets."""
+
+
+class Timer(NamedTuple):
+    """Name of a deadline."""
+
+    kind: TimerKind
+    group_id: GroupId
+    member_id: MemberId = NO_MEMBER_ID
+
+
+@dataclass(slots=True)
+class ShardState:
+    """All of one shard."""
+
+    config: GroupConfig
+    images: dict[GroupId, GroupMetadataValue] = field(default_factory=dict)
+    offsets: OffsetStore = field(default_factory=OffsetStore)
+    groups: dict[GroupId, ClassicGroup] = field(default_factory=dict)
+    timers: Timers[Timer] = field(default_factory=Timers)
+
+    def drop_group(self, group_id: GroupId) -> None:
+        """Forgets a live group and its deadlines."""
+        group = self.groups.pop(group_id, None)
+        if group is None:
+            return
+        self.timers.cancel(Timer(TimerKind.JOIN, group_id))
+        self.timers.cancel(Timer(TimerKind.SYNC, group_id))
+        for member_id in (*group.members, *group.pending_members):
+            self.timers.cancel(Timer(TimerKind.SESSION, group_id, member_id))
+
+    def drop_group_if_void(self, group_id: GroupId) -> None:
+        """Forgets a live group of which neither members nor records are left."""
+        group = self.groups.get(group_id)
+        has_records = group_id in self.images or group_id in self.offsets
+        if group is not None and group.is_void and not has_records:
+            self.drop_group(group_id)
+
+
+@dataclass(slots=True)
+class Turn:
+    """One call into the shard: the state it may look at, the time, and the outcome it fills."""
+
+    state: ShardState
+    now_ms: int
+    outcome: Outcome = field(default_factory=Outcome)
+
+    @property
+    def config(self) -> GroupConfig:
+        """The shard's limits and timings."""
+        return self.state.config
+
+    def start_timer(self, timer: Timer, delay_ms: int) -> None:
+        """Lets a timer run out ``delay_ms`` from now; it may be running already."""
+        self.state.timers.schedule(timer, self.now_ms + delay_ms)
+
+    def stop_timer(self, timer: Timer) -> None:
+        """Lets a timer not run out."""
+        self.state.timers.cancel(timer)

@@ -1,0 +1,68 @@
+"""What a coordinator decided: records to append, replies to send, sentences for the log.
+
+A coordinator is a pure machine; the runtime that drives it keeps four rules:
+
+1. One call at a time. An outcome's records are appended to the shard's log in order, and each is
+   handed to ``apply`` right after the append (before it is durable), before the next call.
+2. An outcome's replies leave when every record that was appended to the shard's log up to that
+   moment, its own included, is durable. So no client hears of state that could still vanish: a
+   SyncGroup answered from an assignment, or an OffsetFetch of a commit, waits for the same flush
+   as the request that wrote it. With nothing in flight, replies leave at once.
+3. Sentences are logged at info when the outcome is made.
+4. When an append fails, the machine is thrown away: ``fail_all`` answers what is parked in it,
+   the replies that rule 2 still held back are answered by ``failed_response`` instead, and a new
+   machine is built by replay.
+
+Kafka's counterpart is ``CoordinatorResult`` with its timeline data structures; rule 2 stands for
+those structures' reads at the last committed offset.
+"""
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol, TypeAlias
+
+ReplyToken: TypeAlias = Hashable
+"""Names the request that a reply answers. Chosen by the caller, opaque to the coordinator."""
+
+
+class ResponseMessage(Protocol):
+    """Any generated response."""
+
+    def encode(self, version: int) -> bytes:
+        """The message's bytes in the version of its request."""
+        ...
+
+
+class Record(NamedTuple):
+    """One record for the shard's log, in Kafka's stored format; no value is a tombstone."""
+
+    key: bytes
+    value: bytes | None
+
+
+class Reply(NamedTuple):
+    """The answer to the request that came with this token."""
+
+    token: ReplyToken
+    message: ResponseMessage
+
+
+@dataclass(slots=True)
+class Outcome:
+    """All that follows from one call of a coordinator."""
+
+    records: list[Record] = field(default_factory=list)
+    replies: list[Reply] = field(default_factory=list)
+    sentences: list[str] = field(default_factory=list)
+
+    def append(self, record: Record) -> None:
+        """Adds a record for the log."""
+        self.records.append(record)
+
+    def reply(self, token: ReplyToken, message: ResponseMessage) -> None:
+        """Answers a request: the one of this call, or one that was parked before."""
+        self.replies.append(Reply(token, message))
+
+    def say(self, sentence: str) -> None:
+        """Tells the log, in one sentence, what somebody who waits would want to know."""
+        self.sentences.append(sentence)

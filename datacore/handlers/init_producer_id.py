@@ -1,0 +1,32 @@
+"""InitProducerId (key 22).
+
+v3      a producer may name its id to have the epoch bumped (KIP-360)
+v4      PRODUCER_FENCED instead of INVALID_PRODUCER_EPOCH (KIP-588)
+v5      transactions v2 (KIP-890)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from datacore._generated.errors import ErrorCode
+from datacore._generated.init_producer_id import InitProducerIdResponse
+from datacore.protocol.errors import KafkaError
+
+if TYPE_CHECKING:
+    from datacore._generated.init_producer_id import InitProducerIdRequest
+    from datacore.broker.broker import Broker
+    from datacore.broker.context import RequestContext
+
+
+async def handle(
+    broker: Broker, context: RequestContext, request: InitProducerIdRequest
+) -> InitProducerIdResponse:
+    """Hands out a producer id of epoch 0 to an idempotent producer."""
+    del context
+    if request.transactional_id is not None:
+        # Without FindCoordinator's answer for transactions no client gets here.
+        raise KafkaError(ErrorCode.NOT_COORDINATOR)
+    return InitProducerIdResponse(
+        producer_id=await broker.producer_ids.allocate(), producer_epoch=0
+    )

@@ -1,0 +1,18 @@
+"""OffsetDelete (key 47, KIP-496): forgets offsets of topics that the group no longer reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datacore._generated.offset_delete import OffsetDeleteRequest, OffsetDeleteResponse
+    from datacore.broker.broker import Broker
+    from datacore.broker.context import RequestContext
+    from datacore.storage.pending import Pending
+
+
+def handle(
+    broker: Broker, context: RequestContext, request: OffsetDeleteRequest
+) -> Pending[OffsetDeleteResponse]:
+    """Forgets the offsets, or says which are still in use."""
+    return broker.groups.delete_offsets(context, request)

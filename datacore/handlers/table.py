@@ -1,0 +1,106 @@
+"""Which APIs this broker serves, in which versions, and who answers: the one table.
+
+What stands here is advertised by ApiVersions, and only that. Versions reach from 0 to the newest
+stable one of Kafka 4.1, whether or not today's Kafka still serves the old ones.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from datacore._generated.api_keys import ApiKey
+from datacore._generated.describe_cluster import DescribeClusterResponse
+from datacore._generated.heartbeat import HeartbeatResponse
+from datacore._generated.init_producer_id import InitProducerIdResponse
+from datacore._generated.leave_group import LeaveGroupResponse
+from datacore._generated.list_groups import ListGroupsResponse
+from datacore._generated.offset_delete import OffsetDeleteResponse
+from datacore._generated.sync_group import SyncGroupResponse
+from datacore.handlers import (
+    create_partitions,
+    create_topics,
+    delete_groups,
+    delete_topics,
+    describe_cluster,
+    describe_configs,
+    describe_groups,
+    describe_topic_partitions,
+    fetch,
+    find_coordinator,
+    heartbeat,
+    init_producer_id,
+    join_group,
+    leave_group,
+    list_groups,
+    list_offsets,
+    metadata,
+    offset_commit,
+    offset_delete,
+    offset_fetch,
+    offset_for_leader_epoch,
+    produce,
+    sync_group,
+)
+from datacore.handlers.api import Api, top_level_error
+from datacore.handlers.api_versions import api_versions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from datacore.broker.broker import Broker
+    from datacore.broker.context import RequestContext
+    from datacore.protocol.errors import KafkaError
+
+
+def _api(
+    key: ApiKey,
+    max_version: int,
+    handle: Callable[[Broker, RequestContext, Any], Any],
+    error_response: Callable[[RequestContext, Any, KafkaError], Any],
+    *,
+    pipelined: bool = False,
+) -> Api[Broker, Any, Any]:
+    return Api(
+        key=key,
+        min_version=0,
+        max_version=max_version,
+        handle=handle,
+        error_response=error_response,
+        pipelined=pipelined,
+    )
+
+
+# One line an API, in the order of the keys. ApiVersions answers with these and itself.
+# fmt: off
+_APIS: Final = (
+    _api(ApiKey.PRODUCE, 13, produce.handle, produce.error_response, pipelined=True),
+    _api(ApiKey.FETCH, 18, fetch.handle, fetch.error_response),
+    _api(ApiKey.LIST_OFFSETS, 10, list_offsets.handle, list_offsets.error_response),
+    _api(ApiKey.METADATA, 13, metadata.handle, metadata.error_response),
+    _api(ApiKey.OFFSET_COMMIT, 9, offset_commit.handle, offset_commit.error_response),
+    _api(ApiKey.OFFSET_FETCH, 9, offset_fetch.handle, offset_fetch.error_response),
+    _api(ApiKey.FIND_COORDINATOR, 6, find_coordinator.handle, find_coordinator.error_response),
+    _api(ApiKey.JOIN_GROUP, 9, join_group.handle, join_group.error_response),
+    _api(ApiKey.HEARTBEAT, 4, heartbeat.handle, top_level_error(HeartbeatResponse)),
+    _api(ApiKey.LEAVE_GROUP, 5, leave_group.handle, top_level_error(LeaveGroupResponse)),
+    _api(ApiKey.SYNC_GROUP, 5, sync_group.handle, top_level_error(SyncGroupResponse)),
+    _api(ApiKey.DESCRIBE_GROUPS, 6, describe_groups.handle, describe_groups.error_response),
+    _api(ApiKey.LIST_GROUPS, 5, list_groups.handle, top_level_error(ListGroupsResponse)),
+    _api(ApiKey.CREATE_TOPICS, 7, create_topics.handle, create_topics.error_response),
+    _api(ApiKey.DELETE_TOPICS, 6, delete_topics.handle, delete_topics.error_response),
+    _api(ApiKey.INIT_PRODUCER_ID, 5, init_producer_id.handle,
+         top_level_error(InitProducerIdResponse)),
+    _api(ApiKey.OFFSET_FOR_LEADER_EPOCH, 4, offset_for_leader_epoch.handle,
+         offset_for_leader_epoch.error_response),
+    _api(ApiKey.DESCRIBE_CONFIGS, 4, describe_configs.handle, describe_configs.error_response),
+    _api(ApiKey.CREATE_PARTITIONS, 3, create_partitions.handle, create_partitions.error_response),
+    _api(ApiKey.DELETE_GROUPS, 2, delete_groups.handle, delete_groups.error_response),
+    _api(ApiKey.OFFSET_DELETE, 0, offset_delete.handle, top_level_error(OffsetDeleteResponse)),
+    _api(ApiKey.DESCRIBE_CLUSTER, 2, describe_cluster.handle,
+         top_level_error(DescribeClusterResponse)),
+    _api(ApiKey.DESCRIBE_TOPIC_PARTITIONS, 0, describe_topic_partitions.handle,
+         describe_topic_partitions.error_response),
+)
+# fmt: on
+
+TABLE: Final = {api.key: api for api in (*_APIS, api_versions(_APIS))}

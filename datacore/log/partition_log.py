@@ -1,0 +1,400 @@
+"""A partition: what its log means, over any engine.
+
+Rules:
+
+- ``append`` is synchronous: it checks, assigns offsets in place and hands the bytes to the engine.
+  The log end offset moves at once; the high watermark follows what the engine calls durable.
+  Nothing is acknowledged with acks=all, and no consumer sees anything, before that.
+- Batches stay opaque. Of a produced batch only the header and the CRC are read.
+- When the engine fails, the log is what its durable end says; producer state is rebuilt from it
+  before the next append.
+
+Kafka's counterpart is ``UnifiedLog`` with ``LogValidator`` and ``ProducerStateManager``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from datacore._generated.errors import ErrorCode
+from datacore.log.leader_epochs import LeaderEpochs
+from datacore.log.producers import Producers, ProducerState
+from datacore.protocol.errors import KafkaError
+from datacore.record.batch import (
+    BatchHeader,
+    assign,
+    clear_log_append_time,
+    iterate_headers,
+    parse_header,
+    set_log_append_time,
+    verify_crc,
+)
+from datacore.record.errors import CorruptBatch, RecordError
+from datacore.record.records import first_record_at_or_after, validate_records
+from datacore.storage.engine import OffsetTruncated, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from datacore.storage.engine import EngineLog
+    from datacore.storage.pending import Pending
+    from datacore.wire.buffer import Buffer
+
+SCAN_BYTES: Final = 1 << 20
+"""How much of a log is read at once when it is scanned."""
+
+UNKNOWN: Final = -1
+
+
+class LogConfig(msgspec.Struct, frozen=True):
+    """The topic configs that an append obeys."""
+
+    max_message_bytes: int = 1_048_588
+    log_append_time: bool = False
+    compacted: bool = False
+
+
+class Appended(msgspec.Struct, gc=False):
+    """Where a batch came to stand, and when it is safe."""
+
+    base_offset: int
+    log_append_time_ms: int
+    durable: Pending[None] | None
+    """None: it is durable."""
+
+
+class TimestampedOffset(msgspec.Struct, frozen=True):
+    """An answer of ListOffsets."""
+
+    offset: int
+    timestamp_ms: int
+
+
+class _Snapshot(msgspec.Struct, array_like=True):
+    """What a scan from offset 0 would find: kept so that a restart need not scan."""
+
+    producers: dict[int, ProducerState]
+    epochs: list[int]
+    epoch_start_offsets: list[int]
+    max_timestamp_ms: int
+    max_timestamp_offset: int
+
+
+class PartitionLog:
+    """One partition's log. Open it with ``PartitionLog.open``."""
+
+    __slots__ = (
+        "_engine_log",
+        "_flush",
+        "_max_timestamp_ms",
+        "_max_timestamp_offset",
+        "_rebuild_needed",
+        "_watchers",
+        "config",
+        "high_watermark",
+        "leader_epoch",
+        "leader_epochs",
+        "producers",
+    )
+
+    def __init__(self, engine_log: EngineLog, config: LogConfig, leader_epoch: int) -> None:
+        self._engine_log = engine_log
+        self._flush: Pending[None] | None = None
+        self._max_timestamp_ms = UNKNOWN
+        self._max_timestamp_offset = UNKNOWN
+        self._rebuild_needed = False
+        self._watchers: dict[Callable[[], None], None] = {}
+        self.config = config
+        self.high_watermark = engine_log.durable_end_offset
+        self.leader_epoch = leader_epoch
+        self.leader_epochs = LeaderEpochs()
+        self.producers = Producers()
+
+    @classmethod
+    async def open(
+        cls, engine_log: EngineLog, config: LogConfig, leader_epoch: int
+    ) -> PartitionLog:
+        """Takes over an open engine log and learns what its batches say of producers and epochs."""
+        log = cls(engine_log, config, leader_epoch)
+        await log._rebuild()
+        return log
+
+    # --- offsets
+
+    @property
+    def log_start_offset(self) -> int:
+        """The first offset that can be fetched."""
+        return self._engine_log.start_offset
+
+    @property
+    def log_end_offset(self) -> int:
+        """The offset that the next record gets."""
+        return self._engine_log.end_offset
+
+    @property
+    def last_stable_offset(self) -> int:
+        """Where read_committed ends: the high watermark, as no transaction can be open."""
+        return self.high_watermark
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all batches that can be read."""
+        return self._engine_log.size_bytes
+
+    def check_leader_epoch(self, epoch: int) -> None:
+        """Refuses a client whose metadata is of another epoch (KIP-320); -1 is not checked.
+
+        Raises:
+            KafkaError: FENCED_LEADER_EPOCH or UNKNOWN_LEADER_EPOCH.
+        """
+        if epoch < 0 or epoch == self.leader_epoch:
+            return
+        if epoch < self.leader_epoch:
+            raise KafkaError(ErrorCode.FENCED_LEADER_EPOCH)
+        raise KafkaError(ErrorCode.UNKNOWN_LEADER_EPOCH)
+
+    # --- producing
+
+    def append(self, records: memoryview, now_ms: int) -> Appended:
+        """Appends what a producer sent: one batch of magic 2, whose header is patched in place.
+
+        Raises:
+            KafkaError: The batch was refused; nothing was appended.
+        """
+        header = self._checked(records)
+        if header.producer_id >= 0:
+            repeated = self.producers.check(header)
+            if repeated is not None:
+                flush = self._flush if repeated.last_offset >= self.high_watermark else None
+                return Appended(repeated.base_offset, repeated.log_append_time_ms, flush)
+        log_append_time_ms = UNKNOWN
+        if self.config.log_append_time:
+            set_log_append_time(records, now_ms)
+            header.max_timestamp = log_append_time_ms = now_ms
+        elif header.has_log_append_time:
+            clear_log_append_time(records)
+        return self._append(records, header, now_ms, log_append_time_ms)
+
+    def append_own(self, batch: bytearray, now_ms: int) -> Appended:
+        """Appends a batch that the broker itself made for one of its internal topics.
+
+        Raises:
+            KafkaError: The engine failed; nothing was appended.
+        """
+        if self._rebuild_needed:
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, "The log is recovering.")
+        return self._append(memoryview(batch), parse_header(batch), now_ms, UNKNOWN)
+
+    def _checked(self, records: memoryview) -> BatchHeader:
+        """The header of a record set that a broker accepts (LogValidator's rules)."""
+        if self._rebuild_needed:
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, "The log is recovering.")
+        try:
+            header = parse_header(records)
+        except CorruptBatch as error:
+            raise KafkaError(ErrorCode.CORRUPT_MESSAGE, str(error)) from None
+        except RecordError as error:
+            raise KafkaError(ErrorCode.INVALID_RECORD, str(error)) from None
+        config = self.config
+        if header.size != len(records):
+            raise KafkaError(ErrorCode.INVALID_RECORD, "A record set holds exactly one batch.")
+        if header.size > config.max_message_bytes:
+            raise KafkaError(
+                ErrorCode.MESSAGE_TOO_LARGE,
+                f"The batch has {header.size} bytes, "
+                f"max.message.bytes is {config.max_message_bytes}.",
+            )
+        if not verify_crc(records, header):
+            raise KafkaError(ErrorCode.CORRUPT_MESSAGE, "The batch's CRC does not match.")
+        if (
+            header.base_offset != 0
+            or header.records_count <= 0
+            or header.records_count != header.last_offset_delta + 1
+            or header.is_control
+        ):
+            raise KafkaError(ErrorCode.INVALID_RECORD, None)
+        if header.is_transactional:
+            raise KafkaError(ErrorCode.INVALID_TXN_STATE, "There is no open transaction.")
+        if config.compacted:
+            try:
+                validate_records(records, header, require_keys=True)
+            except RecordError as error:
+                raise KafkaError(ErrorCode.INVALID_RECORD, str(error)) from None
+        return header
+
+    def _append(
+        self, batch: memoryview, header: BatchHeader, now_ms: int, log_append_time_ms: int
+    ) -> Appended:
+        engine_log = self._engine_log
+        base_offset = engine_log.end_offset
+        assign(batch, base_offset, self.leader_epoch)
+        try:
+            flush = engine_log.append(
+                batch,
+                base_offset=base_offset,
+                next_offset=base_offset + header.last_offset_delta + 1,
+                max_timestamp_ms=header.max_timestamp,
+            )
+        except StorageError as error:
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, str(error)) from error
+        if header.producer_id >= 0:
+            self.producers.remember(header, base_offset, now_ms, log_append_time_ms)
+        if header.max_timestamp > self._max_timestamp_ms:
+            self._max_timestamp_ms = header.max_timestamp
+            self._max_timestamp_offset = base_offset
+        if self.leader_epoch > self.leader_epochs.latest:
+            self.leader_epochs.assign(self.leader_epoch, base_offset)
+        if flush is None:
+            self._advance()
+        elif flush is not self._flush:
+            self._flush = flush
+            flush.then(self._flushed)
+        return Appended(base_offset, log_append_time_ms, flush)
+
+    def _flushed(self, flush: Pending[None]) -> None:
+        if flush is self._flush:
+            self._flush = None
+        if flush.error is not None:
+            self._rebuild_needed = True
+        self._advance()
+
+    def _advance(self) -> None:
+        """Moves the high watermark to the durable end and wakes who waits for records."""
+        durable_end_offset = self._engine_log.durable_end_offset
+        if durable_end_offset > self.high_watermark:
+            self.high_watermark = durable_end_offset
+            if self._watchers:
+                self.wake_watchers()
+
+    # --- fetching
+
+    def watch(self, wake: Callable[[], None]) -> None:
+        """Calls ``wake()`` whenever the high watermark moves, until ``unwatch``."""
+        self._watchers[wake] = None
+
+    def unwatch(self, wake: Callable[[], None]) -> None:
+        """Ends ``watch``; unknown is fine."""
+        self._watchers.pop(wake, None)
+
+    def wake_watchers(self) -> None:
+        """Makes everybody who waits for this partition look again."""
+        for wake in list(self._watchers):
+            wake()
+
+    def read_warm(self, offset: int, max_bytes: int, before_offset: int) -> list[Buffer] | None:
+        """Whole batches from the one that contains ``offset``; None when a device must be asked.
+
+        Raises:
+            KafkaError: OFFSET_OUT_OF_RANGE or KAFKA_STORAGE_ERROR.
+        """
+        try:
+            return self._engine_log.read_warm(
+                offset, max_bytes=max_bytes, before_offset=before_offset
+            )
+        except StorageError as error:
+            raise _read_error(error) from error
+
+    async def read(self, offset: int, max_bytes: int, before_offset: int) -> list[Buffer]:
+        """``read_warm``, waiting for the device where need be.
+
+        Raises:
+            KafkaError: OFFSET_OUT_OF_RANGE or KAFKA_STORAGE_ERROR.
+        """
+        try:
+            return await self._engine_log.read(
+                offset, max_bytes=max_bytes, before_offset=before_offset
+            )
+        except StorageError as error:
+            raise _read_error(error) from error
+
+    # --- looking up
+
+    async def offset_for_timestamp(self, timestamp_ms: int) -> TimestampedOffset | None:
+        """The first record with that timestamp or a later one, below the high watermark."""
+        offset = max(await self._engine_log.find_timestamp(timestamp_ms), self.log_start_offset)
+        while offset < self.high_watermark:
+            for buffer in await self.read(offset, SCAN_BYTES, self.high_watermark):
+                view = memoryview(buffer)
+                for at, header in iterate_headers(view):
+                    offset = header.next_offset
+                    if header.max_timestamp < timestamp_ms or offset <= self.log_start_offset:
+                        continue
+                    batch = view[at : at + header.size]
+                    record = first_record_at_or_after(batch, header, timestamp_ms)
+                    if record is not None:
+                        return TimestampedOffset(record.offset, record.timestamp_ms)
+        return None
+
+    async def offset_of_max_timestamp(self) -> TimestampedOffset | None:
+        """The first record with the largest timestamp (KIP-734); None in an empty log."""
+        offset = self._max_timestamp_offset
+        if not self.log_start_offset <= offset < self.high_watermark:
+            return None
+        for buffer in await self.read(offset, 1, self.high_watermark):
+            header = parse_header(buffer)
+            record = first_record_at_or_after(buffer, header, header.max_timestamp)
+            if record is not None:
+                return TimestampedOffset(record.offset, record.timestamp_ms)
+        return None
+
+    # --- life
+
+    async def recover(self) -> None:
+        """After an engine failure: learns anew what is durable, so that appends go on."""
+        if self._rebuild_needed:
+            await self._rebuild()
+            self._rebuild_needed = False
+
+    async def close(self) -> None:
+        """Makes everything durable and lets go of the log, ready for a quick restart."""
+        engine_log = self._engine_log
+        snapshot = _Snapshot(
+            self.producers.by_id,
+            self.leader_epochs.epochs,
+            self.leader_epochs.start_offsets,
+            self._max_timestamp_ms,
+            self._max_timestamp_offset,
+        )
+        if not self._rebuild_needed and engine_log.end_offset > 0:
+            await engine_log.save_snapshot(engine_log.end_offset, msgspec.msgpack.encode(snapshot))
+        await engine_log.close()
+
+    async def _rebuild(self) -> None:
+        """Replays batch headers behind the last snapshot that lies within the log."""
+        engine_log = self._engine_log
+        offset = engine_log.start_offset
+        state = _Snapshot({}, [], [], UNKNOWN, UNKNOWN)
+        kept = await engine_log.load_snapshot()
+        if kept is not None and offset <= kept[0] <= engine_log.end_offset:
+            offset = kept[0]
+            state = msgspec.msgpack.decode(kept[1], type=_Snapshot)
+        self.producers = Producers(state.producers)
+        self.leader_epochs = LeaderEpochs(state.epochs, state.epoch_start_offsets)
+        self._max_timestamp_ms = state.max_timestamp_ms
+        self._max_timestamp_offset = state.max_timestamp_offset
+        while offset < engine_log.end_offset:
+            for buffer in await engine_log.read(
+                offset, max_bytes=SCAN_BYTES, before_offset=engine_log.end_offset
+            ):
+                for _, header in iterate_headers(buffer):
+                    offset = header.next_offset
+                    self._learn(header)
+
+    def _learn(self, header: BatchHeader) -> None:
+        if header.producer_id >= 0 and not header.is_control:
+            append_time_ms = header.max_timestamp if header.has_log_append_time else UNKNOWN
+            self.producers.remember(
+                header, header.base_offset, header.max_timestamp, append_time_ms
+            )
+        if header.max_timestamp > self._max_timestamp_ms:
+            self._max_timestamp_ms = header.max_timestamp
+            self._max_timestamp_offset = header.base_offset
+        self.leader_epochs.assign(header.leader_epoch, header.base_offset)
+
+
+def _read_error(error: StorageError) -> KafkaError:
+    if isinstance(error, OffsetTruncated):
+        return KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE, str(error))
+    return KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, str(error))

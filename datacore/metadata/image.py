@@ -1,0 +1,96 @@
+"""The cluster as the records of ``__cluster_metadata`` tell it.
+
+``apply`` is the only writer, at start (replay) as later; readers hold no copy. Kafka's counterpart
+is ``MetadataImage``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NewType, assert_never
+
+from datacore._generated.records.config_record import ConfigRecord
+from datacore._generated.records.partition_record import PartitionRecord
+from datacore._generated.records.producer_ids_record import ProducerIdsRecord
+from datacore._generated.records.remove_topic_record import RemoveTopicRecord
+from datacore._generated.records.topic_record import TopicRecord
+
+if TYPE_CHECKING:
+    from datacore.metadata.records import MetadataRecord
+
+TopicName = NewType("TopicName", str)
+TopicId = NewType("TopicId", bytes)
+"""16 bytes of a UUID."""
+
+RESOURCE_TOPIC = 2
+RESOURCE_BROKER = 4
+"""ConfigResource types as records and requests number them."""
+
+
+@dataclass(slots=True)
+class PartitionImage:
+    """One partition: who leads it, in which epoch."""
+
+    index: int
+    leader: int
+    leader_epoch: int
+    replicas: list[int]
+    isr: list[int]
+
+
+@dataclass(slots=True)
+class TopicImage:
+    """One topic and its partitions, by index."""
+
+    name: TopicName
+    topic_id: TopicId
+    partitions: dict[int, PartitionImage] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class ClusterImage:
+    """All that is known of the cluster."""
+
+    topics: dict[TopicName, TopicImage] = field(default_factory=dict)
+    topics_by_id: dict[TopicId, TopicImage] = field(default_factory=dict)
+    configs: dict[tuple[int, str], dict[str, str]] = field(default_factory=dict)
+    """Values that were set, by (resource type, resource name)."""
+    next_producer_id: int = 0
+
+    def apply(self, record: MetadataRecord) -> None:
+        """Takes one record in."""
+        match record:
+            case TopicRecord():
+                topic = TopicImage(TopicName(record.name), TopicId(record.topic_id))
+                self.topics[topic.name] = topic
+                self.topics_by_id[topic.topic_id] = topic
+            case PartitionRecord():
+                partition = PartitionImage(
+                    record.partition_id,
+                    record.leader,
+                    record.leader_epoch,
+                    record.replicas,
+                    record.isr,
+                )
+                topic = self.topics_by_id[TopicId(record.topic_id)]
+                topic.partitions[partition.index] = partition
+            case RemoveTopicRecord():
+                topic = self.topics_by_id.pop(TopicId(record.topic_id))
+                del self.topics[topic.name]
+                self.configs.pop((RESOURCE_TOPIC, topic.name), None)
+            case ConfigRecord():
+                self._set_config(record)
+            case ProducerIdsRecord():
+                self.next_producer_id = record.next_producer_id
+            case _:
+                assert_never(record)
+
+    def _set_config(self, record: ConfigRecord) -> None:
+        resource = (record.resource_type, record.resource_name)
+        if record.value is None:
+            values = self.configs.get(resource, {})
+            values.pop(record.name, None)
+            if not values:
+                self.configs.pop(resource, None)
+        else:
+            self.configs.setdefault(resource, {})[record.name] = record.value

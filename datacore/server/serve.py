@@ -1,0 +1,94 @@
+"""A whole broker inside an asyncio program: engine, services and listeners put together.
+
+Rules: the listeners are bound first, so that a port that is taken costs nothing; then the engine
+and the broker start, then connections are accepted. The way back is the same in reverse. Engines
+are named in one literal table and imported when they are asked for.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from datacore.broker.broker import Broker
+from datacore.handlers.table import TABLE
+from datacore.server.kafka_server import KafkaServer
+from datacore.server.limits import ConnectionLimits
+from datacore.server.listener import bind_listeners
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from datacore.broker.context import Endpoint
+    from datacore.config import Config
+    from datacore.storage.engine import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class RunningBroker:
+    """A broker that accepts connections.
+
+    Attributes:
+        broker: Its services, for callers in the same process.
+        listeners: Where each listener is reached from this machine, by name.
+    """
+
+    broker: Broker
+    listeners: Mapping[str, Endpoint]
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """What clients on this machine take as their bootstrap servers."""
+        return ",".join(map(str, self.listeners.values()))
+
+
+@asynccontextmanager
+async def serve(config: Config) -> AsyncIterator[RunningBroker]:
+    """Runs a broker for as long as the context is open, and stops it gracefully.
+
+    Raises:
+        ListenError: An address cannot be listened on.
+        StorageError: The engine cannot keep its contract; nothing is served then.
+        ValueError: A setting in ``[kafka]`` is no value that it can have.
+    """
+    limits = ConnectionLimits.from_kafka_configs(config.kafka)
+    bound = await bind_listeners(config.broker.resolved_listeners())
+    try:
+        broker = Broker(config, _ENGINES[config.storage.engine](config))
+        broker.advertised_listeners = {each.name: each.advertised for each in bound}
+        await broker.start()
+        try:
+            async with KafkaServer(broker, TABLE.values(), limits).accepting(bound):
+                yield RunningBroker(broker, {each.name: each.bound for each in bound})
+        finally:
+            await broker.stop()
+    finally:
+        for listener in bound:
+            listener.socket.close()
+
+
+def _memory_engine(_: Config) -> Engine:
+    from datacore.storage.memory import MemoryEngine  # noqa: PLC0415  # one engine is imported
+
+    return MemoryEngine()
+
+
+def _disk_engine(config: Config) -> Engine:
+    from datacore.storage.disk.config import DiskConfig  # noqa: PLC0415  # one engine is imported
+    from datacore.storage.disk.engine import DiskEngine  # noqa: PLC0415
+
+    return DiskEngine(
+        DiskConfig(
+            data_dir=Path(config.broker.data_dir),
+            sync=config.disk.sync,
+            segment_bytes=config.disk.segment_bytes,
+        )
+    )
+
+
+_ENGINES: Final[Mapping[str, Callable[[Config], Engine]]] = {
+    "memory": _memory_engine,
+    "disk": _disk_engine,
+}

@@ -1,0 +1,1 @@
+"""Real clients, each run as itself, against a broker process."""

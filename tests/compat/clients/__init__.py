@@ -1,0 +1,1 @@
+"""Driver programs: one per client family, all speaking the contract of CONTRACT.md."""

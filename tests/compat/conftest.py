@@ -1,0 +1,131 @@
+"""Fixtures of the compat tests: the broker, the client's driver, the table of results.
+
+DATACORE_COMPAT_BOOTSTRAP=host:port runs everything against a broker that runs already, such as
+Apache Kafka itself:
+
+    python -m tests.oracle.apache_kafka --port 19092 &
+    DATACORE_COMPAT_BOOTSTRAP=127.0.0.1:19092 pytest tests/compat
+"""
+
+import os
+import uuid
+from collections.abc import Generator, Iterator
+
+import pytest
+
+from tests.compat.broker_process import broker_process
+from tests.compat.driver import Driver
+from tests.compat.environments import NotRunError, Program
+from tests.compat.matrix import Client
+from tests.compat.results import Outcome, Result, Results
+from tests.oracle.maven import cache_dir
+
+_RESULTS = pytest.StashKey[Results]()
+_SECONDS = pytest.StashKey[float]()
+_PROGRAM = pytest.StashKey[Program]()
+
+
+@pytest.fixture(scope="session")
+def bootstrap(
+    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[str]:
+    """`host:port` of the broker under test."""
+    given = os.environ.get("DATACORE_COMPAT_BOOTSTRAP")
+    results = pytestconfig.stash[_RESULTS]
+    if given:
+        results.broker = given
+        yield given
+    else:
+        results.broker = "datacore"
+        with broker_process(tmp_path_factory.mktemp("broker")) as address:
+            yield address
+
+
+@pytest.fixture
+def program(client: Client, request: pytest.FixtureRequest) -> Program:
+    """The client, ready to run; without its runtime the test is skipped, by name."""
+    try:
+        program = client.environment.prepare(client.family, client.version)
+    except NotRunError as missing:
+        pytest.skip(f"{client} not run: {missing}")
+    request.node.stash[_PROGRAM] = program
+    return program
+
+
+@pytest.fixture
+def driver(program: Program, bootstrap: str) -> Driver:
+    """The client's driver, pointed at the broker."""
+    return Driver(program, bootstrap)
+
+
+@pytest.fixture
+def topic() -> str:
+    """A name that no other test has; nothing has created it yet."""
+    return f"compat-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def group() -> str:
+    """A group id that no other test has."""
+    return f"compat-group-{uuid.uuid4().hex[:12]}"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "quick: the newest of each client family, for every push")
+    config.addinivalue_line("markers", "scenario(name): the column of the table of results")
+    config.stash[_RESULTS] = Results()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    scenario = item.get_closest_marker("scenario")
+    callspec = getattr(item, "callspec", None)
+    if scenario is None or callspec is None:
+        return report
+    seconds = item.stash[_SECONDS] = item.stash.get(_SECONDS, 0.0) + call.duration
+    # A test that did not get past its fixtures has no call; one that did may fail in teardown.
+    if report.when == "call" or (report.when == "setup" and not report.passed) or report.failed:
+        client: Client = callspec.params["client"]
+        program = item.stash.get(_PROGRAM, None)
+        item.config.stash[_RESULTS].results.append(
+            Result(
+                client=client.family,
+                version=client.version if program is None else program.version,
+                scenario=scenario.args[0],
+                outcome=_outcome(report),
+                seconds=round(seconds, 2),
+                reason=_reason(report),
+            )
+        )
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    results = session.config.stash[_RESULTS]
+    if results.results:
+        results.write(cache_dir() / "compat" / "results.json")
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    results = config.stash[_RESULTS]
+    if results.results:
+        terminalreporter.section(f"clients against {results.broker or 'no broker'}")
+        for line in results.table():
+            terminalreporter.write_line(line)
+
+
+def _outcome(report: pytest.TestReport) -> Outcome:
+    if report.skipped:
+        return "not run"
+    return "passed" if report.passed else "failed"
+
+
+def _reason(report: pytest.TestReport) -> str:
+    if report.skipped and isinstance(report.longrepr, tuple):
+        return str(report.longrepr[2]).removeprefix("Skipped: ")
+    return report.longreprtext.splitlines()[-1] if report.failed and report.longreprtext else ""

@@ -1,0 +1,274 @@
+"""Where each client runs: an environment of its own below `.cache/compat/`, built at first need.
+
+Rules: one folder per client and version; it is built again when its recipe (driver source,
+versions) changes; a file lock keeps two test runs from building the same one; what is built works
+offline. A runtime that the machine lacks is a `NotRunError` with its name, a build that fails is a
+failure of the tests.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from tests.oracle.apache_kafka import classpath
+from tests.oracle.maven import Artifact, cache_dir, locked, resolve
+
+__all__ = [
+    "Environment",
+    "GoModule",
+    "JavaClasspath",
+    "KafkaTools",
+    "NotRunError",
+    "NpmPackages",
+    "Program",
+    "PythonPackages",
+    "SystemProgram",
+]
+
+_ROOT = Path(__file__).resolve().parents[2]
+_CLIENTS = Path(__file__).resolve().parent / "clients"
+_BUILD_TIMEOUT_S = 600
+_GSON = Artifact("com.google.code.gson", "gson", "2.11.0")
+_SLF4J_SIMPLE = Artifact("org.slf4j", "slf4j-simple", "1.7.36")
+
+
+class NotRunError(Exception):
+    """This machine lacks what the client needs; the message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A driver that is ready to run: its command line so far, its variables."""
+
+    command: tuple[str, ...]
+    version: str
+    variables: tuple[tuple[str, str], ...] = ()
+
+    def process_environment(self) -> dict[str, str]:
+        """The whole environment for the driver's process."""
+        return {**os.environ, **dict(self.variables)}
+
+
+class Environment(Protocol):
+    """One way to get a driver to run."""
+
+    def prepare(self, name: str, version: str) -> Program:
+        """Build what is missing.
+
+        Raises:
+            NotRunError: the machine lacks the runtime.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class PythonPackages:
+    """A virtual environment with these packages; the driver is a module of `tests.compat.clients`.
+
+    Attributes:
+        module: the driver.
+        packages: requirements, `name==version`.
+        below: the first Python that the client does not run on any more.
+    """
+
+    module: str
+    packages: tuple[str, ...]
+    below: tuple[int, int] | None = None
+
+    def prepare(self, name: str, version: str) -> Program:
+        interpreter = self._interpreter()
+
+        def build(folder: Path) -> None:
+            if interpreter == sys.executable:
+                venv.create(folder, with_pip=True)
+            else:
+                _run([interpreter, "-m", "venv", str(folder)])
+            pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
+            cache = f"--cache-dir={cache_dir() / 'pip'}"
+            _run([*pip, cache, "install", "--quiet", *self.packages])
+
+        folder = _built(f"{name}-{version}", [interpreter, *self.packages], build)
+        python = str(folder / "bin" / "python")
+        # The drivers import their contract from the project, and nothing else.
+        command = (python, "-P", "-m", f"tests.compat.clients.{self.module}")
+        return Program(command, version, (("PYTHONPATH", str(_ROOT)),))
+
+    def _interpreter(self) -> str:
+        if self.below is None or sys.version_info[:2] < self.below:
+            return sys.executable
+        newest = self.below[1] - 1
+        for minor in range(newest, 9, -1):
+            if found := shutil.which(f"python3.{minor}"):
+                return found
+        raise NotRunError(f"no Python below {self.below[0]}.{self.below[1]} on the PATH")
+
+
+@dataclass(frozen=True, slots=True)
+class SystemProgram:
+    """A program of the system's package manager; the driver is a Python module that runs it."""
+
+    program: str
+    module: str
+
+    def prepare(self, name: str, version: str) -> Program:
+        found = _required(self.program, f"{name} ({version})")
+        said = subprocess.run([found, "-V"], capture_output=True, text=True, check=True)
+        number = re.search(r"Version (\S+)", said.stdout)
+        assert number is not None, said.stdout
+        command = (sys.executable, "-P", "-m", f"tests.compat.clients.{self.module}")
+        return Program(command, number.group(1), (("PYTHONPATH", str(_ROOT)),))
+
+
+@dataclass(frozen=True, slots=True)
+class JavaClasspath:
+    """kafka-clients from Maven, with the driver compiled against that very version."""
+
+    source: str = "java/Driver.java"
+
+    def prepare(self, name: str, version: str) -> Program:
+        java, javac = _required("java", "Java"), _required("javac", "a Java compiler")
+        _required("mvn", "Maven")
+        source = _CLIENTS / self.source
+        artifacts = [
+            Artifact("org.apache.kafka", "kafka-clients", version),
+            _GSON,
+            _SLF4J_SIMPLE,
+        ]
+        jars = resolve(f"clients-{version}", artifacts)
+
+        def build(folder: Path) -> None:
+            folder.mkdir(parents=True)
+            _run([javac, "-nowarn", "-cp", f"{jars}/*", "-d", str(folder), str(source)])
+
+        folder = _built(f"{name}-{version}", [source.read_text(), version], build)
+        command = (java, *_JVM_FLAGS, "-cp", f"{folder}:{jars}/*", source.stem)
+        return Program(command, version)
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaTools:
+    """Kafka's own tools from Maven; the program is a JVM that waits for a main class."""
+
+    def prepare(self, name: str, version: str) -> Program:
+        java = _required("java", f"Java for {name}")
+        _required("mvn", "Maven")
+        return Program((java, *_JVM_FLAGS, "-cp", classpath(version)), version)
+
+
+# Short-lived processes: start fast, take little.
+_JVM_FLAGS = (
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+UseSerialGC",
+    "-Xshare:auto",
+    "-Xmx256m",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NpmPackages:
+    """A folder with its own node_modules and a copy of the driver."""
+
+    source: str
+    packages: tuple[str, ...]
+
+    def prepare(self, name: str, version: str) -> Program:
+        node, npm = _required("node", "Node.js"), _required("npm", "npm")
+        source = _CLIENTS / self.source
+
+        def build(folder: Path) -> None:
+            folder.mkdir(parents=True)
+            shutil.copy(source, folder)
+            (folder / "package.json").write_text('{"private": true, "type": "module"}\n')
+            cache = f"--cache={cache_dir() / 'npm'}"
+            _run([npm, "install", "--no-audit", "--no-fund", cache, *self.packages], folder)
+
+        recipe = [source.read_text(), *self.packages]
+        folder = _built(f"{name}-{version}", recipe, build)
+        return Program((node, str(folder / source.name)), version)
+
+
+@dataclass(frozen=True, slots=True)
+class GoModule:
+    """A Go program of its own module: the driver beside the contract that the Go drivers share."""
+
+    source: str
+    module: str
+    contract: str = "go/contract/contract.go"
+
+    def prepare(self, name: str, version: str) -> Program:
+        go = _required("go", "Go")
+        sources = [_CLIENTS / self.source, _CLIENTS / self.contract]
+
+        def build(folder: Path) -> None:
+            folder.mkdir(parents=True)
+            shutil.copy(sources[0], folder)
+            (folder / "contract").mkdir()
+            shutil.copy(sources[1], folder / "contract")
+            steps = (
+                ["mod", "init", "datacore.test/compat"],
+                ["get", f"{self.module}@v{version}"],
+                ["mod", "tidy"],
+                ["build", "-o", "driver", "."],
+            )
+            for step in steps:
+                _run([go, *step], folder, _go_caches())
+
+        recipe = [self.module, version, *(source.read_text() for source in sources)]
+        folder = _built(f"{name}-{version}", recipe, build)
+        return Program((str(folder / "driver"),), version)
+
+
+def _built(name: str, recipe: Sequence[str], build: Callable[[Path], None]) -> Path:
+    """Return the folder `.cache/compat/<name>`; built anew unless wholly built by this recipe."""
+    folder = cache_dir() / "compat" / name
+    marker = folder / "recipe.sha256"
+    digest = hashlib.sha256("\0".join(recipe).encode()).hexdigest()
+    with locked(f"compat-{name}"):
+        if not marker.is_file() or marker.read_text() != digest:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            build(folder)
+            marker.write_text(digest)
+    return folder
+
+
+def _required(program: str, called: str) -> str:
+    found = shutil.which(program)
+    if found is None:
+        raise NotRunError(f"{called} is missing: no {program} on the PATH")
+    return found
+
+
+def _go_caches() -> dict[str, str]:
+    """Go keeps its modules write-protected unless told; then nobody can simply delete `.cache`."""
+    caches = cache_dir() / "go"
+    return {
+        "GOMODCACHE": str(caches / "modules"),
+        "GOCACHE": str(caches / "build"),
+        "GOFLAGS": "-modcacherw -buildvcs=false",
+    }
+
+
+def _run(
+    command: Sequence[str], folder: Path | None = None, variables: Mapping[str, str] | None = None
+) -> None:
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=_BUILD_TIMEOUT_S,
+        check=False,
+        env={**os.environ, **(variables or {})},
+    )
+    if done.returncode != 0:
+        said = (done.stdout + done.stderr)[-4_000:]
+        raise ChildProcessError(f"{' '.join(command)}: exit status {done.returncode}: {said}")
