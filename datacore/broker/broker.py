@@ -125,15 +125,18 @@ class Broker:
         await self.groups.start()
 
     async def stop(self) -> None:
-        """Ends what is running and makes everything durable."""
+        """Ends what is running and makes everything durable, even while being cancelled."""
         self.groups.stop()
         if self._tasks is not None:
+            # Shielded itself: a scope around this call would not nest with the group's.
+            self._tasks.cancel_scope.shield = True
             self._tasks.cancel_scope.cancel()
             await self._tasks.__aexit__(None, None, None)
             self._tasks = None
-        await self.partitions.close()
-        await self.metadata.close()
-        await self._engine.close()
+        with anyio.CancelScope(shield=True):
+            await self.partitions.close()
+            await self.metadata.close()
+            await self._engine.close()
 
     async def _learn_cluster_id(self) -> None:
         values = self.metadata.image.configs.get((RESOURCE_BROKER, ""), {})

@@ -12,7 +12,6 @@ from typing import Any, Final, get_args, get_origin
 
 import click
 
-from datacore import __version__
 from datacore.cli.failure import Failure, Mistake
 from datacore.cli.log_output import configure_logging
 from datacore.config import Config, ConfigError, Key, keys, load_config
@@ -20,6 +19,7 @@ from datacore.server.event_loop import new_event_loop
 from datacore.server.listener import ListenError
 from datacore.server.serve import RunningBroker, serve
 from datacore.storage.engine import StorageError
+from datacore.version import VERSION
 
 _SHORT_NAMES: Final = {"broker.data_dir": "--data-dir"}
 _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -119,4 +119,4 @@ async def _run(config: Config) -> None:
 def _ready_line(config: Config, running: RunningBroker) -> str:
     listeners = ", ".join(f"{name}://{at}" for name, at in running.listeners.items())
     where = f", {config.broker.data_dir}" if config.storage.engine == "disk" else ""
-    return f"DataCore {__version__} ready: {listeners} ({config.storage.engine} engine{where})"
+    return f"DataCore {VERSION} ready: {listeners} ({config.storage.engine} engine{where})"
