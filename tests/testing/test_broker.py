@@ -100,12 +100,13 @@ def test_a_restart_keeps_the_port_and_on_disk_the_data() -> None:
 
 
 def test_data_stays_where_it_was_put(tmp_path: Path) -> None:
-    for _ in range(2):
+    def topics_after_creating(name: str) -> list[str | None]:
         with (
             Broker(storage_engine="disk", data_dir=tmp_path) as broker,
             Cluster(broker.bootstrap_servers) as cluster,
         ):
-            topics = [topic.name for topic in admin.list_topics(cluster)]
-            if not topics:
-                admin.create_topic(cluster, "t")
-    assert topics == ["t"]
+            admin.create_topic(cluster, name)
+            return [topic.name for topic in admin.list_topics(cluster)]
+
+    assert topics_after_creating("a") == ["a"]
+    assert topics_after_creating("b") == ["a", "b"]
