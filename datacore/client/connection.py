@@ -33,8 +33,8 @@ from datacore.client.errors import (
     BrokerUnreachableError,
     NotAKafkaBrokerError,
     UnsupportedRequestError,
+    check,
 )
-from datacore.protocol.errors import KafkaError
 from datacore.version import VERSION
 from datacore.wire.errors import DecodeError
 from datacore.wire.message import WireMessage
@@ -263,8 +263,7 @@ class Connection:
         response = self.send(request, ApiVersionsResponse, self._known(ApiVersionsRequest)[1])
         if response.error_code == ErrorCode.UNSUPPORTED_VERSION:
             response = self.send(ApiVersionsRequest(), ApiVersionsResponse, 0)
-        if response.error_code:
-            raise KafkaError(ErrorCode(response.error_code))
+        check(response.error_code)
         return response
 
     def _known(self, request_type: type[WireMessage]) -> tuple[int, int]:

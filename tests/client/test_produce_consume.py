@@ -221,6 +221,8 @@ def test_a_member_that_the_group_forgot_joins_anew(cluster: Cluster) -> None:
     stranger.leave()
     with pytest.raises(RebalanceNeededError):
         member.heartbeat()
+    with pytest.raises(RebalanceNeededError):
+        member.commit({TopicPartition(TOPIC, 0): 1})
     assert member.join() == [TopicPartition(TOPIC, 0)]
 
 
