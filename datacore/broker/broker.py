@@ -23,7 +23,7 @@ from datacore.broker.groups import Groups
 from datacore.broker.partitions import Partitions
 from datacore.broker.producer_ids import ProducerIds
 from datacore.broker.topics import NewTopic, Topics
-from datacore.metadata.configs import BROKER_CONFIGS, InvalidConfig, broker_value
+from datacore.metadata.configs import BROKER_CONFIGS, InvalidConfig, broker_int, broker_value
 from datacore.metadata.image import RESOURCE_BROKER, TopicId
 from datacore.storage.pending import Pending
 
@@ -84,20 +84,18 @@ class Broker:
             self.partitions.by_topic,
             self.metadata.image.topics_by_id,
             FetchSessions(
-                self.config_int("max.incremental.fetch.session.cache.slots"),
+                broker_int("max.incremental.fetch.session.cache.slots", self.config_values),
                 now_ms,
                 lambda: secrets.randbelow(2**31 - 1) + 1,
             ),
-            self.config_int("fetch.max.bytes"),
+            broker_int("fetch.max.bytes", self.config_values),
             self.spawn,
         )
-        self.groups = Groups(self)
+        self.groups = Groups(
+            self.topics, self.partitions.by_topic, self.config_values, now_ms, self.spawn
+        )
 
     # --- configuration
-
-    def config_int(self, name: str) -> int:
-        """A broker config that is a whole number."""
-        return int(broker_value(name, self.config_values))
 
     @property
     def auto_creates_topics(self) -> bool:
