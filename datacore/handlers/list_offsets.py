@@ -37,7 +37,6 @@ LATEST_TIERED = -5
 READ_COMMITTED = 1
 
 _SINCE_VERSION = {MAX_TIMESTAMP: 7, EARLIEST_LOCAL: 8, LATEST_TIERED: 9}
-_LEADER_EPOCH_SINCE = 4
 _NOTHING = TimestampedOffset(-1, -1)
 
 
@@ -83,7 +82,7 @@ async def _look_up(
         result.old_style_offsets = _old_style(log, partition, found)
         return result
     result.offset, result.timestamp = found.offset, found.timestamp_ms
-    if found.offset >= 0 and version >= _LEADER_EPOCH_SINCE:
+    if found.offset >= 0 and version >= 4:  # KIP-320
         result.leader_epoch = log.leader_epochs.epoch_of(found.offset)
     return result
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from datacore.broker.broker import Broker
@@ -75,9 +76,16 @@ def _memory_engine(_: Config) -> Engine:
 
 
 def _disk_engine(config: Config) -> Engine:
-    from datacore.storage.disk import DiskEngine  # noqa: PLC0415  # one engine is imported
+    from datacore.storage.disk.config import DiskConfig  # noqa: PLC0415  # one engine is imported
+    from datacore.storage.disk.engine import DiskEngine  # noqa: PLC0415
 
-    return DiskEngine(config.broker.data_dir, config.disk)
+    return DiskEngine(
+        DiskConfig(
+            data_dir=Path(config.broker.data_dir),
+            sync=config.disk.sync,
+            segment_bytes=config.disk.segment_bytes,
+        )
+    )
 
 
 _ENGINES: Final[Mapping[str, Callable[[Config], Engine]]] = {
