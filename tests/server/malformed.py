@@ -57,6 +57,11 @@ def frame_of(key: int, version: int, body: bytes, *, is_flexible: bool) -> bytes
     return struct.pack(">i", len(header) + len(body)) + header + body
 
 
+def valid_frame(key: ApiKey, version: int, body: bytes) -> bytes:
+    """A whole frame around a body of an API that the broker serves."""
+    return frame_of(key, version, body, is_flexible=request_header_version(key, version) >= 2)
+
+
 def malformed_frame(random: Random) -> bytes:
     """One frame, malformed in a way of chance."""
     return random.choice(_WAYS)(random)
@@ -84,16 +89,16 @@ def _unknown_api(random: Random) -> bytes:
 
 def _garbage_body(random: Random) -> bytes:
     key, version, _ = random.choice(valid_requests())
-    return _frame(key, version, random.randbytes(random.randrange(200)))
+    return valid_frame(key, version, random.randbytes(random.randrange(200)))
 
 
 def _cut_body(random: Random) -> bytes:
     key, version, body = random.choice(valid_requests())
-    return _frame(key, version, body[: random.randrange(len(body) + 1)])
+    return valid_frame(key, version, body[: random.randrange(len(body) + 1)])
 
 
 def _cut_frame(random: Random) -> bytes:
-    frame = _frame(*random.choice(valid_requests()))
+    frame = valid_frame(*random.choice(valid_requests()))
     return frame[: random.randrange(1, len(frame))]
 
 
@@ -101,11 +106,11 @@ def _large_counts(random: Random) -> bytes:
     key, version, body = random.choice(valid_requests())
     at = random.randrange(len(body) + 1)
     number = random.choice(_LARGE_NUMBERS)
-    return _frame(key, version, body[:at] + number + body[at + len(number) :])
+    return valid_frame(key, version, body[:at] + number + body[at + len(number) :])
 
 
 def _flipped_bytes(random: Random) -> bytes:
-    frame = bytearray(_frame(*random.choice(valid_requests())))
+    frame = bytearray(valid_frame(*random.choice(valid_requests())))
     for _ in range(random.randrange(1, 5)):
         frame[random.randrange(len(frame))] = random.randrange(256)
     return bytes(frame)
@@ -114,11 +119,7 @@ def _flipped_bytes(random: Random) -> bytes:
 def _other_version(random: Random) -> bytes:
     key, _, body = random.choice(valid_requests())
     api = TABLE[key]
-    return _frame(key, random.randint(api.min_version, api.max_version), body)
-
-
-def _frame(key: ApiKey, version: int, body: bytes) -> bytes:
-    return frame_of(key, version, body, is_flexible=request_header_version(key, version) >= 2)
+    return valid_frame(key, random.randint(api.min_version, api.max_version), body)
 
 
 _WAYS: Final[tuple[Callable[[Random], bytes], ...]] = (
