@@ -19,7 +19,7 @@ class BufferPool:
     def __init__(self, buffers_max: int) -> None:
         self._buffers: list[bytearray] = []
         self._buffers_max = buffers_max
-        self._next = 0
+        self._at = 0
 
     def take(self, size: int) -> memoryview:
         """Memory to read into, with anything in it."""
@@ -27,12 +27,13 @@ class BufferPool:
             return memoryview(bytearray(size))
         buffers = self._buffers
         for _ in range(len(buffers)):
-            self._next = (self._next + 1) % len(buffers)
-            buffer = buffers[self._next]
+            # The one used last first: its memory is in the processor's cache.
+            buffer = buffers[self._at]
             try:
                 # A bytearray refuses to change its size while a view of it exists.
                 buffer.pop()
             except BufferError:
+                self._at = (self._at + 1) % len(buffers)
                 continue
             buffer.append(0)
             return memoryview(buffer)[:size]

@@ -16,7 +16,6 @@ Kafka's counterparts: ``OffsetIndex``, ``TimeIndex``. Neither preallocates its f
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
@@ -27,7 +26,10 @@ if TYPE_CHECKING:
 
 OFFSET_ENTRY: Final = Struct(">ii")
 TIME_ENTRY: Final = Struct(">qi")
+_OFFSET: Final = Struct(">i4x")
 _POSITION: Final = Struct(">4xi")
+_TIMESTAMP: Final = Struct(">q4x")
+_TIMESTAMP_OFFSET: Final = Struct(">8xi")
 
 
 class OffsetIndex:
@@ -50,7 +52,7 @@ class OffsetIndex:
 
     def position_before(self, relative_offset: int) -> int:
         """A batch boundary before or at the batch that contains the offset, near to it."""
-        return self._position(bisect_right(range(len(self)), relative_offset, key=self._offset) - 1)
+        return self._position(_count_below(self.entries, _OFFSET, relative_offset + 1) - 1)
 
     def position_behind(self, relative_offset: int, size: int) -> int:
         """A batch boundary behind every batch that starts before the offset, near to them.
@@ -59,25 +61,21 @@ class OffsetIndex:
             relative_offset: Less the segment's base offset.
             size: The answer when no entry lies behind.
         """
-        at = bisect_left(range(len(self)), relative_offset, key=self._offset) + 1
+        at = _count_below(self.entries, _OFFSET, relative_offset) + 1
         return self._position(at) if at < len(self) else size
 
     def position_within(self, position: int) -> int:
         """The last known batch boundary at or before ``position``."""
-        return self._position(bisect_right(range(len(self)), position, key=self._position) - 1)
+        return self._position(_count_below(self.entries, _POSITION, position + 1) - 1)
 
     def truncate(self, size: int) -> None:
         """Forgets batches from position ``size`` on."""
-        at = bisect_left(range(len(self)), size, key=self._position)
+        at = _count_below(self.entries, _POSITION, size)
         if at < len(self):
             self.entries = bytearray(self.entries[: at * OFFSET_ENTRY.size])
 
     def __len__(self) -> int:
         return len(self.entries) // OFFSET_ENTRY.size
-
-    def _offset(self, at: int) -> int:
-        offset: int = OFFSET_ENTRY.unpack_from(self.entries, at * OFFSET_ENTRY.size)[0]
-        return offset
 
     def _position(self, at: int) -> int:
         if at < 0:
@@ -110,12 +108,12 @@ class TimeIndex:
 
     def offset_before(self, timestamp_ms: int) -> int:
         """A relative offset up to which every timestamp is smaller; 0 when none is known."""
-        at = bisect_left(range(len(self)), timestamp_ms, key=self._timestamp) - 1
+        at = _count_below(self.entries, _TIMESTAMP, timestamp_ms) - 1
         return self._entry(at)[1] if at >= 0 else 0
 
     def truncate(self, relative_offset: int) -> None:
         """Forgets timestamps of batches from the offset on."""
-        at = bisect_left(range(len(self)), relative_offset, key=self._offset)
+        at = _count_below(self.entries, _TIMESTAMP_OFFSET, relative_offset)
         if at < len(self):
             self.entries = bytearray(self.entries[: at * TIME_ENTRY.size])
 
@@ -126,8 +124,15 @@ class TimeIndex:
         timestamp_ms, offset = TIME_ENTRY.unpack_from(self.entries, at * TIME_ENTRY.size)
         return timestamp_ms, offset
 
-    def _timestamp(self, at: int) -> int:
-        return self._entry(at)[0]
 
-    def _offset(self, at: int) -> int:
-        return self._entry(at)[1]
+def _count_below(entries: bytearray | mmap.mmap, field: Struct, limit: int) -> int:
+    """How many entries have a field smaller than ``limit``; the field ascends."""
+    size = field.size
+    low, high = 0, len(entries) // size
+    while low < high:
+        middle = (low + high) >> 1
+        if field.unpack_from(entries, middle * size)[0] < limit:
+            low = middle + 1
+        else:
+            high = middle
+    return low

@@ -4,7 +4,7 @@ Rules:
 
 - Appends and warm reads run on the event loop's thread and touch nothing but the page cache.
 - ``append`` writes behind everything written before and asks for a round of group commit
-  (``flusher.py``). ``_durable`` marks the end that the last round that succeeded has synced.
+  (``flusher.py``). ``LogReader.durable`` marks what the last round that succeeded has synced.
 - When a round fails, the log goes back to that mark and on in a new file: after a failed fdatasync
   the kernel may have marked pages clean that never reached the device, so nothing that shared
   them is written to or trusted again. What the mark covers was synced by an earlier round.
@@ -56,7 +56,6 @@ class DiskLog:
         "_checkpoint_bytes",
         "_checkpoint_is_due",
         "_dirty",
-        "_durable",
         "_flusher",
         "_folder",
         "_interval_bytes",
@@ -98,11 +97,10 @@ class DiskLog:
         self._folder = opened.folder
         self._state = opened.state
         self._segments = SegmentList(opened.segments)
-        self._reader = LogReader(store, name, self._segments)
+        self._reader = LogReader(store, name, self._segments, self._mark())
         self._skipped_bytes = opened.skipped_bytes
         """Bytes of the first segment before the batch that contains ``start_offset``."""
         self.size_bytes = self._segments.size_bytes - opened.skipped_bytes
-        self._durable = self._mark()
         self._is_suspect = False
         """The segment that is written failed to sync: it is not written to again."""
         self._dirty: list[tuple[Segment, int]] = []
@@ -280,7 +278,7 @@ class DiskLog:
         if task.error is None:
             mark = task.mark
             is_gone = mark.segment is not None and mark.segment.is_gone
-            self._durable = Mark(mark.offset) if is_gone else mark
+            self._reader.durable = Mark(mark.offset) if is_gone else mark
             self.durable_end_offset = max(self.durable_end_offset, mark.offset)
             return
         LOGGER.error("%s: cannot sync: %s", self._folder, task.error)
@@ -347,7 +345,7 @@ class DiskLog:
 
     def _drop_undurable(self, error: OSError) -> None:
         """Goes back to the durable end after a failed flush."""
-        mark = self._durable
+        mark = self._reader.durable
         segments = self._segments.segments
         kept = len(segments)
         while kept and segments[kept - 1] is not mark.segment:
@@ -378,7 +376,7 @@ class DiskLog:
         self._unsealed = [segment for segment in self._unsealed if not segment.is_gone]
         self.end_offset = self.durable_end_offset = end_offset
         self.size_bytes = self._segments.size_bytes - self._skipped_bytes
-        self._durable = self._mark()
+        self._reader.durable = self._mark()
 
     # --- reading
 
@@ -428,7 +426,7 @@ class DiskLog:
             if offset <= self.start_offset:
                 return
             self._check_not_behind_end(offset)
-            if offset > self._durable.offset:
+            if offset > self._reader.durable.offset:
                 await self._flush()
             await self._in_worker(self._state.update, sync=True, start_offset=offset)
             self.start_offset = offset
@@ -438,8 +436,8 @@ class DiskLog:
                 dropped = segments.index_of(offset)
             segments.drop(0, dropped, self._store.janitor)
             self._unsealed = [segment for segment in self._unsealed if not segment.is_gone]
-            if self._durable.segment is not None and self._durable.segment.is_gone:
-                self._durable = Mark(self._durable.offset)
+            if self._reader.durable.segment is not None and self._reader.durable.segment.is_gone:
+                self._reader.durable = Mark(self._reader.durable.offset)
             self._skipped_bytes = 0
             if segments.segments:
                 self._skipped_bytes = await self._reader.position_of(offset)
@@ -483,7 +481,7 @@ class DiskLog:
         async with self._lock:
             self._check_open()
             self._check_not_behind_end(offset)
-            if offset > self._durable.offset:
+            if offset > self._reader.durable.offset:
                 await self._flush()
             files = self._store.files
             await self._in_worker(write_snapshot, files, self._folder, offset, bytes(snapshot))

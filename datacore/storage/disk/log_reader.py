@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from datacore.storage.disk.reader import LogRead
+from datacore.storage.disk.reader import LogRead, Wanted
 from datacore.storage.disk.scan import scan_headers
 from datacore.storage.disk.segment import load_sealed
 from datacore.storage.engine import StorageError
@@ -19,7 +19,7 @@ from datacore.storage.engine import StorageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from datacore.storage.disk.reader import Wanted
+    from datacore.storage.disk.flush_task import Mark
     from datacore.storage.disk.scan import FoundBatch
     from datacore.storage.disk.segment import Segment
     from datacore.storage.disk.segment_list import SegmentList
@@ -31,20 +31,26 @@ if TYPE_CHECKING:
 class LogReader:
     """Reads the segments of one log."""
 
-    __slots__ = ("_files", "_interval_bytes", "_name", "_pool", "_segments", "_store")
+    __slots__ = ("_files", "_interval_bytes", "_name", "_pool", "_segments", "_store", "durable")
 
-    def __init__(self, store: Store, name: LogName, segments: SegmentList) -> None:
+    def __init__(self, store: Store, name: LogName, segments: SegmentList, durable: Mark) -> None:
         self._store = store
         self._files = store.files
         self._pool = store.pool
         self._name = name
         self._segments = segments
         self._interval_bytes = store.config.index_interval_bytes
+        self.durable = durable
+        """The durable end of the log."""
 
     def read_warm(
         self, offset: int, max_bytes: int, before_offset: int, end_offset: int
     ) -> list[Buffer] | None:
         """``EngineLog.read_warm`` of an offset that is there."""
+        if (hint := self._segments.hints.find(offset)) is not None:
+            tail = self._read_tail(hint, max_bytes, before_offset, end_offset)
+            if tail is not None:
+                return tail
         read = self._begin(offset, max_bytes, before_offset, end_offset)
         while (wanted := read.want()) is not None:
             view = self._fill_warm(wanted)
@@ -164,6 +170,29 @@ class LogReader:
         segment.max_timestamp_ms, relative_offset = loaded.time_index.last
         segment.max_timestamp_offset = segment.base_offset + relative_offset
         self._store.open_files.add(segment)
+
+    def _read_tail(
+        self, hint: tuple[Segment, int], max_bytes: int, before_offset: int, end_offset: int
+    ) -> list[Buffer] | None:
+        """What a reader gets that follows the writer: all there is, if that is what it may have.
+
+        This is the most frequent read by far, and needs none of the questions of the others.
+        """
+        segment, position = hint
+        if before_offset >= end_offset:
+            limit = segment.size
+        elif before_offset == self.durable.offset and segment is self.durable.segment:
+            end_offset, limit = before_offset, self.durable.size
+        else:
+            return None
+        size = limit - position
+        if not 0 < size <= max_bytes or segment is not self._segments.segments[-1]:
+            return None
+        view = self._fill_warm(Wanted(segment, position, size))
+        if view is None:
+            return None
+        self._segments.hints.add(end_offset, segment, limit)
+        return [view]
 
     def _begin(self, offset: int, max_bytes: int, before_offset: int, end_offset: int) -> LogRead:
         return LogRead(
