@@ -45,7 +45,7 @@ _TOPICS: dict[str, dict[str, str]] = {
     "spoiled": {},
     "with.dot": {},
     "compacted": {"cleanup.policy": "compact"},
-    "small": {"max.message.bytes": "100"},
+    "small": {"max.message.bytes": "80"},
 }
 _READY_TIMEOUT_S = 60.0
 _POLL_S = 0.05
