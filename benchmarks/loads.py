@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import confluent_kafka
-from confluent_kafka.admin import AdminClient
 
 from benchmarks import raw_client
 from benchmarks.process_usage import CpuTime, cpu_time
+from datacore.client.admin import create_topic
+from datacore.client.cluster import Cluster
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,10 +56,8 @@ class Load:
 def new_topic(side: Side, partitions: int = _PARTITIONS) -> str:
     """Makes a topic and waits until it can be used."""
     name = next(_names)
-    admin = AdminClient({"bootstrap.servers": side.bootstrap})
-    new: Any = confluent_kafka.admin.NewTopic(name, num_partitions=partitions, replication_factor=1)
-    for made in admin.create_topics([new]).values():
-        made.result(30)
+    with Cluster(side.bootstrap) as cluster:
+        create_topic(cluster, name, partitions=partitions, replication_factor=1)
     return name
 
 

@@ -76,7 +76,7 @@ class InitProducerIdResponse(WireMessage):
     api_key = 22
     min_version = 0
     max_version = 6
-    latest_stable_version = 6
+    latest_stable_version = 5
     flexible_from = 2
 
     def __init__(

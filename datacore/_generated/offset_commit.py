@@ -158,7 +158,7 @@ class OffsetCommitResponse(WireMessage):
     api_key = 8
     min_version = 0
     max_version = 10
-    latest_stable_version = 10
+    latest_stable_version = 9
     flexible_from = 8
 
     def __init__(

@@ -222,7 +222,7 @@ class OffsetFetchResponse(WireMessage):
     api_key = 9
     min_version = 0
     max_version = 10
-    latest_stable_version = 10
+    latest_stable_version = 9
     flexible_from = 6
 
     def __init__(

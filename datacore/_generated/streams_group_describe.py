@@ -319,7 +319,7 @@ class StreamsGroupDescribeResponse(WireMessage):
     api_key = 89
     min_version = 0
     max_version = 0
-    latest_stable_version = 0
+    latest_stable_version = -1
     flexible_from = 0
 
     def __init__(

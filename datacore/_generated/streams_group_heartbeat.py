@@ -401,7 +401,7 @@ class StreamsGroupHeartbeatResponse(WireMessage):
     api_key = 88
     min_version = 0
     max_version = 0
-    latest_stable_version = 0
+    latest_stable_version = -1
     flexible_from = 0
 
     def __init__(

@@ -58,12 +58,9 @@ async def serve(config: Config) -> AsyncIterator[RunningBroker]:
     try:
         broker = Broker(config, _ENGINES[config.storage.engine](config))
         broker.advertised_listeners = {each.name: each.advertised for each in bound}
-        await broker.start()
-        try:
-            async with KafkaServer(broker, TABLE.values(), limits).accepting(bound):
-                yield RunningBroker(broker, {each.name: each.bound for each in bound})
-        finally:
-            await broker.stop()
+        server = KafkaServer(broker, TABLE.values(), limits)
+        async with broker.running(), server.accepting(bound):
+            yield RunningBroker(broker, {each.name: each.bound for each in bound})
     finally:
         for listener in bound:
             listener.socket.close()

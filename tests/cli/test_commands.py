@@ -82,7 +82,7 @@ def test_lines_are_written_and_read_with_keys_headers_and_nulls(run: Command) ->
     )  # fmt: skip
     assert (written.status, written.err) == (0, "3 record(s) written to t.\n")
     read = run("consume", "t", "--from-beginning", "--max-messages", "3", "-o", "json")
-    records = [run_line for run_line in read.lines()]
+    records = read.lines()
     assert records[0] == (
         '{"topic":"t","partition":0,"offset":0,"timestamp_ms":1700000000000,'
         '"key":"a","value":"1","headers":[["h","1"]]}'

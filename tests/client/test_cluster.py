@@ -95,11 +95,13 @@ def test_leader_controller_and_coordinator_are_found() -> None:
 
 
 def test_an_advertised_address_that_leads_nowhere_is_told_as_such() -> None:
-    with Broker(advertised_listeners="PLAINTEXT://127.0.0.1:1") as broker:
-        with Cluster(broker.bootstrap_servers, retry_timeout_s=0) as cluster:
-            cluster.metadata()
-            with pytest.raises(BrokerUnreachableError, match="see its advertised listeners"):
-                cluster.controller()
+    with (
+        Broker(advertised_listeners="PLAINTEXT://127.0.0.1:1") as broker,
+        Cluster(broker.bootstrap_servers, retry_timeout_s=0) as cluster,
+    ):
+        cluster.metadata()
+        with pytest.raises(BrokerUnreachableError, match="see its advertised listeners"):
+            cluster.controller()
 
 
 def test_a_restarted_broker_is_connected_to_again() -> None:

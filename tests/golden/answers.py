@@ -10,6 +10,7 @@ each, after `prepare` has made the topics.
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -24,7 +25,7 @@ from datacore._generated.find_coordinator import FindCoordinatorRequest, FindCoo
 from datacore._generated.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
 from datacore.wire.message import WireMessage
 from tests.golden.questions import groups, records, topics, wire
-from tests.golden.questions.question import Question, ask
+from tests.golden.questions.question import Question, ask, comparable
 from tests.oracle.apache_kafka import ApacheKafka
 
 __all__ = ["QUESTIONS", "answers", "prepare"]
@@ -41,12 +42,15 @@ _STORED = Path(__file__).with_name("answers.jsonl")
 _TOPICS: dict[str, dict[str, str]] = {
     "golden": {},
     "untouched": {},
+    "spoiled": {},
     "with.dot": {},
     "compacted": {"cleanup.policy": "compact"},
     "small": {"max.message.bytes": "100"},
 }
 _READY_TIMEOUT_S = 60.0
 _POLL_S = 0.05
+# COORDINATOR_LOAD_IN_PROGRESS, COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR
+_LOADING = frozenset({14, 15, 16})
 
 
 class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -113,12 +117,29 @@ def _ask(host: str, port: int, name: str, version: int, request: WireMessage) ->
     return ask(host, port, Question.of(name, version, request))
 
 
+def _settled(host: str, port: int, question: Question) -> bytes | None:
+    """Kafka's answer once its coordinators have loaded what they need."""
+    deadline_s = time.monotonic() + _READY_TIMEOUT_S
+    while _is_loading(comparable(question, body := ask(host, port, question))):
+        assert time.monotonic() < deadline_s, question.name
+        time.sleep(_POLL_S)
+    return body
+
+
+def _is_loading(answer: Any) -> bool:
+    if isinstance(answer, list):
+        return any(map(_is_loading, answer))
+    if not isinstance(answer, dict):
+        return False
+    return answer.get("error_code") in _LOADING or any(map(_is_loading, answer.values()))
+
+
 def _asked_of(release: str) -> Iterator[Answer]:
     with ApacheKafka(release, properties=PROPERTIES) as kafka:
         host, _, port = kafka.bootstrap.rpartition(":")
         prepare(host, int(port))
         for question in QUESTIONS:
-            body = ask(host, int(port), question)
+            body = _settled(host, int(port), question)
             yield Answer(release, question.name, None if body is None else body.hex())
 
 

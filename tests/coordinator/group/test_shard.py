@@ -105,7 +105,9 @@ def test_a_group_that_was_never_stable_leaves_no_record() -> None:
 
 
 def test_an_old_group_record_without_timestamps_is_read() -> None:
-    string = lambda text: struct.pack(">h", len(text)) + text.encode()  # noqa: E731  # bytes by hand
+    def string(text: str) -> bytes:
+        return struct.pack(">h", len(text)) + text.encode()
+
     key = b"\0\2" + string("old")
     value = b"\0\0" + string("consumer") + struct.pack(">i", 9) + string("range") + string("m")
     value += struct.pack(">i", 1) + string("m") + string("c") + string("/h")

@@ -81,6 +81,23 @@ def test_a_rebalance_sends_waiting_members_back_to_join() -> None:
     assert driver.error_of(driver.ask_sync(b, 2)) == ErrorCode.REBALANCE_IN_PROGRESS
 
 
+def test_a_member_that_is_sent_back_to_join_has_a_new_session_to_do_so() -> None:
+    driver = Driver()
+    leader = driver.joined(driver.ask_join(instance="i1")).member_id
+    token = driver.ask_join(instance="i2")
+    driver.ask_join(leader, instance="i1")
+    follower = driver.joined(token).member_id
+    driver.ask_sync(follower, 2, instance="i2")
+    driver.advance(8_000)
+    driver.heartbeat(leader, 2, instance="i1")
+    driver.advance(8_000)
+    driver.ask_join(leader, instance="i1", protocols={"range": b"new"})
+    driver.advance(9_999)
+    assert follower in driver.group().members
+    driver.advance(1)
+    assert follower not in driver.group().members
+
+
 def test_a_second_sync_of_a_waiting_member_takes_the_place_of_the_first() -> None:
     driver = Driver()
     a, b = joined_pair(driver)

@@ -26,6 +26,10 @@ NOW = 1_700_000_000_000
 _RECORDS = [Record(timestamp_ms=NOW + n, key=b"k%d" % n, value=b"v%d" % n) for n in range(3)]
 
 
+ONE = bytes(encode_batch(_RECORDS))
+KEYLESS = bytes(encode_batch([Record(timestamp_ms=NOW, value=b"v"), _RECORDS[0]]))
+
+
 def _produce(
     name: str,
     records: bytes | bytearray | None,
@@ -42,8 +46,10 @@ def _produce(
         timeout_ms=5_000,
         topic_data=[TopicProduceData(name=topic, topic_id=topic_id, partition_data=[data])],
     )
+    # The start of the log is told with some refusals and not with others, to nobody's use.
+    left_out = [] if topic == "golden" and records == ONE else ["log_start_offset"]
     return Question.of(
-        name, version, request, "batch_index_error_message", "error_message", "current_leader"
+        name, version, request, "batch_index_error_message", "current_leader", *left_out
     )
 
 
@@ -78,9 +84,6 @@ def _wrong_crc() -> bytes:
     return bytes(batch)
 
 
-ONE = bytes(encode_batch(_RECORDS))
-KEYLESS = bytes(encode_batch([Record(timestamp_ms=NOW, value=b"v"), _RECORDS[0]]))
-
 PRODUCE = (
     _produce("Produce v9 of a batch", ONE),
     _produce("Produce v9 with acks=1", ONE, acks=1),
@@ -97,7 +100,7 @@ PRODUCE = (
     _produce("Produce v9 of a batch with a wrong CRC", _wrong_crc()),
     _produce("Produce v9 of a cut batch", ONE[:-5]),
     _produce("Produce v9 of two batches", ONE + ONE),
-    _produce("Produce v9 of a batch and a cut one", ONE + ONE[:-5]),
+    _produce("Produce v9 of a batch and a cut one", ONE + ONE[:-5], topic="spoiled"),
     _produce("Produce v9 with a base offset", _changed(0, ">q", 5)),
     _produce("Produce v9 of magic 5", _changed(16, ">b", 5)),
     _produce("Produce v9 of a size that is too small", _changed(8, ">i", 5)),
@@ -108,10 +111,15 @@ PRODUCE = (
     _produce("Produce v9 of a transactional batch without an id", _changed(21, ">h", 0x10)),
     _produce("Produce v9 with attribute bits that nobody knows", _changed(21, ">h", 0x100)),
     _produce("Produce v9 with the log append time bit", _changed(21, ">h", 0x08)),
-    _produce("Produce v9 of codec 5", _changed(21, ">h", 5)),
-    _produce("Produce v9 of gzip that is none", _spoiled(Codec.GZIP)),
+    _produce("Produce v9 of codec 5", _changed(21, ">h", 5), topic="spoiled"),
+    _produce("Produce v9 of gzip that is none", _spoiled(Codec.GZIP), topic="spoiled"),
     _produce("Produce v9 of zstd", bytes(encode_batch(_RECORDS, codec=Codec.ZSTD))),
-    _produce("Produce v3 of zstd", bytes(encode_batch(_RECORDS, codec=Codec.ZSTD)), version=3),
+    _produce(
+        "Produce v3 of zstd",
+        bytes(encode_batch(_RECORDS, codec=Codec.ZSTD)),
+        version=3,
+        topic="spoiled",
+    ),
     _produce("Produce v9 of more than max.message.bytes", ONE, topic="small"),
     _produce("Produce v9 without a key to a compacted topic", KEYLESS, topic="compacted"),
     _produce(
