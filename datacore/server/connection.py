@@ -190,6 +190,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def eof_received(self) -> None:
         """The client sends no more; the transport closes, as Apache Kafka does."""
+        self._blocks |= _CLOSED
 
     def pause_writing(self) -> None:
         """The client does not read its answers."""

@@ -29,7 +29,7 @@ from datacore.server.receive import new_scratch
 from datacore.storage.pending import Pending
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable
 
     from datacore.broker.context import RequestContext
     from datacore.protocol.errors import KafkaError
@@ -99,6 +99,11 @@ def correlation_ids(sent: bytes) -> list[int]:
     return [correlation_id for correlation_id, _ in answers(sent)]
 
 
+async def _found(request: FindCoordinatorRequest) -> FindCoordinatorResponse:
+    await asyncio.sleep(0)
+    return FindCoordinatorResponse(host=request.key)
+
+
 @dataclass(slots=True)
 class ToyBroker:
     """What the toy table's handlers do, and what they saw."""
@@ -109,8 +114,8 @@ class ToyBroker:
     on_produce: Callable[[ProduceRequest], ProduceResponse | Pending[ProduceResponse] | None] = (
         lambda _: ProduceResponse()
     )
-    on_find_coordinator: Callable[[FindCoordinatorRequest], FindCoordinatorResponse] = (
-        lambda request: FindCoordinatorResponse(host=request.key)
+    on_find_coordinator: Callable[[FindCoordinatorRequest], Awaitable[FindCoordinatorResponse]] = (
+        _found
     )
     seen: list[RequestContext] = field(default_factory=list)
 
@@ -133,8 +138,7 @@ async def _handle_find_coordinator(
     broker: ToyBroker, context: RequestContext, request: FindCoordinatorRequest
 ) -> FindCoordinatorResponse:
     broker.seen.append(context)
-    await asyncio.sleep(0)
-    return broker.on_find_coordinator(request)
+    return await broker.on_find_coordinator(request)
 
 
 def _produce_error(

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from datacore._generated.errors import ErrorCode
-from datacore._generated.find_coordinator import FindCoordinatorResponse
+from datacore._generated.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
 from datacore._generated.heartbeat import HeartbeatResponse
 from datacore._generated.produce import ProduceResponse
 from datacore.protocol.errors import KafkaError
@@ -145,7 +145,7 @@ def test_an_async_handler_that_fails_is_answered_with_the_error(run: Run) -> Non
         async with running() as toy:
             client = await toy.connect()
 
-            def fail(_: object) -> FindCoordinatorResponse:
+            async def fail(_: object) -> FindCoordinatorResponse:
                 raise KafkaError(ErrorCode.NOT_COORDINATOR, "none here")
 
             toy.broker.on_find_coordinator = fail
@@ -313,6 +313,34 @@ def test_a_stop_waits_no_longer_than_its_limit(run: Run) -> None:
         assert await client.is_closed()
         assert server.connection_count == 0
         await client.close()
+
+    run(body)
+
+
+def test_a_stop_lets_a_handler_finish_whose_client_has_gone(run: Run) -> None:
+    async def body() -> None:
+        has_finished = False
+        may_finish = anyio.Event()
+
+        async def finish_later(request: FindCoordinatorRequest) -> FindCoordinatorResponse:
+            nonlocal has_finished
+            await may_finish.wait()
+            has_finished = True
+            return FindCoordinatorResponse(host=request.key)
+
+        broker = ToyBroker(on_find_coordinator=finish_later)
+        server = KafkaServer(broker, toy_table())
+        (listener,) = await bind_listeners([Address()])
+        async with server.accepting([listener]):
+            client = Client(*await asyncio.open_connection("127.0.0.1", listener.bound.port))
+            client.writer.write(find_coordinator(1))
+            while not broker.seen:
+                await anyio.lowlevel.checkpoint()
+            await client.close()
+            while server.connection_count:
+                await anyio.lowlevel.checkpoint()
+            asyncio.get_running_loop().call_later(0.02, may_finish.set)
+        assert has_finished
 
     run(body)
 
