@@ -1,4 +1,7 @@
-"""Makes docs/picture.svg: a terminal in which a broker is started and used, every line of it real.
+"""Makes docs/picture.svg: a terminal in which a broker is started and used.
+
+The commands run against a broker of the picture's own; only its port and folder are shown as those
+of ``make run``.
 
 ``python -m docs.make_picture``; needs a free loopback port and nothing else.
 """
@@ -32,15 +35,14 @@ def main() -> None:
     with BrokerProcess() as broker:
         _prompt(console, "make run")
         console.print(
-            f"DataCore {VERSION} ready: PLAINTEXT://127.0.0.1:9092 (disk engine, ./data)"
-            f"   [dim]# {broker.start_up_s:.2f} s after its start[/dim]",
+            f"DataCore {VERSION} ready: PLAINTEXT://127.0.0.1:9092 (disk engine, ./data)",
             highlight=False,
         )
         for command, typed in SESSION:
             shown = f"datacore {command}"
             _prompt(console, f"printf {typed!r} | {shown}" if typed else shown)
             address = f"--bootstrap-server={broker.bootstrap_servers}"
-            result = subprocess.run(  # noqa: S603  # our own command line
+            result = subprocess.run(
                 [sys.executable, "-m", "datacore", *command.split(), address],
                 input=typed,
                 capture_output=True,
