@@ -20,7 +20,7 @@ $(VENV)/test.stamp: pyproject.toml | $(BIN)/python
 	touch $@ $(VENV)/run.stamp
 
 $(VENV)/dev.stamp: pyproject.toml | $(BIN)/python
-	$(BIN)/pip install --quiet --editable '.[all]' --group test --group lint --group codegen
+	$(BIN)/pip install --quiet --editable '.[all]' --group test --group lint --group codegen --group bench
 	touch $@ $(VENV)/test.stamp $(VENV)/run.stamp
 
 $(VENV)/bench.stamp: pyproject.toml | $(BIN)/python

@@ -28,7 +28,7 @@ from datacore._generated.metadata import (
     MetadataResponseTopic,
 )
 from datacore.client.connection import CLIENT_ID, Connection, VersionRanges
-from datacore.client.errors import BrokerUnreachableError, ClientError
+from datacore.client.errors import BrokerUnreachableError, ClientError, check
 from datacore.protocol.errors import KafkaError
 
 T = TypeVar("T")
@@ -104,6 +104,7 @@ class Cluster:
         self._connections: dict[Address, Connection] = {}
         self._brokers: dict[int, Address] = {}
         self._leaders: dict[tuple[str, int], int] = {}
+        self._topic_ids: dict[str, bytes] = {}
         self._coordinators: dict[str, Address] = {}
 
     def __enter__(self) -> Self:
@@ -152,6 +153,7 @@ class Cluster:
     def forget(self) -> None:
         """Drops what is known about leaders and coordinators, and all connections."""
         self._leaders.clear()
+        self._topic_ids.clear()
         self._coordinators.clear()
         self.close()
 
@@ -195,6 +197,7 @@ class Cluster:
             broker.node_id: Address(broker.host, broker.port) for broker in response.brokers
         }
         for topic in response.topics:
+            self._topic_ids[topic.name or ""] = topic.topic_id
             for partition in topic.partitions:
                 self._leaders[topic.name or "", partition.partition_index] = partition.leader_id
         return response
@@ -206,8 +209,7 @@ class Cluster:
             KafkaError: The topic does not exist, or is not ready.
         """
         (topic,) = self.metadata([name], may_create=may_create).topics
-        if topic.error_code:
-            raise KafkaError(ErrorCode(topic.error_code), f"topic {name}")
+        check(topic.error_code, f"topic {name}")
         return topic
 
     def broker(self, node_id: int) -> Connection:
@@ -248,6 +250,16 @@ class Cluster:
             raise KafkaError(ErrorCode.LEADER_NOT_AVAILABLE, f"{topic}-{partition}")
         return leader
 
+    def topic_id(self, name: str) -> bytes:
+        """The id of a topic; zeros from brokers before KIP-516.
+
+        Raises:
+            KafkaError: The topic does not exist.
+        """
+        if name not in self._topic_ids:
+            self.topic(name)
+        return self._topic_ids[name]
+
     def leader(self, topic: str, partition: int) -> Connection:
         """A connection to the broker that leads a partition."""
         return self.broker(self.leader_id(topic, partition))
@@ -272,8 +284,7 @@ class Cluster:
             request.key = group
         response = connection.send(request, FindCoordinatorResponse, version)
         found = response.coordinators[0] if version >= _COORDINATOR_KEYS_FROM else response
-        if found.error_code:
-            raise KafkaError(ErrorCode(found.error_code), found.error_message)
+        check(found.error_code, found.error_message)
         return Address(found.host, found.port)
 
     def _advertised(self, address: Address, who: str) -> Connection:

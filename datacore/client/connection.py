@@ -20,7 +20,6 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from datacore import __version__
 from datacore._generated.api_keys import (
     API_NAMES,
     request_header_version,
@@ -34,8 +33,9 @@ from datacore.client.errors import (
     BrokerUnreachableError,
     NotAKafkaBrokerError,
     UnsupportedRequestError,
+    check,
 )
-from datacore.protocol.errors import KafkaError
+from datacore.version import VERSION
 from datacore.wire.errors import DecodeError
 from datacore.wire.message import WireMessage
 
@@ -91,6 +91,7 @@ class Connection:
         """
         self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self.client_id = client_id
+        self._timeout_s = timeout_s
         self._release = release
         self._broker_versions: dict[int, tuple[int, int]] | None = None
         self._correlation_id = 0
@@ -123,7 +124,12 @@ class Connection:
         self._socket.close()
 
     def send(
-        self, request: WireMessage, response_type: type[ResponseT], version: int | None = None
+        self,
+        request: WireMessage,
+        response_type: type[ResponseT],
+        version: int | None = None,
+        *,
+        timeout_s: float | None = None,
     ) -> ResponseT:
         """Sends a request and waits for its response.
 
@@ -131,6 +137,7 @@ class Connection:
             request: Any request; its response must not be one that brokers leave out (acks=0).
             response_type: The response class of the same API.
             version: The version to speak, unchecked; None picks the highest in common.
+            timeout_s: The longest wait for this response; None is the connection's own.
 
         Raises:
             UnsupportedRequestError: There is no version in common.
@@ -139,7 +146,14 @@ class Connection:
         """
         if version is None:
             version = self.version(type(request))
-        return self.take(response_type, version, self.post(request, version))
+        correlation_id = self.post(request, version)
+        if timeout_s is None:
+            return self.take(response_type, version, correlation_id)
+        self._socket.settimeout(timeout_s)
+        try:
+            return self.take(response_type, version, correlation_id)
+        finally:
+            self._socket.settimeout(self._timeout_s)
 
     def post(self, request: WireMessage, version: int) -> int:
         """Sends a request without waiting for the response; returns its correlation id."""
@@ -244,13 +258,12 @@ class Connection:
 
     def _ask_versions(self) -> ApiVersionsResponse:
         request = ApiVersionsRequest(
-            client_software_name="datacore", client_software_version=__version__
+            client_software_name="datacore", client_software_version=VERSION
         )
         response = self.send(request, ApiVersionsResponse, self._known(ApiVersionsRequest)[1])
         if response.error_code == ErrorCode.UNSUPPORTED_VERSION:
             response = self.send(ApiVersionsRequest(), ApiVersionsResponse, 0)
-        if response.error_code:
-            raise KafkaError(ErrorCode(response.error_code))
+        check(response.error_code)
         return response
 
     def _known(self, request_type: type[WireMessage]) -> tuple[int, int]:

@@ -9,9 +9,9 @@ A coordinator is a pure machine; the runtime that drives it keeps four rules:
    SyncGroup answered from an assignment, or an OffsetFetch of a commit, waits for the same flush
    as the request that wrote it. With nothing in flight, replies leave at once.
 3. Sentences are logged at info when the outcome is made.
-4. When an append fails, the machine is thrown away: ``fail_all`` answers what is parked in it,
-   the replies that rule 2 still held back are answered by ``failed_response`` instead, and a new
-   machine is built by replay.
+4. When an append fails, the machine is thrown away: ``fail_all`` answers what is parked in it, the
+   requests whose replies rule 2 still held back get an error in place of those, and a new machine
+   is built by replay.
 
 Kafka's counterpart is ``CoordinatorResult`` with its timeline data structures; rule 2 stands for
 those structures' reads at the last committed offset.

@@ -191,6 +191,7 @@ def encode_batch(
     delete_horizon_ms: int | None = None,
     offset_deltas: Sequence[int] | None = None,
     last_offset_delta: int | None = None,
+    max_timestamp_ms: int | None = None,
 ) -> bytearray:
     """Writes one batch, with its CRC; writable, so that ``assign`` can patch it.
 
@@ -211,6 +212,8 @@ def encode_batch(
             holes; None: 0, 1, 2 ...
         last_offset_delta: Where the batch ends, when compaction took its last records; None: at
             the last record.
+        max_timestamp_ms: The largest timestamp, where compaction took that record; None: that of
+            the records.
 
     Raises:
         ValueError: There are no records, and ``last_offset_delta`` does not say why.
@@ -222,15 +225,12 @@ def encode_batch(
             raise ValueError("A batch without records needs a last offset delta.")
         last_offset_delta = deltas[-1]
     base_timestamp = listed[0].timestamp_ms if listed else NO_TIMESTAMP
-    max_timestamp = max((record.timestamp_ms for record in listed), default=NO_TIMESTAMP)
-    attributes = int(codec)
-    if transactional:
-        attributes |= TRANSACTIONAL_BIT
-    if control:
-        attributes |= CONTROL_BIT
+    if max_timestamp_ms is None:
+        max_timestamp_ms = max((record.timestamp_ms for record in listed), default=NO_TIMESTAMP)
+    attributes = codec | TRANSACTIONAL_BIT * transactional | CONTROL_BIT * control
     if log_append_time_ms is not None:
         attributes |= LOG_APPEND_TIME_BIT
-        max_timestamp = log_append_time_ms
+        max_timestamp_ms = log_append_time_ms
     if delete_horizon_ms is not None:
         attributes |= DELETE_HORIZON_BIT
         base_timestamp = delete_horizon_ms
@@ -252,7 +252,7 @@ def encode_batch(
         attributes,
         last_offset_delta,
         base_timestamp,
-        max_timestamp,
+        max_timestamp_ms,
         producer_id,
         producer_epoch,
         base_sequence,

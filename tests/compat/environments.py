@@ -13,17 +13,19 @@ import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from tests.oracle.apache_kafka import classpath
 from tests.oracle.maven import Artifact, cache_dir, locked, resolve
 
 __all__ = [
     "Environment",
     "GoModule",
     "JavaClasspath",
+    "KafkaTools",
     "NotRunError",
     "NpmPackages",
     "Program",
@@ -88,8 +90,9 @@ class PythonPackages:
                 venv.create(folder, with_pip=True)
             else:
                 _run([interpreter, "-m", "venv", str(folder)])
-            pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-            _run([*pip, "--disable-pip-version-check", *self.packages])
+            pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
+            cache = f"--cache-dir={cache_dir() / 'pip'}"
+            _run([*pip, cache, "install", "--quiet", *self.packages])
 
         folder = _built(f"{name}-{version}", [interpreter, *self.packages], build)
         python = str(folder / "bin" / "python")
@@ -145,12 +148,22 @@ class JavaClasspath:
             _run([javac, "-nowarn", "-cp", f"{jars}/*", "-d", str(folder), str(source)])
 
         folder = _built(f"{name}-{version}", [source.read_text(), version], build)
-        command = (java, *JVM_FLAGS, "-cp", f"{folder}:{jars}/*", source.stem)
+        command = (java, *_JVM_FLAGS, "-cp", f"{folder}:{jars}/*", source.stem)
         return Program(command, version)
 
 
+@dataclass(frozen=True, slots=True)
+class KafkaTools:
+    """Kafka's own tools from Maven; the program is a JVM that waits for a main class."""
+
+    def prepare(self, name: str, version: str) -> Program:
+        java = _required("java", f"Java for {name}")
+        _required("mvn", "Maven")
+        return Program((java, *_JVM_FLAGS, "-cp", classpath(version)), version)
+
+
 # Short-lived processes: start fast, take little.
-JVM_FLAGS = (
+_JVM_FLAGS = (
     "-XX:TieredStopAtLevel=1",
     "-XX:+UseSerialGC",
     "-Xshare:auto",
@@ -174,7 +187,8 @@ class NpmPackages:
             folder.mkdir(parents=True)
             shutil.copy(source, folder)
             (folder / "package.json").write_text('{"private": true, "type": "module"}\n')
-            _run([npm, "install", "--no-audit", "--no-fund", *self.packages], folder)
+            cache = f"--cache={cache_dir() / 'npm'}"
+            _run([npm, "install", "--no-audit", "--no-fund", cache, *self.packages], folder)
 
         recipe = [source.read_text(), *self.packages]
         folder = _built(f"{name}-{version}", recipe, build)
@@ -198,10 +212,14 @@ class GoModule:
             shutil.copy(sources[0], folder)
             (folder / "contract").mkdir()
             shutil.copy(sources[1], folder / "contract")
-            _run([go, "mod", "init", "datacore.test/compat"], folder)
-            _run([go, "get", f"{self.module}@v{version}"], folder)
-            _run([go, "mod", "tidy"], folder)
-            _run([go, "build", "-o", "driver", "."], folder)
+            steps = (
+                ["mod", "init", "datacore.test/compat"],
+                ["get", f"{self.module}@v{version}"],
+                ["mod", "tidy"],
+                ["build", "-o", "driver", "."],
+            )
+            for step in steps:
+                _run([go, *step], folder, _go_caches())
 
         recipe = [self.module, version, *(source.read_text() for source in sources)]
         folder = _built(f"{name}-{version}", recipe, build)
@@ -229,9 +247,27 @@ def _required(program: str, called: str) -> str:
     return found
 
 
-def _run(command: Sequence[str], folder: Path | None = None) -> None:
+def _go_caches() -> dict[str, str]:
+    """Go keeps its modules write-protected unless told; then nobody can simply delete `.cache`."""
+    caches = cache_dir() / "go"
+    return {
+        "GOMODCACHE": str(caches / "modules"),
+        "GOCACHE": str(caches / "build"),
+        "GOFLAGS": "-modcacherw -buildvcs=false",
+    }
+
+
+def _run(
+    command: Sequence[str], folder: Path | None = None, variables: Mapping[str, str] | None = None
+) -> None:
     done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=_BUILD_TIMEOUT_S, check=False
+        command,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=_BUILD_TIMEOUT_S,
+        check=False,
+        env={**os.environ, **(variables or {})},
     )
     if done.returncode != 0:
         said = (done.stdout + done.stderr)[-4_000:]

@@ -7,9 +7,17 @@ the subset for every push.
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from tests.compat.environments import Environment, PythonPackages, SystemProgram
+from tests.compat.environments import (
+    Environment,
+    GoModule,
+    JavaClasspath,
+    KafkaTools,
+    NpmPackages,
+    PythonPackages,
+    SystemProgram,
+)
 
-__all__ = ["CLIENTS", "Client", "Feature"]
+__all__ = ["CLIENTS", "CONSOLE_TOOLS", "Client", "Feature"]
 
 
 class Feature(Enum):
@@ -18,6 +26,7 @@ class Feature(Enum):
     HEADERS = auto()
     RAW_HEADERS = auto()  # header values with any byte in them
     NULL_HEADERS = auto()
+    REPEATED_HEADERS = auto()  # one name twice, with another in between
     TIMESTAMPS = auto()  # a timestamp of the application's choice
     CHOSEN_COMMIT = auto()  # commit an offset of the application's choice
 
@@ -80,6 +89,31 @@ def _aiokafka(version: str, *, quick: bool = False) -> Client:
     return Client("aiokafka", version, environment, quick=quick)
 
 
+def _java(version: str, codecs: tuple[str, ...] = _CODECS, *, quick: bool = False) -> Client:
+    return Client("java", version, JavaClasspath(), codecs, quick=quick)
+
+
+# kafkajs brings gzip only; these are the codecs that it lets one register.
+_KAFKAJS_CODECS = ("kafkajs-snappy@1.1.0", "lz4-napi@2.10.0", "zstd-codec@0.1.5")
+
+
+def _kafkajs(version: str, *, quick: bool = False) -> Client:
+    environment = NpmPackages("kafkajs/driver.mjs", (f"kafkajs@{version}", *_KAFKAJS_CODECS))
+    # Its headers are an object's properties, and its encoder stumbles over null.
+    features = _ALL - {Feature.NULL_HEADERS, Feature.REPEATED_HEADERS}
+    return Client("kafkajs", version, environment, features=features, quick=quick)
+
+
+def _franz_go(version: str, *, quick: bool = False) -> Client:
+    environment = GoModule("go/franz_go/main.go", "github.com/twmb/franz-go")
+    return Client("franz-go", version, environment, quick=quick)
+
+
+def _sarama(version: str, *, quick: bool = False) -> Client:
+    environment = GoModule("go/sarama/main.go", "github.com/IBM/sarama")
+    return Client("sarama", version, environment, quick=quick)
+
+
 CLIENTS: tuple[Client, ...] = (
     _kafka_python("1.4.7", _OLD_CODECS),
     _kafka_python("2.0.2"),
@@ -92,7 +126,29 @@ CLIENTS: tuple[Client, ...] = (
         "kcat",
         "system",
         SystemProgram("kcat", "kcat"),
-        features=frozenset({Feature.HEADERS, Feature.NULL_HEADERS}),
+        features=frozenset({Feature.HEADERS, Feature.NULL_HEADERS, Feature.REPEATED_HEADERS}),
         quick=True,
     ),
+    _java("1.1.1", _OLD_CODECS),
+    _java("2.8.2"),
+    _java("3.9.1"),
+    _java("4.1.1", quick=True),
+    _kafkajs("2.2.4", quick=True),
+    _franz_go("1.22.2", quick=True),
+    _sarama("1.61.1", quick=True),
+)
+
+
+def _console_tools(
+    version: str, codecs: tuple[str, ...] = _CODECS, *, quick: bool = False
+) -> Client:
+    return Client("console-tools", version, KafkaTools(), codecs, quick=quick)
+
+
+# These speak no contract: they are programs for people, with tests of their own.
+CONSOLE_TOOLS: tuple[Client, ...] = (
+    _console_tools("1.1.1", _OLD_CODECS),
+    _console_tools("2.8.2"),
+    _console_tools("3.9.1"),
+    _console_tools("4.1.1", quick=True),
 )

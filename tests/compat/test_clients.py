@@ -210,6 +210,8 @@ def _as_known(record: Record, features: frozenset[Feature]) -> Record:
         headers = [(name, content) for name, content in headers if content != bytes(range(256))]
     if Feature.NULL_HEADERS not in features:
         headers = [(name, content) for name, content in headers if content is not None]
+    if Feature.REPEATED_HEADERS not in features:
+        headers = list(dict(reversed(headers)).items())[::-1]
     timestamp_ms = record.timestamp_ms if Feature.TIMESTAMPS in features else None
     return replace(record, headers=headers, timestamp_ms=timestamp_ms)
 

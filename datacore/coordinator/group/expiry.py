@@ -31,11 +31,12 @@ def start_sweeping(turn: Turn) -> None:
 def sweep(turn: Turn) -> None:
     """Drops what is expired, and plans the next look."""
     for group in list(turn.state.groups.values()):
-        if len(turn.outcome.records) >= SWEEP_MAX_RECORDS:
-            turn.start_timer(SWEEP, SWEEP_AGAIN_MS)
-            return
-        _sweep_group(turn, group)
-    start_sweeping(turn)
+        if len(turn.outcome.records) < SWEEP_MAX_RECORDS:
+            _sweep_group(turn, group)
+    if len(turn.outcome.records) < SWEEP_MAX_RECORDS:
+        start_sweeping(turn)
+    else:
+        turn.start_timer(SWEEP, SWEEP_AGAIN_MS)
 
 
 def drop_partitions(turn: Turn, partitions: Collection[tuple[TopicName, int]]) -> None:

@@ -26,9 +26,10 @@ from datacore.coordinator.group.rebalance import (
     renew_session,
     session_timer,
 )
-from datacore.coordinator.group.records import group_metadata_record, storable
+from datacore.coordinator.group.records import group_metadata_record
 from datacore.coordinator.group.replies import SKIP_ASSIGNMENT_FROM, join_failed, joined
 from datacore.coordinator.group.state import Turn
+from datacore.wire.strings import STRING_BYTES_MAX
 
 MEMBER_ID_REQUIRED_FROM = 4
 REBALANCE_TIMEOUT_FROM = 1
@@ -116,13 +117,14 @@ def join_group(
 def _validate(join: _Join) -> ErrorCode:
     """What can be wrong with a request by itself."""
     request, config = join.request, join.turn.config
-    if not request.group_id or not storable(request.group_id):
+    if not request.group_id:
         return ErrorCode.INVALID_GROUP_ID
     least_ms, most_ms = config.group_min_session_timeout_ms, config.group_max_session_timeout_ms
     if not least_ms <= request.session_timeout_ms <= most_ms:
         return ErrorCode.INVALID_SESSION_TIMEOUT
-    names = (join.context.client_id, join.new_member_id, request.protocol_type, *join.protocols)
-    return ErrorCode.NONE if storable(*names) else ErrorCode.INVALID_REQUEST
+    if len(join.new_member_id.encode()) > STRING_BYTES_MAX:
+        return ErrorCode.INVALID_REQUEST
+    return ErrorCode.NONE
 
 
 def _has_room(turn: Turn, group: ClassicGroup, member_id: MemberId) -> bool:

@@ -21,7 +21,7 @@ from datacore.coordinator.group.classic import ClassicGroup, GroupState
 from datacore.coordinator.group.names import NO_MEMBER_ID, GroupId, MemberId, TopicName
 from datacore.coordinator.group.offsets import CommittedOffset
 from datacore.coordinator.group.rebalance import renew_session
-from datacore.coordinator.group.records import offset_commit_record, storable
+from datacore.coordinator.group.records import offset_commit_record
 from datacore.coordinator.group.state import Turn
 
 GROUP_ID_NOT_FOUND_FROM = 9
@@ -80,8 +80,6 @@ def commit_failed(request: OffsetCommitRequest, error_code: ErrorCode) -> Offset
 
 def _validate(turn: Turn, request: OffsetCommitRequest, context: RequestContext) -> ErrorCode:
     # An empty group id is as good as any other here, for old clients without a group.
-    if not storable(request.group_id):
-        return ErrorCode.INVALID_GROUP_ID
     group = turn.state.groups.get(GroupId(request.group_id))
     if group is None:
         if request.generation_id_or_member_epoch <= _NO_GENERATION:
@@ -121,7 +119,7 @@ def _validate_partition(
         return ErrorCode.INVALID_TOPIC_EXCEPTION
     metadata = partition.committed_metadata or ""
     utf16_units = len(metadata.encode("utf-16-le")) // 2
-    if utf16_units > turn.config.offset_metadata_max_bytes or not storable(metadata):
+    if utf16_units > turn.config.offset_metadata_max_bytes:
         return ErrorCode.OFFSET_METADATA_TOO_LARGE
     return ErrorCode.NONE
 

@@ -29,12 +29,8 @@ OFFSET_COMMIT_VALUE_VERSION = 3
 OFFSET_COMMIT_VALUE_WITH_EXPIRY_VERSION = 1
 GROUP_METADATA_VALUE_VERSION = 3
 
-STRING_MAX_BYTES = 2**15 - 1
-"""What a string of a key or of a non-flexible value can hold."""
-
 _NO_TIMESTAMP = -1
 _INT16 = struct.Struct(">h")
-_UTF8_MAX_BYTES_A_CHARACTER = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +49,6 @@ class GroupStored:
 
     group_id: GroupId
     image: GroupMetadataValue | None
-
-
-def storable(*strings: str | None) -> bool:
-    """Whether strings from the wire fit into these records."""
-    return all(
-        string is None
-        or len(string) * _UTF8_MAX_BYTES_A_CHARACTER <= STRING_MAX_BYTES
-        or len(string.encode()) <= STRING_MAX_BYTES
-        for string in strings
-    )
 
 
 def offset_commit_record(

@@ -24,6 +24,12 @@ from datacore._generated.offset_commit import (
     OffsetCommitRequestTopic,
     OffsetCommitResponse,
 )
+from datacore._generated.offset_delete import (
+    OffsetDeleteRequest,
+    OffsetDeleteRequestPartition,
+    OffsetDeleteRequestTopic,
+    OffsetDeleteResponse,
+)
 from datacore._generated.offset_fetch import (
     OffsetFetchRequest,
     OffsetFetchRequestGroup,
@@ -37,15 +43,16 @@ from datacore._generated.sync_group import (
     SyncGroupResponse,
 )
 from datacore.coordinator.context import RequestContext
-from datacore.coordinator.group.classic import ClassicGroup
+from datacore.coordinator.group.classic import ClassicGroup, ClassicMember
 from datacore.coordinator.group.config import GroupConfig
-from datacore.coordinator.group.names import GroupId
+from datacore.coordinator.group.names import GroupId, MemberId
 from datacore.coordinator.group.shard import GroupShard
 from datacore.coordinator.outcome import Outcome, Record
 
 Message = TypeVar("Message")
 
 GROUP = "g"
+TOPIC = ("t", 0)
 RANGE = {"range": b"range metadata"}
 
 
@@ -59,7 +66,7 @@ class Driver:
         self.answers: dict[int, Any] = {}
         self.versions: dict[int, int] = {}
         self.sentences: list[str] = []
-        self._last_token = 0
+        self.last_token = 0
         self.shard = GroupShard(self.config)
         self.take(self.shard.load(self.now_ms))
 
@@ -101,6 +108,9 @@ class Driver:
 
     def group(self, group_id: str = GROUP) -> ClassicGroup:
         return self.shard.state.groups[GroupId(group_id)]
+
+    def member(self, member_id: str, group_id: str = GROUP) -> ClassicMember:
+        return self.group(group_id).members[MemberId(member_id)]
 
     def has_group(self, group_id: str = GROUP) -> bool:
         return GroupId(group_id) in self.shard.state.groups
@@ -312,6 +322,22 @@ class Driver:
         response = self.answer(cast("int", context.token), DeleteGroupsResponse)
         return [result.error_code for result in response.results]
 
+    def delete_offsets(
+        self, *partitions: tuple[str, int], group: str = GROUP
+    ) -> OffsetDeleteResponse:
+        request = OffsetDeleteRequest(
+            group_id=group,
+            topics=[
+                OffsetDeleteRequestTopic(
+                    name=topic, partitions=[OffsetDeleteRequestPartition(partition_index=partition)]
+                )
+                for topic, partition in partitions
+            ],
+        )
+        context = self.context(0)
+        self.take(self.shard.offset_delete(_through_codec(request, 0), context))
+        return self.answer(cast("int", context.token), OffsetDeleteResponse)
+
     # Short ways.
 
     def joined(self, token: int) -> JoinGroupResponse:
@@ -346,11 +372,11 @@ class Driver:
         return member_ids
 
     def context(self, version: int, client_id: str = "client") -> RequestContext:
-        self._last_token += 1
-        self.versions[self._last_token] = version
+        self.last_token += 1
+        self.versions[self.last_token] = version
         return RequestContext(
             api_version=version,
-            token=self._last_token,
+            token=self.last_token,
             now_ms=self.now_ms,
             client_id=client_id,
             client_host="/127.0.0.1",

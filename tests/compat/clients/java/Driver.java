@@ -1,0 +1,354 @@
+import com.google.gson.JsonArray;
+import com.google.gson.JsonElement;
+import com.google.gson.JsonNull;
+import com.google.gson.JsonObject;
+import com.google.gson.JsonParser;
+import com.google.gson.JsonPrimitive;
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.io.PrintStream;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Method;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Base64;
+import java.util.Collection;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Timer;
+import java.util.TimerTask;
+import java.util.TreeSet;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.Future;
+import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.ConsumerRecords;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.header.Header;
+import org.apache.kafka.common.header.internals.RecordHeader;
+import org.apache.kafka.common.serialization.ByteArrayDeserializer;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
+
+/**
+ * Java's kafka-clients, every release from 1.1: compiled once against each, so it calls only what all of them have. CONTRACT.md
+ * says what it must do.
+ */
+public final class Driver {
+    private static final long POLL_MS = 100;
+    private static final PrintStream OUT = utf8Stdout();
+
+    private final Map<String, String> options;
+    private final String topic;
+
+    private Driver(Map<String, String> options) {
+        this.options = options;
+        this.topic = options.get("--topic");
+    }
+
+    public static void main(String[] arguments) {
+        Map<String, String> options = new HashMap<>();
+        for (int at = 1; at + 1 < arguments.length; at += 2) {
+            options.put(arguments[at], arguments[at + 1]);
+        }
+        endAtDeadline((long) (Double.parseDouble(options.get("--deadline-s")) * 1000));
+        try {
+            new Driver(options).run(arguments[0]);
+        } catch (Throwable failure) {
+            failure.printStackTrace();
+            fail(failure.toString());
+        }
+        emit(event("done"));
+        end(0);
+    }
+
+    private void run(String action) throws Exception {
+        switch (action) {
+            case "produce":
+                produce();
+                break;
+            case "consume":
+                consume();
+                break;
+            case "join":
+                join();
+                break;
+            default:
+                throw new IllegalArgumentException(action);
+        }
+    }
+
+    private void produce() throws Exception {
+        List<JsonObject> records = new ArrayList<>();
+        BufferedReader stdin = stdin();
+        for (String line = stdin.readLine(); line != null; line = stdin.readLine()) {
+            records.add(parse(line));
+        }
+        int from = 0;
+        while (from < records.size()) {
+            String codec = records.get(from).get("codec").getAsString();
+            int to = from;
+            while (to < records.size() && records.get(to).get("codec").getAsString().equals(codec)) {
+                to++;
+            }
+            produceWith(codec, records.subList(from, to));
+            from = to;
+        }
+    }
+
+    private void produceWith(String codec, List<JsonObject> records) throws Exception {
+        Map<String, Object> config = new HashMap<>();
+        config.put("bootstrap.servers", options.get("--bootstrap"));
+        config.put("acks", "all");
+        config.put("compression.type", codec);
+        config.put("linger.ms", 20); // so that neighbours share a batch
+        config.put("retries", 3); // before 2.1 the default is none
+        try (KafkaProducer<byte[], byte[]> producer =
+                new KafkaProducer<>(config, new ByteArraySerializer(), new ByteArraySerializer())) {
+            List<Future<RecordMetadata>> sent = new ArrayList<>();
+            for (JsonObject record : records) {
+                sent.add(producer.send(producerRecord(record)));
+            }
+            for (Future<RecordMetadata> future : sent) {
+                RecordMetadata metadata = future.get();
+                JsonObject acked = event("acked");
+                acked.addProperty("partition", metadata.partition());
+                acked.addProperty("offset", metadata.offset());
+                emit(acked);
+            }
+        }
+    }
+
+    private ProducerRecord<byte[], byte[]> producerRecord(JsonObject record) {
+        JsonElement timestamp = record.get("timestamp_ms");
+        List<Header> headers = new ArrayList<>();
+        for (JsonElement pair : record.getAsJsonArray("headers")) {
+            JsonArray header = pair.getAsJsonArray();
+            headers.add(new RecordHeader(header.get(0).getAsString(), bytes(header.get(1))));
+        }
+        return new ProducerRecord<>(
+                topic,
+                record.get("partition").getAsInt(),
+                timestamp.isJsonNull() ? null : timestamp.getAsLong(),
+                bytes(record.get("key")),
+                bytes(record.get("value")),
+                headers);
+    }
+
+    private void consume() throws Exception {
+        List<TopicPartition> partitions = new ArrayList<>();
+        for (int index = 0; index < Integer.parseInt(options.get("--partitions")); index++) {
+            partitions.add(new TopicPartition(topic, index));
+        }
+        int wanted = Integer.parseInt(options.get("--count"));
+        try (KafkaConsumer<byte[], byte[]> consumer = consumer(new HashMap<>())) {
+            consumer.assign(partitions);
+            consumer.seekToBeginning(partitions);
+            while (wanted > 0) {
+                wanted -= poll(consumer);
+            }
+        }
+    }
+
+    private void join() throws Exception {
+        ConcurrentLinkedQueue<JsonObject> commands = commands();
+        Map<String, Object> config = new HashMap<>();
+        config.put("group.id", options.get("--group"));
+        config.put("auto.offset.reset", "earliest");
+        config.put("session.timeout.ms", 6_000);
+        config.put("heartbeat.interval.ms", 300);
+        try (KafkaConsumer<byte[], byte[]> consumer = consumer(config)) {
+            consumer.subscribe(Collections.singletonList(topic), new Listener(consumer));
+            while (true) {
+                poll(consumer);
+                JsonObject command = commands.poll();
+                if (command == null) {
+                    continue;
+                }
+                if (command.get("do").getAsString().equals("leave")) {
+                    return;
+                }
+                commit(consumer, command.getAsJsonObject("offsets"));
+            }
+        }
+    }
+
+    private void commit(KafkaConsumer<byte[], byte[]> consumer, JsonObject offsets) {
+        Map<TopicPartition, OffsetAndMetadata> chosen = new HashMap<>();
+        for (Map.Entry<String, JsonElement> entry : offsets.entrySet()) {
+            TopicPartition partition = new TopicPartition(topic, Integer.parseInt(entry.getKey()));
+            chosen.put(partition, new OffsetAndMetadata(entry.getValue().getAsLong()));
+        }
+        consumer.commitSync(chosen);
+        JsonObject committed = event("committed");
+        committed.add("offsets", offsets);
+        emit(committed);
+    }
+
+    private KafkaConsumer<byte[], byte[]> consumer(Map<String, Object> config) {
+        config.put("bootstrap.servers", options.get("--bootstrap"));
+        config.put("enable.auto.commit", false);
+        return new KafkaConsumer<>(config, new ByteArrayDeserializer(), new ByteArrayDeserializer());
+    }
+
+    private static int poll(KafkaConsumer<byte[], byte[]> consumer) throws Exception {
+        ConsumerRecords<byte[], byte[]> records = pollOnce(consumer);
+        for (ConsumerRecord<byte[], byte[]> record : records) {
+            JsonObject seen = event("record");
+            seen.addProperty("partition", record.partition());
+            seen.addProperty("offset", record.offset());
+            seen.addProperty("timestamp_ms", record.timestamp());
+            seen.add("key", text(record.key()));
+            seen.add("value", text(record.value()));
+            JsonArray headers = new JsonArray();
+            for (Header header : record.headers()) {
+                JsonArray pair = new JsonArray();
+                pair.add(header.key());
+                pair.add(text(header.value()));
+                headers.add(pair);
+            }
+            seen.add("headers", headers);
+            emit(seen);
+        }
+        return records.count();
+    }
+
+    /** poll(Duration) came with 2.0 (KIP-266), poll(long) went with 4.0. */
+    @SuppressWarnings("unchecked")
+    private static ConsumerRecords<byte[], byte[]> pollOnce(KafkaConsumer<byte[], byte[]> consumer)
+            throws Exception {
+        try {
+            return (ConsumerRecords<byte[], byte[]>) POLL.invoke(consumer, POLL_ARGUMENT);
+        } catch (InvocationTargetException wrapped) {
+            throw (Exception) wrapped.getCause();
+        }
+    }
+
+    private static final Method POLL = pollMethod();
+    private static final Object POLL_ARGUMENT =
+            POLL.getParameterTypes()[0] == long.class ? (Object) POLL_MS : Duration.ofMillis(POLL_MS);
+
+    private static Method pollMethod() {
+        try {
+            return KafkaConsumer.class.getMethod("poll", Duration.class);
+        } catch (NoSuchMethodException before20) {
+            try {
+                return KafkaConsumer.class.getMethod("poll", long.class);
+            } catch (NoSuchMethodException neither) {
+                throw new IllegalStateException(neither);
+            }
+        }
+    }
+
+    /** Reports all that the consumer owns, since cooperative assignors announce only what is new. */
+    private static final class Listener implements ConsumerRebalanceListener {
+        private final KafkaConsumer<byte[], byte[]> consumer;
+
+        private Listener(KafkaConsumer<byte[], byte[]> consumer) {
+            this.consumer = consumer;
+        }
+
+        @Override
+        public void onPartitionsRevoked(Collection<TopicPartition> revoked) {
+            // The harness commits only when the group is at rest.
+        }
+
+        @Override
+        public void onPartitionsAssigned(Collection<TopicPartition> added) {
+            TreeSet<Integer> owned = new TreeSet<>();
+            for (TopicPartition partition : consumer.assignment()) {
+                owned.add(partition.partition());
+            }
+            JsonArray partitions = new JsonArray();
+            owned.forEach(partitions::add);
+            JsonObject assigned = event("assigned");
+            assigned.add("partitions", partitions);
+            emit(assigned);
+        }
+    }
+
+    /** What the harness asks of a group member, read beside the consumer's loop; the end of stdin is a wish to leave. */
+    private static ConcurrentLinkedQueue<JsonObject> commands() {
+        ConcurrentLinkedQueue<JsonObject> commands = new ConcurrentLinkedQueue<>();
+        Thread reader = new Thread(() -> {
+            try {
+                BufferedReader stdin = stdin();
+                for (String line = stdin.readLine(); line != null; line = stdin.readLine()) {
+                    commands.add(parse(line));
+                }
+            } catch (Exception failure) {
+                fail(failure.toString());
+            }
+            commands.add(parse("{\"do\": \"leave\"}"));
+        });
+        reader.setDaemon(true);
+        reader.start();
+        return commands;
+    }
+
+    private static void endAtDeadline(long deadlineMs) {
+        new Timer(true).schedule(new TimerTask() {
+            @Override
+            public void run() {
+                fail("deadline");
+            }
+        }, deadlineMs);
+    }
+
+    private static void fail(String reason) {
+        JsonObject error = event("error");
+        error.addProperty("reason", reason);
+        emit(error);
+        end(1);
+    }
+
+    /** Ends at once: a client's threads that do not end by themselves must not hold up the harness. */
+    private static void end(int status) {
+        OUT.flush();
+        Runtime.getRuntime().halt(status);
+    }
+
+    private static JsonObject event(String name) {
+        JsonObject event = new JsonObject();
+        event.addProperty("event", name);
+        return event;
+    }
+
+    private static synchronized void emit(JsonObject event) {
+        OUT.println(event); // JsonObject prints nulls, which Gson itself would leave out
+        OUT.flush();
+    }
+
+    private static JsonObject parse(String line) {
+        return JsonParser.parseString(line).getAsJsonObject();
+    }
+
+    private static byte[] bytes(JsonElement text) {
+        return text.isJsonNull() ? null : Base64.getDecoder().decode(text.getAsString());
+    }
+
+    private static JsonElement text(byte[] content) {
+        return content == null
+                ? JsonNull.INSTANCE
+                : new JsonPrimitive(Base64.getEncoder().encodeToString(content));
+    }
+
+    private static BufferedReader stdin() {
+        return new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+    }
+
+    private static PrintStream utf8Stdout() {
+        try {
+            return new PrintStream(System.out, false, "UTF-8");
+        } catch (java.io.UnsupportedEncodingException impossible) {
+            throw new IllegalStateException(impossible);
+        }
+    }
+}

@@ -1,0 +1,430 @@
+"""Random lives of a shard: clients join, sync, commit and vanish, and coordinators restart.
+
+What holds, whatever happens: an assignment reaches exactly the member it was made for; generations
+never go back; a replayed shard is the live shard; whoever waits is answered in bounded time; a
+committed offset stays until it is committed again.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+
+from datacore._generated.errors import ErrorCode
+from datacore._generated.join_group import JoinGroupResponse
+from datacore._generated.leave_group import MemberIdentity
+from datacore._generated.sync_group import SyncGroupResponse
+from datacore.coordinator.group.classic import ClassicGroup, GroupState
+from datacore.coordinator.group.names import GroupId
+from datacore.coordinator.group.shard import GroupShard
+from datacore.coordinator.group.state import Timer, TimerKind
+from tests.coordinator.group.driver import Driver
+
+GROUPS = ["g", "h"]
+CLIENTS = 6
+"""Three a group: one is dynamic, two are static."""
+SESSION_TIMEOUTS_MS = [6_000, 20_000]
+REBALANCE_TIMEOUTS_MS = [30_000, 30_000, 500, 0]
+NEW_MEMBER_JOIN_TIMEOUT_MS = 40_000
+LONGEST_WAIT_MS = 30_000 + 3_000
+INSTANCES = [None, "i1", "i2"]
+PROTOCOLS = [
+    {"range": b"1"},
+    {"range": b"2"},
+    {"range": b"1", "sticky": b"1"},
+    {"sticky": b"1", "range": b"1"},
+    {"sticky": b"2"},
+]
+
+
+@dataclass
+class Client:
+    """What a client knows of itself; all but the first two are as its last answers said."""
+
+    group: str
+    instance: str | None
+    member_id: str = ""
+    generation: int = -1
+    protocol: str | None = None
+    is_leader: bool = False
+    members: dict[str, str] | None = None
+
+    @property
+    def identity(self) -> str:
+        return self.instance or self.member_id
+
+
+Then = Callable[[int], None]
+
+
+class ShardMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.driver = Driver()
+        self.clients: list[Client] = []
+        self.waiting: dict[int, tuple[int, Then]] = {}
+        self.assigned: dict[tuple[str, int], dict[str, bytes]] = {}
+        self.committed: dict[str, dict[tuple[str, int], int]] = {group: {} for group in GROUPS}
+        self.generations: dict[int, tuple[ClassicGroup, int]] = {}
+
+    @initialize(delay_ms=st.sampled_from([0, 3_000]), max_size=st.sampled_from([100, 100, 2]))
+    def begin(self, delay_ms: int, max_size: int) -> None:
+        self.driver = Driver(
+            group_initial_rebalance_delay_ms=delay_ms,
+            group_max_size=max_size,
+            new_member_join_timeout_ms=NEW_MEMBER_JOIN_TIMEOUT_MS,
+            offsets_retention_check_interval_ms=60_000,
+        )
+        self.clients = [
+            Client(GROUPS[index % 2], INSTANCES[index // 2]) for index in range(CLIENTS)
+        ]
+
+    # What clients do.
+
+    @rule(
+        index=st.integers(0, CLIENTS - 1),
+        version=st.sampled_from([3, 5, 8, 9]),
+        protocols=st.sampled_from(PROTOCOLS),
+        session_timeout_ms=st.sampled_from(SESSION_TIMEOUTS_MS),
+        rebalance_timeout_ms=st.sampled_from(REBALANCE_TIMEOUTS_MS),
+        has_forgotten=st.sampled_from([False] * 5 + [True]),
+    )
+    def join(
+        self,
+        index: int,
+        version: int,
+        protocols: dict[str, bytes],
+        session_timeout_ms: int,
+        rebalance_timeout_ms: int,
+        has_forgotten: bool,  # noqa: FBT001  # a drawn value
+    ) -> None:
+        client = self.clients[index]
+        if has_forgotten:
+            client.member_id = ""
+        token = self.driver.ask_join(
+            client.member_id,
+            version=version,
+            group=client.group,
+            protocols=protocols,
+            session_timeout_ms=session_timeout_ms,
+            rebalance_timeout_ms=rebalance_timeout_ms,
+            instance=client.instance if version >= 5 else None,
+        )
+        self.wait(token, lambda answered: self.joined(client, answered))
+
+    @rule(group=st.sampled_from(GROUPS), protocols=st.sampled_from(PROTOCOLS))
+    def all_join_and_sync(self, group: str, protocols: dict[str, bytes]) -> None:
+        """What clients do when nothing goes wrong, so that it is not left to chance."""
+        indexes = [i for i, client in enumerate(self.clients) if client.group == group]
+        for index in indexes * 2:
+            if self.clients[index].member_id not in self.waiting_in(group):
+                self.join(index, 9, protocols, 20_000, 30_000, has_forgotten=False)
+                self.who_waits_is_answered_in_bounded_time()
+        for index in sorted(indexes, key=lambda i: self.clients[i].is_leader):
+            self.sync(index, forgets_last=False)
+            self.who_waits_is_answered_in_bounded_time()
+
+    def waiting_in(self, group: str) -> set[str]:
+        live = self.driver.shard.state.groups.get(GroupId(group))
+        members = live.members.values() if live is not None else ()
+        return {member.member_id for member in members if member.parked_join is not None}
+
+    def joined(self, client: Client, token: int) -> None:
+        response = self.driver.answer(token, JoinGroupResponse)
+        match response.error_code:
+            case ErrorCode.NONE:
+                client.member_id = response.member_id
+                client.generation = response.generation_id
+                client.protocol = response.protocol_name
+                client.is_leader = response.leader == response.member_id
+                client.is_leader &= not response.skip_assignment
+                client.members = {
+                    member.member_id: member.group_instance_id or member.member_id
+                    for member in response.members
+                }
+                assert client.is_leader is bool(response.members) or response.skip_assignment
+            case ErrorCode.MEMBER_ID_REQUIRED:
+                client.member_id = response.member_id
+            case ErrorCode.UNKNOWN_MEMBER_ID | ErrorCode.GROUP_MAX_SIZE_REACHED:
+                client.member_id = ""
+            case ErrorCode.FENCED_INSTANCE_ID:
+                client.member_id = ""
+            case _:
+                assert response.error_code in {
+                    ErrorCode.REBALANCE_IN_PROGRESS,
+                    ErrorCode.INCONSISTENT_GROUP_PROTOCOL,
+                    ErrorCode.NOT_COORDINATOR,
+                }
+
+    @rule(index=st.integers(0, CLIENTS - 1), forgets_last=st.booleans())
+    def sync(self, index: int, forgets_last: bool) -> None:  # noqa: FBT001  # a drawn value
+        client = self.clients[index]
+        if not client.member_id:
+            return
+        assignments, by_identity = {}, {}
+        if client.is_leader and client.members is not None:
+            names = list(client.members.items())
+            for member_id, identity in names[:-1] if forgets_last and len(names) > 1 else names:
+                assignment = f"{identity}@{client.generation}".encode()
+                assignments[member_id] = by_identity[identity] = assignment
+        group = self.driver.shard.state.groups.get(GroupId(client.group))
+        is_awaited = group is not None and group.state is GroupState.COMPLETING_REBALANCE
+        generation, member_id = client.generation, client.member_id
+        token = self.driver.ask_sync(
+            member_id,
+            generation,
+            assignments,
+            group=client.group,
+            instance=self.instance_of(client),
+            protocol=client.protocol,
+        )
+        has_answer = token in self.driver.answers
+        if client.is_leader and is_awaited and has_answer and not self.driver.error_of(token):
+            self.assigned[client.group, generation] = by_identity
+        identity = self.instance_of(client) or member_id
+        self.wait(token, lambda answered: self.synced(client.group, generation, identity, answered))
+
+    def synced(self, group: str, generation: int, identity: str, token: int) -> None:
+        response = self.driver.answer(token, SyncGroupResponse)
+        if response.error_code == ErrorCode.NONE:
+            expected = self.assigned[group, generation].get(identity, b"")
+            assert response.assignment == expected
+
+    @rule(index=st.integers(0, CLIENTS - 1))
+    def heartbeat(self, index: int) -> None:
+        client = self.clients[index]
+        error_code = self.driver.heartbeat(
+            client.member_id,
+            client.generation,
+            group=client.group,
+            instance=self.instance_of(client),
+        )
+        if error_code in {ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.FENCED_INSTANCE_ID}:
+            client.member_id = ""
+        if error_code == ErrorCode.NONE:
+            assert self.driver.group(client.group).generation == client.generation
+
+    @rule(indexes=st.lists(st.integers(0, CLIENTS - 1), min_size=1, max_size=3))
+    def leave(self, indexes: list[int]) -> None:
+        group = self.clients[indexes[0]].group
+        leaving = [self.clients[index] for index in indexes if self.clients[index].group == group]
+        identities = [
+            MemberIdentity(member_id=client.member_id, group_instance_id=self.instance_of(client))
+            for client in leaving
+        ]
+        for client, left in zip(
+            leaving, self.driver.leave(*identities, group=group).members, strict=True
+        ):
+            if left.error_code == ErrorCode.NONE:
+                client.member_id = ""
+
+    @rule(
+        index=st.integers(0, CLIENTS - 1),
+        partition=st.integers(0, 2),
+        offset=st.integers(0, 1_000),
+        as_member=st.sampled_from([True, True, False]),
+    )
+    def commit(
+        self,
+        index: int,
+        partition: int,
+        offset: int,
+        as_member: bool,  # noqa: FBT001  # a drawn value
+    ) -> None:
+        client = self.clients[index]
+        group = self.driver.shard.state.groups.get(GroupId(client.group))
+        [code] = self.driver.commit(
+            {("t", partition): offset},
+            group=client.group,
+            member_id=client.member_id if as_member else "",
+            generation=client.generation if as_member else -1,
+            instance=self.instance_of(client) if as_member else None,
+        ).values()
+        if code != ErrorCode.NONE:
+            return
+        self.committed[client.group]["t", partition] = offset
+        if as_member and client.generation >= 0:
+            assert group is not None
+            assert client.member_id in group.members
+            assert client.generation == group.generation
+        else:
+            assert group is None or group.state is GroupState.EMPTY
+
+    @rule(group=st.sampled_from(GROUPS))
+    def delete_group(self, group: str) -> None:
+        [code] = self.driver.delete(group)
+        if code == ErrorCode.NONE:
+            self.committed[group].clear()
+            assert not self.driver.has_group(group)
+
+    @rule(group=st.sampled_from(GROUPS), partition=st.integers(0, 2))
+    def delete_offset(self, group: str, partition: int) -> None:
+        response = self.driver.delete_offsets(("t", partition), group=group)
+        for topic in response.topics:
+            if topic.partitions[0].error_code == ErrorCode.NONE:
+                self.committed[group].pop((topic.name, partition), None)
+
+    # What happens to them.
+
+    @rule(ms=st.sampled_from([0, 1, 400, 400, 3_000, 3_000, 7_000, 40_000]))
+    def time_passes(self, ms: int) -> None:
+        self.driver.advance(ms)
+
+    @rule()
+    def coordinator_restarts(self) -> None:
+        self.driver.restart()
+        self.generations.clear()
+        assert all(token in self.driver.answers for token in self.waiting)
+
+    # What holds.
+
+    @invariant()
+    def who_waits_is_answered_in_bounded_time(self) -> None:
+        for token, (since_ms, then) in list(self.waiting.items()):
+            if token in self.driver.answers:
+                del self.waiting[token]
+                then(token)
+            else:
+                assert self.driver.now_ms - since_ms <= LONGEST_WAIT_MS
+
+    @invariant()
+    def generations_never_go_back(self) -> None:
+        for group in self.driver.shard.state.groups.values():
+            _, last = self.generations.get(id(group), (group, 0))
+            assert group.generation >= last
+            self.generations[id(group)] = (group, group.generation)
+            image = self.driver.shard.state.images.get(group.group_id)
+            assert image is None or group.generation >= image.generation
+
+    @invariant()
+    def committed_offsets_stay(self) -> None:
+        for group, expected in self.committed.items():
+            found = self.driver.fetch(None, group=group)
+            assert {name: offset for name, (offset, _, _) in found.items()} == expected
+
+    @invariant()
+    def a_replayed_shard_is_the_live_shard(self) -> None:
+        live, replayed = self.driver.shard, self.driver.replayed()
+        assert replayed.state.images == live.state.images
+        assert replayed.state.offsets == live.state.offsets
+        replayed.load(self.driver.now_ms)
+        for group_id, group in replayed.state.groups.items():
+            other = live.state.groups[group_id]
+            if other.state in {GroupState.STABLE, GroupState.EMPTY}:
+                assert durable_view(group) == durable_view(other)
+        for group_id, group in live.state.groups.items():
+            if group.state is GroupState.STABLE:
+                assert group_id in replayed.state.groups
+
+    @invariant()
+    def groups_are_whole(self) -> None:
+        for group in self.driver.shard.state.groups.values():
+            check_group(self.driver.shard, group)
+
+    def teardown(self) -> None:
+        self.driver.advance(LONGEST_WAIT_MS)
+        assert all(token in self.driver.answers for token in self.waiting)
+        self.driver.advance(600_000)
+        for group in self.driver.shard.state.groups.values():
+            assert group.state is GroupState.EMPTY
+            assert not group.pending_members
+
+    def wait(self, token: int, then: Then) -> None:
+        self.waiting[token] = (self.driver.now_ms, then)
+
+    def instance_of(self, client: Client) -> str | None:
+        """A static client that joined by an old version is a dynamic member."""
+        group = self.driver.shard.state.groups.get(GroupId(client.group))
+        if group is not None and client.instance in group.static_member_ids:
+            return client.instance
+        return None
+
+
+def durable_view(group: ClassicGroup) -> object:
+    """What a new coordinator must know of a group that is at rest."""
+    return (
+        group.state,
+        group.generation,
+        group.protocol_type,
+        group.protocol_name,
+        group.leader_id,
+        group.state_timestamp_ms if group.members or group.protocol_type else None,
+        group.subscribed_topics,
+        group.static_member_ids,
+        {
+            member.member_id: (
+                member.group_instance_id,
+                member.client_id,
+                member.client_host,
+                member.session_timeout_ms,
+                member.rebalance_timeout_ms,
+                member.protocols[group.protocol_name or ""],
+                member.assignment,
+            )
+            for member in group.members.values()
+        },
+    )
+
+
+def check_group(shard: GroupShard, group: ClassicGroup) -> None:
+    members = group.members.values()
+    waiting = [member for member in members if member.parked_join is not None]
+    assert group.parked_joins == len(waiting)
+    assert +group._supporters == Counter(name for member in members for name in member.protocols)
+    assert group.static_member_ids == {
+        member.group_instance_id: member.member_id
+        for member in members
+        if member.group_instance_id is not None
+    }
+    assert group.pending_sync <= group.members.keys()
+    assert not group.pending_members & group.members.keys()
+    assert (group.leader_id in group.members) or not group.members
+    timers = shard.state.timers
+    awaited = {member.member_id for member in members if not member.is_excused_from_heartbeat}
+    for member_id in awaited | group.pending_members:
+        assert Timer(TimerKind.SESSION, group.group_id, member_id) in timers
+    has_join_timer = Timer(TimerKind.JOIN, group.group_id) in timers
+    assert has_join_timer is (group.state is GroupState.PREPARING_REBALANCE)
+    has_sync_timer = Timer(TimerKind.SYNC, group.group_id) in timers
+    assert has_sync_timer is bool(group.pending_sync)
+    match group.state:
+        case GroupState.EMPTY:
+            assert not members
+        case GroupState.PREPARING_REBALANCE:
+            assert not any(member.parked_sync for member in members)
+        case GroupState.COMPLETING_REBALANCE:
+            assert members
+            assert not waiting
+            assert group.leader_id in group.pending_sync
+        case GroupState.STABLE:
+            assert members
+            assert not waiting
+            assert not any(member.parked_sync for member in members)
+        case GroupState.DEAD:
+            pytest.fail("a dead group is not there")
+
+
+def test_random_lives_of_a_shard() -> None:
+    run_state_machine_as_test(
+        ShardMachine,
+        settings=settings(max_examples=60, stateful_step_count=50, deadline=None),
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1_800)
+def test_many_random_lives_of_a_shard() -> None:
+    run_state_machine_as_test(
+        ShardMachine,
+        settings=settings(max_examples=1_500, stateful_step_count=100, deadline=None),
+    )

@@ -1,0 +1,301 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from datacore._generated.errors import ErrorCode
+from datacore.log.partition_log import LogConfig, PartitionLog, TimestampedOffset
+from datacore.protocol.errors import KafkaError
+from datacore.record.batch import parse_header, verify_crc
+from datacore.record.compression import Codec
+from datacore.record.records import Record, decode_records, encode_batch
+from datacore.storage.engine import LogName
+from tests.log.held_engine import HeldLog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = pytest.mark.anyio
+
+NOW_MS = 1_700_000_000_000
+PRODUCER = 7
+
+
+def produced(
+    *values: bytes | None,
+    key: bytes | None = b"k",
+    sequence: int = -1,
+    producer_epoch: int = 0,
+    timestamps: tuple[int, ...] = (),
+    codec: Codec = Codec.NONE,
+) -> memoryview:
+    """A batch as a producer sends it."""
+    stamps = timestamps or (NOW_MS,) * len(values)
+    records = [
+        Record(at, stamp, key, value, [])
+        for at, (stamp, value) in enumerate(zip(stamps, values, strict=True))
+    ]
+    idempotent = sequence >= 0
+    return memoryview(
+        bytearray(
+            encode_batch(
+                records,
+                codec=codec,
+                producer_id=PRODUCER if idempotent else -1,
+                producer_epoch=producer_epoch if idempotent else -1,
+                base_sequence=sequence,
+            )
+        )
+    )
+
+
+@pytest.fixture
+def held() -> HeldLog:
+    return HeldLog(LogName("t-0"))
+
+
+@pytest.fixture
+async def log(held: HeldLog) -> PartitionLog:
+    return await PartitionLog.open(held, LogConfig(), leader_epoch=3)
+
+
+async def with_config(held: HeldLog, config: LogConfig) -> PartitionLog:
+    return await PartitionLog.open(held, config, leader_epoch=3)
+
+
+def refusal(log: PartitionLog, records: memoryview) -> KafkaError:
+    with pytest.raises(KafkaError) as refused:
+        log.append(records, NOW_MS)
+    return refused.value
+
+
+async def test_offset_and_epoch_are_patched_in_place_and_the_crc_still_holds(
+    log: PartitionLog, held: HeldLog
+) -> None:
+    log.append(produced(b"a", b"b"), NOW_MS)
+    appended = log.append(produced(b"c", codec=Codec.LZ4), NOW_MS)
+    assert appended.base_offset == 2
+    stored = held.batches[1][2]
+    header = parse_header(stored)
+    assert (header.base_offset, header.leader_epoch) == (2, 3)
+    assert verify_crc(stored, header)
+    assert decode_records(stored, header, max_bytes=1000)[0].offset == 2
+
+
+async def test_the_end_moves_at_once_and_the_high_watermark_when_it_is_durable(
+    log: PartitionLog, held: HeldLog
+) -> None:
+    appended = log.append(produced(b"a"), NOW_MS)
+    assert (log.log_end_offset, log.high_watermark) == (1, 0)
+    assert appended.durable is not None
+    seen: list[int] = []
+    appended.durable.then(lambda _: seen.append(log.high_watermark))
+    held.flush()
+    assert seen == [1], "whoever waits for the acknowledgement finds the high watermark moved"
+
+
+async def test_who_watches_is_woken_when_records_can_be_fetched_and_not_before(
+    log: PartitionLog, held: HeldLog
+) -> None:
+    woken: list[int] = []
+
+    def wake() -> None:
+        woken.append(log.high_watermark)
+
+    log.watch(wake)
+    log.append(produced(b"a"), NOW_MS)
+    assert woken == []
+    held.flush()
+    assert woken == [1]
+    log.unwatch(wake)
+    log.append(produced(b"b"), NOW_MS)
+    held.flush()
+    assert woken == [1]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (lambda _: b"", ErrorCode.INVALID_RECORD),
+        (lambda data: data[:-1], ErrorCode.INVALID_RECORD),
+        (lambda data: data + data, ErrorCode.INVALID_RECORD),
+        (lambda data: data[:-1] + bytes([data[-1] ^ 1]), ErrorCode.CORRUPT_MESSAGE),
+        (lambda data: data[:16] + b"\x01" + data[17:], ErrorCode.INVALID_RECORD),
+        (lambda data: data[:16] + b"\x07" + data[17:], ErrorCode.CORRUPT_MESSAGE),
+        (lambda data: (1).to_bytes(8) + data[8:], ErrorCode.INVALID_RECORD),
+    ],
+    ids=["no bytes", "cut", "two batches", "bad crc", "magic 1", "magic 7", "base offset 1"],
+)
+async def test_a_malformed_record_set_is_refused_as_kafka_refuses_it(
+    log: PartitionLog, spoil: Callable[[bytes], bytes], code: ErrorCode
+) -> None:
+    data = bytearray(spoil(bytes(produced(b"abc"))))
+    assert refusal(log, memoryview(data)).code is code
+    assert log.log_end_offset == 0
+
+
+async def test_a_batch_above_the_limit_is_too_large(held: HeldLog) -> None:
+    log = await with_config(held, LogConfig(max_message_bytes=200))
+    log.append(produced(bytes(100)), NOW_MS)
+    assert refusal(log, produced(bytes(200))).code is ErrorCode.MESSAGE_TOO_LARGE
+
+
+async def test_a_compacted_topic_takes_no_record_without_a_key(held: HeldLog) -> None:
+    log = await with_config(held, LogConfig(compacted=True))
+    log.append(produced(b"with"), NOW_MS)
+    assert refusal(log, produced(b"without", key=None)).code is ErrorCode.INVALID_RECORD
+
+
+async def test_log_append_time_is_the_brokers_time_for_every_record(held: HeldLog) -> None:
+    log = await with_config(held, LogConfig(log_append_time=True))
+    appended = log.append(produced(b"a", b"b", timestamps=(1, 2)), NOW_MS)
+    assert appended.log_append_time_ms == NOW_MS
+    stored = held.batches[0][2]
+    header = parse_header(stored)
+    assert verify_crc(stored, header)
+    stamps = [record.timestamp_ms for record in decode_records(stored, header, max_bytes=1000)]
+    assert stamps == [NOW_MS, NOW_MS]
+
+
+# --- idempotent producers
+
+
+async def test_a_repeated_batch_gets_its_first_offset_and_is_stored_once(
+    log: PartitionLog, held: HeldLog
+) -> None:
+    for sequence in range(5):
+        log.append(produced(b"x", sequence=sequence), NOW_MS)
+    held.flush()
+    assert log.append(produced(b"x", sequence=1), NOW_MS).base_offset == 1
+    assert log.log_end_offset == 5
+
+
+async def test_a_repeated_batch_is_acknowledged_only_when_the_first_one_is_durable(
+    log: PartitionLog, held: HeldLog
+) -> None:
+    first = log.append(produced(b"x", sequence=0), NOW_MS)
+    again = log.append(produced(b"x", sequence=0), NOW_MS)
+    assert again.durable is first.durable
+    held.flush()
+    assert log.append(produced(b"x", sequence=0), NOW_MS).durable is None
+
+
+async def test_a_gap_in_the_sequence_is_out_of_order(log: PartitionLog) -> None:
+    log.append(produced(b"x", b"y", sequence=0), NOW_MS)
+    assert refusal(log, produced(b"x", sequence=3)).code is ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
+
+
+async def test_a_batch_older_than_the_last_five_is_out_of_order(log: PartitionLog) -> None:
+    for sequence in range(6):
+        log.append(produced(b"x", sequence=sequence), NOW_MS)
+    assert refusal(log, produced(b"x", sequence=0)).code is ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
+
+
+async def test_an_older_epoch_is_fenced_and_a_newer_one_starts_at_sequence_zero(
+    log: PartitionLog,
+) -> None:
+    log.append(produced(b"x", sequence=4, producer_epoch=1), NOW_MS)
+    old = refusal(log, produced(b"x", sequence=5, producer_epoch=0))
+    assert old.code is ErrorCode.INVALID_PRODUCER_EPOCH
+    ahead = refusal(log, produced(b"x", sequence=5, producer_epoch=2))
+    assert ahead.code is ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
+    assert log.append(produced(b"x", sequence=0, producer_epoch=2), NOW_MS).base_offset == 1
+
+
+async def test_sequences_wrap_after_the_largest_int32(log: PartitionLog) -> None:
+    log.append(produced(b"x", b"y", sequence=2**31 - 2), NOW_MS)
+    assert log.append(produced(b"z", sequence=0), NOW_MS).base_offset == 2
+
+
+@pytest.mark.parametrize("is_clean", [True, False])
+async def test_producers_and_epochs_are_known_again_after_a_restart(
+    log: PartitionLog, held: HeldLog, *, is_clean: bool
+) -> None:
+    log.append(produced(b"x", b"y", sequence=0), NOW_MS)
+    held.flush()
+    if is_clean:
+        await log.close()
+        assert held.snapshot is not None
+    restarted = await PartitionLog.open(held, LogConfig(), leader_epoch=4)
+    assert restarted.append(produced(b"x", b"y", sequence=0), NOW_MS).base_offset == 0
+    assert restarted.append(produced(b"z", sequence=2), NOW_MS).base_offset == 2
+    assert restarted.leader_epochs.end_offset_for(3, restarted.log_end_offset) == (3, 2)
+
+
+# --- failures
+
+
+async def test_an_append_that_the_engine_refuses_leaves_everything_as_it_was(
+    log: PartitionLog, held: HeldLog
+) -> None:
+    held.refuses_appends = True
+    batch = produced(b"x", sequence=0)
+    assert refusal(log, batch).code is ErrorCode.KAFKA_STORAGE_ERROR
+    held.refuses_appends = False
+    assert log.append(produced(b"x", sequence=0), NOW_MS).base_offset == 0
+
+
+async def test_after_a_failed_flush_what_was_lost_is_forgotten_and_its_offsets_are_free(
+    log: PartitionLog, held: HeldLog
+) -> None:
+    log.append(produced(b"kept", sequence=0), NOW_MS)
+    held.flush()
+    lost = log.append(produced(b"lost", sequence=1), NOW_MS)
+    assert lost.durable is not None
+    held.fail()
+    assert isinstance(lost.durable.error, Exception)
+    assert log.high_watermark == log.log_end_offset == 1
+    assert refusal(log, produced(b"x", sequence=1)).code is ErrorCode.KAFKA_STORAGE_ERROR
+    await log.recover()
+    again = log.append(produced(b"lost", sequence=1), NOW_MS)
+    assert again.base_offset == 1, "the same sequence is new, for its first try was lost"
+
+
+# --- looking up
+
+
+async def test_an_offset_is_found_by_time_to_the_record(log: PartitionLog, held: HeldLog) -> None:
+    log.append(produced(b"a", b"b", b"c", timestamps=(10, 30, 20)), NOW_MS)
+    log.append(produced(b"d", b"e", timestamps=(5, 40), codec=Codec.GZIP), NOW_MS)
+    held.flush()
+    assert await log.offset_for_timestamp(0) == TimestampedOffset(0, 10)
+    assert await log.offset_for_timestamp(11) == TimestampedOffset(1, 30)
+    assert await log.offset_for_timestamp(31) == TimestampedOffset(4, 40)
+    assert await log.offset_for_timestamp(41) is None
+
+
+async def test_the_largest_timestamp_is_found_to_the_record(
+    log: PartitionLog, held: HeldLog
+) -> None:
+    assert await log.offset_of_max_timestamp() is None
+    log.append(produced(b"a", b"b", timestamps=(10, 50)), NOW_MS)
+    log.append(produced(b"c", timestamps=(20,)), NOW_MS)
+    held.flush()
+    assert await log.offset_of_max_timestamp() == TimestampedOffset(1, 50)
+
+
+async def test_what_is_not_durable_is_found_by_no_lookup(log: PartitionLog) -> None:
+    log.append(produced(b"a", timestamps=(10,)), NOW_MS)
+    assert await log.offset_for_timestamp(0) is None
+    assert await log.offset_of_max_timestamp() is None
+
+
+async def test_an_offset_outside_the_log_is_out_of_range(log: PartitionLog) -> None:
+    with pytest.raises(KafkaError) as refused:
+        log.read_warm(1, 100, 1)
+    assert refused.value.code is ErrorCode.OFFSET_OUT_OF_RANGE
+
+
+@pytest.mark.parametrize(
+    ("epoch", "code"),
+    [(2, ErrorCode.FENCED_LEADER_EPOCH), (4, ErrorCode.UNKNOWN_LEADER_EPOCH)],
+)
+async def test_a_client_of_another_epoch_is_told(
+    log: PartitionLog, epoch: int, code: ErrorCode
+) -> None:
+    with pytest.raises(KafkaError) as refused:
+        log.check_leader_epoch(epoch)
+    assert refused.value.code is code
+    log.check_leader_epoch(3)
+    log.check_leader_epoch(-1)
