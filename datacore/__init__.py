@@ -5,12 +5,14 @@
 
 from typing import TYPE_CHECKING
 
+from datacore.version import VERSION
+
 if TYPE_CHECKING:
     from datacore.server.serve import serve
 
 __all__ = ["__version__", "serve"]
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 
 def __getattr__(name: str) -> object:

@@ -25,11 +25,12 @@ from datacore.broker.runtime import ShardRuntime
 from datacore.broker.topics import OFFSETS_TOPIC, NewTopic
 from datacore.coordinator.group.config import GroupConfig
 from datacore.coordinator.group.names import TopicName as GroupTopicName
+from datacore.metadata.configs import broker_int
 from datacore.metadata.image import TopicName
 from datacore.protocol.errors import KafkaError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine, Mapping
 
     from datacore._generated.delete_groups import DeleteGroupsRequest
     from datacore._generated.describe_groups import DescribeGroupsRequest
@@ -39,11 +40,12 @@ if TYPE_CHECKING:
     from datacore._generated.list_groups import ListGroupsRequest
     from datacore._generated.offset_delete import OffsetDeleteRequest, OffsetDeleteResponse
     from datacore._generated.sync_group import SyncGroupRequest, SyncGroupResponse
-    from datacore.broker.broker import Broker
     from datacore.broker.context import RequestContext
+    from datacore.broker.topics import Topics
     from datacore.coordinator.context import RequestContext as CoordinatorContext
     from datacore.coordinator.group.shard import GroupShard
     from datacore.coordinator.outcome import Outcome
+    from datacore.log.partition_log import PartitionLog
     from datacore.metadata.image import TopicImage
     from datacore.protocol.message import Message
     from datacore.storage.pending import Pending
@@ -70,22 +72,40 @@ def partition_for(group_id: str, partitions: int) -> int:
     return (0 if signed == -(1 << 31) else abs(signed)) % partitions
 
 
+def group_config(broker_values: Mapping[str, str]) -> GroupConfig:
+    """The limits and timings of groups that the broker's configs say."""
+
+    def value(name: str) -> int:
+        return broker_int(name, broker_values)
+
+    return GroupConfig(
+        group_min_session_timeout_ms=value("group.min.session.timeout.ms"),
+        group_max_session_timeout_ms=value("group.max.session.timeout.ms"),
+        group_initial_rebalance_delay_ms=value("group.initial.rebalance.delay.ms"),
+        group_max_size=value("group.max.size"),
+        offset_metadata_max_bytes=value("offset.metadata.max.bytes"),
+        offsets_retention_minutes=value("offsets.retention.minutes"),
+        offsets_retention_check_interval_ms=value("offsets.retention.check.interval.ms"),
+    )
+
+
 class Groups:
     """Every group of this broker."""
 
-    def __init__(self, broker: Broker) -> None:
-        self._broker = broker
-        self._config = GroupConfig(
-            group_min_session_timeout_ms=broker.config_int("group.min.session.timeout.ms"),
-            group_max_session_timeout_ms=broker.config_int("group.max.session.timeout.ms"),
-            group_initial_rebalance_delay_ms=broker.config_int("group.initial.rebalance.delay.ms"),
-            group_max_size=broker.config_int("group.max.size"),
-            offset_metadata_max_bytes=broker.config_int("offset.metadata.max.bytes"),
-            offsets_retention_minutes=broker.config_int("offsets.retention.minutes"),
-            offsets_retention_check_interval_ms=broker.config_int(
-                "offsets.retention.check.interval.ms"
-            ),
-        )
+    def __init__(
+        self,
+        topics: Topics,
+        logs: Mapping[TopicName, Mapping[int, PartitionLog]],
+        broker_values: Mapping[str, str],
+        now_ms: Callable[[], int],
+        spawn: Callable[[Coroutine[object, object, None]], None],
+    ) -> None:
+        self._topics = topics
+        self._logs = logs
+        self._now_ms = now_ms
+        self._spawn = spawn
+        self._topic_partitions = broker_int("offsets.topic.num.partitions", broker_values)
+        self._config = group_config(broker_values)
         self._shards: dict[int, ShardRuntime] = {}
 
     # --- life
@@ -105,12 +125,10 @@ class Groups:
         Raises:
             KafkaError: The topic cannot be made.
         """
-        broker = self._broker
-        if OFFSETS_TOPIC not in broker.topics.by_name:
-            partitions = broker.config_int("offsets.topic.num.partitions")
+        if OFFSETS_TOPIC not in self._topics.by_name:
             try:
-                await broker.topics.create(
-                    NewTopic(OFFSETS_TOPIC, partitions, 1, configs=_TOPIC_CONFIGS)
+                await self._topics.create(
+                    NewTopic(OFFSETS_TOPIC, self._topic_partitions, 1, configs=_TOPIC_CONFIGS)
                 )
             except KafkaError as error:
                 # Two clients look for a coordinator at once: the other one made it.
@@ -119,10 +137,9 @@ class Groups:
         await self._load_shards()
 
     async def _load_shards(self) -> None:
-        broker = self._broker
-        for index, log in broker.partitions.by_topic.get(OFFSETS_TOPIC, {}).items():
+        for index, log in self._logs.get(OFFSETS_TOPIC, {}).items():
             if index not in self._shards:
-                shard = ShardRuntime(log, self._config, broker.now_ms, broker.spawn)
+                shard = ShardRuntime(log, self._config, self._now_ms, self._spawn)
                 self._shards[index] = shard
                 await shard.load()
 
@@ -173,11 +190,10 @@ class Groups:
         self, context: RequestContext, request: OffsetCommitRequest
     ) -> OffsetCommitResponse:
         """Remembers offsets of partitions that exist; the others are answered one by one."""
-        by_topic = self._broker.partitions.by_topic
         unknown: dict[str, list[OffsetCommitResponsePartition]] = {}
         known: list[OffsetCommitRequestTopic] = []
         for topic in request.topics:
-            there = by_topic.get(TopicName(topic.name), {})
+            there = self._logs.get(TopicName(topic.name), {})
             missing = [p for p in topic.partitions if p.partition_index not in there]
             if missing:
                 unknown.setdefault(topic.name, []).extend(

@@ -20,7 +20,6 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from datacore import __version__
 from datacore._generated.api_keys import (
     API_NAMES,
     request_header_version,
@@ -36,6 +35,7 @@ from datacore.client.errors import (
     UnsupportedRequestError,
 )
 from datacore.protocol.errors import KafkaError
+from datacore.version import VERSION
 from datacore.wire.errors import DecodeError
 from datacore.wire.message import WireMessage
 
@@ -258,7 +258,7 @@ class Connection:
 
     def _ask_versions(self) -> ApiVersionsResponse:
         request = ApiVersionsRequest(
-            client_software_name="datacore", client_software_version=__version__
+            client_software_name="datacore", client_software_version=VERSION
         )
         response = self.send(request, ApiVersionsResponse, self._known(ApiVersionsRequest)[1])
         if response.error_code == ErrorCode.UNSUPPORTED_VERSION:

@@ -73,6 +73,7 @@ class KafkaServer(Generic[BrokerT]):
     async def accepting(self, listeners: Sequence[BoundListener]) -> AsyncIterator[None]:
         """Accepts connections; leaving stops gracefully."""
         loop = asyncio.get_running_loop()
+        failure: Exception | None = None
         async with anyio.create_task_group() as self._tasks:
             self._tasks.start_soon(self._keep_sweeping)
             servers: list[asyncio.Server] = []
@@ -87,10 +88,14 @@ class KafkaServer(Generic[BrokerT]):
                         )
                     )
                 yield
+            except Exception as error:  # noqa: BLE001  # raised below, not in an exception group
+                failure = error
             finally:
                 with anyio.CancelScope(shield=True):
                     await self._stop(servers)
                 self._tasks.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
 
     # What connections call.
 
