@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from datacore.wire.buffer import Buffer
 
 READ_COMMITTED = 1
-_INT32_MAX = 2**31 - 1
+_NOT_FOUND = frozenset({ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID})
 
 
 class Fetching:
@@ -153,6 +153,8 @@ class _Fetch:
                     partition_index=wanted.index,
                     error_code=error.code,
                     high_watermark=-1,
+                    # Kafka's logs refuse with null, and its look-up of a partition with none.
+                    aborted_transactions=[] if error.code in _NOT_FOUND else None,
                     records=b"",
                 )
             else:

@@ -147,11 +147,15 @@ class Groups:
         await self._load_shards()
 
     async def _load_shards(self) -> None:
-        for index, log in self._logs.get(OFFSETS_TOPIC, {}).items():
-            if index not in self._shards:
-                shard = ShardRuntime(log, self._config, self._now_ms, self._spawn)
-                self._shards[index] = shard
-                await shard.load()
+        fresh = {
+            index: ShardRuntime(log, self._config, self._now_ms, self._spawn)
+            for index, log in self._logs.get(OFFSETS_TOPIC, {}).items()
+            if index not in self._shards
+        }
+        # All at once: a group's shard depends on how many there are.
+        self._shards |= fresh
+        for shard in fresh.values():
+            await shard.load()
 
     def forget_topic(self, topic: TopicImage) -> None:
         """Drops every group's offsets of a topic that is no more."""
@@ -235,11 +239,10 @@ class Groups:
         self, context: RequestContext, request: OffsetDeleteRequest
     ) -> OffsetDeleteResponse:
         """Forgets offsets of topics that nobody in the group subscribes to."""
-        by_topic = self._broker.partitions.by_topic
         unknown = OffsetDeleteResponse()
         known: list[OffsetDeleteRequestTopic] = []
         for topic in request.topics:
-            there = by_topic.get(TopicName(topic.name), {})
+            there = self._logs.get(TopicName(topic.name), {})
             missing = [p for p in topic.partitions if p.partition_index not in there]
             if missing:
                 unknown.topics.append(
