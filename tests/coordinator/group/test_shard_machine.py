@@ -1,4 +1,4 @@
-"""Random lives of a shard: clients that join, sync, commit, vanish, and a coordinator that restarts.
+"""Random lives of a shard: clients join, sync, commit and vanish, the coordinator restarts.
 
 What holds, whatever happens: an assignment reaches exactly the member it was made for; generations
 never go back; a replayed shard is the live one; whoever waits is answered in bounded time; a
