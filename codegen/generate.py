@@ -67,14 +67,19 @@ def generate(specs: Path) -> dict[str, str]:
         "api_keys.py": _render("api_keys", apis=_apis(messages)),
         "errors.py": _render("errors", errors=_errors(specs / "errors.json")),
     }
-    modules: dict[str, list[Message]] = {}
-    for message in messages:
-        modules.setdefault(_module_path(message), []).append(message)
-    for path, members in sorted(modules.items()):
+    for path, members in by_module(messages).items():
         if path in files:
             raise SpecError(members[0].file, "", f"module {path} is taken")
         files[path] = module_source(members)
     return files
+
+
+def by_module(messages: list[Message]) -> dict[str, list[Message]]:
+    """Which messages share a module, by the module's path below datacore/_generated."""
+    modules: dict[str, list[Message]] = {}
+    for message in messages:
+        modules.setdefault(_module_path(message), []).append(message)
+    return dict(sorted(modules.items()))
 
 
 def module_source(messages: list[Message]) -> str:
@@ -145,7 +150,7 @@ def _class(module: ModuleSource, message: Message, struct: Struct) -> dict[str, 
     shared = default_name(name) if _is_default(message, struct) else None
     if shared is not None:
         module.use("datacore.wire.message", "shared_default")
-    constants = list(_constants(message)) if is_message else []
+    constants = list(_constants(module, message)) if is_message else []
     return {
         "name": name,
         "base": base,
@@ -167,14 +172,15 @@ def _is_default(message: Message, struct: Struct) -> bool:
     )
 
 
-def _constants(message: Message) -> Iterator[str]:
+def _constants(module: ModuleSource, message: Message) -> Iterator[str]:
     if message.api_key is not None:
         name = "api_key" if message.kind in ("request", "response") else "record_type"
         yield f"{name} = {message.api_key}"
-    latest_stable = message.max_version - message.latest_version_unstable
+    # Only the request's spec says that an API's top version is early access.
+    is_unstable = any(each.latest_version_unstable for each in module.messages)
     yield f"min_version = {message.min_version}"
     yield f"max_version = {message.max_version}"
-    yield f"latest_stable_version = {latest_stable}"
+    yield f"latest_stable_version = {message.max_version - is_unstable}"
     yield f"flexible_from = {_flexible_from(message)}"
 
 

@@ -44,19 +44,19 @@ def read_release(release: str, jars: Path) -> dict[str, Spec]:
 
 
 def write_specs(releases: list[str], jars: Path, specs: Path) -> None:
-    """Replace the releases' folders below `specs`."""
+    """Replace all releases' folders below `specs`."""
     newest_first = sorted(releases, key=lambda each: release_order(Path(each)), reverse=True)
     known: dict[str, Message] = {}
+    for old in specs.iterdir():
+        if old.is_dir():
+            shutil.rmtree(old)
     for release in newest_first:
-        shutil.rmtree(specs / release, ignore_errors=True)
         written = 0
         for place, (message, document) in read_release(release, jars).items():
             if message is None or _is_covered(message, known, newest=release == newest_first[0]):
                 continue
-            older_and_newer = known.get(message.name)
-            known[message.name] = (
-                message if older_and_newer is None else merge(message, older_and_newer)
-            )
+            newer = known.get(message.name)
+            known[message.name] = message if newer is None else merge(message, newer)
             target = specs / release / place
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

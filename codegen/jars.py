@@ -64,7 +64,7 @@ def find_jar(artifact: Artifact, version: str, jars: Path) -> Path | None:
             "-Dtransitive=false",
         ],
         check=not artifact.optional,
-        stdout=subprocess.DEVNULL if artifact.optional else None,
+        stdout=subprocess.DEVNULL,  # what went wrong is on stderr or in the missing file
     )
     if nested.is_file():
         return nested

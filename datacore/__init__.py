@@ -5,18 +5,18 @@
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from datacore.server.serve import serve
-
 __all__ = ["__version__", "serve"]
 
 __version__ = "0.1.0"
 
+if TYPE_CHECKING:
+    from datacore.server.serve import serve
+else:
 
-def __getattr__(name: str) -> object:
-    """Imports the server when ``serve`` is first asked for: a client never pays for it."""
-    if name == "serve":
-        from datacore.server.serve import serve  # noqa: PLC0415 (see above)
+    def __getattr__(name: str) -> object:
+        """Imports the server when ``serve`` is first asked for: a client never pays for it."""
+        if name == "serve":
+            from datacore.server.serve import serve  # noqa: PLC0415  # see above
 
-        return serve
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            return serve
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -149,7 +149,10 @@ class DiskSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         msgspec.Meta(description="Answer acks=all only after fdatasync; false trusts the kernel."),
     ] = True
     segment_bytes: Annotated[
-        int, msgspec.Meta(ge=1 << 14, le=1 << 31, description="Size at which a new file is begun.")
+        int,
+        msgspec.Meta(
+            ge=1 << 14, le=(1 << 31) - 1, description="Size at which a new file is begun."
+        ),
     ] = 1 << 30
 
 

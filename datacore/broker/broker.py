@@ -11,6 +11,7 @@ import secrets
 import time
 import uuid
 from base64 import urlsafe_b64encode
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import anyio
@@ -23,12 +24,12 @@ from datacore.broker.groups import Groups
 from datacore.broker.partitions import Partitions
 from datacore.broker.producer_ids import ProducerIds
 from datacore.broker.topics import NewTopic, Topics
-from datacore.metadata.configs import BROKER_CONFIGS, InvalidConfig, broker_value
+from datacore.metadata.configs import BROKER_CONFIGS, InvalidConfig, broker_int, broker_value
 from datacore.metadata.image import RESOURCE_BROKER, TopicId
 from datacore.storage.pending import Pending
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import AsyncIterator, Coroutine, Mapping
 
     from anyio.abc import TaskGroup
 
@@ -65,7 +66,7 @@ class Broker:
         self.broker_id = config.broker.broker_id
         self.config_values = broker_config_values(config)
         self.advertised_listeners: dict[str, Endpoint] = {}
-        """Where clients of each listener find this broker; set before ``start``."""
+        """Where clients of each listener find this broker; set before it runs."""
         self.cluster_id = ""
         self.now_ms = now_ms
         self._engine = engine
@@ -84,20 +85,18 @@ class Broker:
             self.partitions.by_topic,
             self.metadata.image.topics_by_id,
             FetchSessions(
-                self.config_int("max.incremental.fetch.session.cache.slots"),
+                broker_int("max.incremental.fetch.session.cache.slots", self.config_values),
                 now_ms,
                 lambda: secrets.randbelow(2**31 - 1) + 1,
             ),
-            self.config_int("fetch.max.bytes"),
+            broker_int("fetch.max.bytes", self.config_values),
             self.spawn,
         )
-        self.groups = Groups(self)
+        self.groups = Groups(
+            self.topics, self.partitions.by_topic, self.config_values, now_ms, self.spawn
+        )
 
     # --- configuration
-
-    def config_int(self, name: str) -> int:
-        """A broker config that is a whole number."""
-        return int(broker_value(name, self.config_values))
 
     @property
     def auto_creates_topics(self) -> bool:
@@ -110,30 +109,31 @@ class Broker:
 
     # --- life
 
-    async def start(self) -> None:
-        """Replays the logs; when this returns, every service is ready.
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Replays the logs, then every service is ready; leaving makes everything durable.
 
         Raises:
             StorageError: The engine cannot be used; the message says why.
         """
-        self._tasks = anyio.create_task_group()
-        await self._tasks.__aenter__()
-        await self._engine.start()
-        await self.metadata.start()
-        await self._learn_cluster_id()
-        await self.partitions.open_all()
-        await self.groups.start()
-
-    async def stop(self) -> None:
-        """Ends what is running and makes everything durable."""
-        self.groups.stop()
-        if self._tasks is not None:
-            self._tasks.cancel_scope.cancel()
-            await self._tasks.__aexit__(None, None, None)
+        try:
+            await self._engine.start()
+            await self.metadata.start()
+            await self._learn_cluster_id()
+            await self.partitions.open_all()
+            async with anyio.create_task_group() as self._tasks:
+                await self.groups.start()
+                try:
+                    yield
+                finally:
+                    self.groups.stop()
+                    self._tasks.cancel_scope.cancel()
+        finally:
             self._tasks = None
-        await self.partitions.close()
-        await self.metadata.close()
-        await self._engine.close()
+            with anyio.CancelScope(shield=True):
+                await self.partitions.close()
+                await self.metadata.close()
+                await self._engine.close()
 
     async def _learn_cluster_id(self) -> None:
         values = self.metadata.image.configs.get((RESOURCE_BROKER, ""), {})

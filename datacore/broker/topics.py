@@ -11,7 +11,7 @@ from datacore._generated.records.config_record import ConfigRecord
 from datacore._generated.records.partition_record import PartitionRecord
 from datacore._generated.records.remove_topic_record import RemoveTopicRecord
 from datacore._generated.records.topic_record import TopicRecord
-from datacore.metadata.configs import InvalidConfig, broker_value, check_topic_configs
+from datacore.metadata.configs import InvalidConfig, broker_int, check_topic_configs
 from datacore.metadata.image import (
     RESOURCE_TOPIC,
     PartitionImage,
@@ -97,7 +97,7 @@ class Topics:
             self._check_new(new)
             count = len(new.assignments) or new.num_partitions
             if count == -1:
-                count = int(broker_value("num.partitions", self._broker_values))
+                count = broker_int("num.partitions", self._broker_values)
             topic = TopicImage(new.name, self._new_topic_id())
             topic.partitions = self._new_partitions(range(count))
             if validate_only:

@@ -8,18 +8,20 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Any, Final, get_args, get_origin
 
 import click
 
-from datacore import __version__
 from datacore.cli.failure import Failure, Mistake
 from datacore.cli.log_output import configure_logging
-from datacore.config import Config, ConfigError, Key, keys, load_config
+from datacore.config import Config, ConfigError, KafkaConfigValue, Key, keys, load_config
+from datacore.metadata.configs import BROKER_CONFIGS, InvalidConfig
 from datacore.server.event_loop import new_event_loop
 from datacore.server.listener import ListenError
 from datacore.server.serve import RunningBroker, serve
 from datacore.storage.engine import StorageError
+from datacore.version import VERSION
 
 _SHORT_NAMES: Final = {"broker.data_dir": "--data-dir"}
 _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -85,19 +87,25 @@ def start(file: str | None, kafka: tuple[str, ...], **given: object) -> None:
             raise Mistake(f"flag: --kafka: expected NAME=VALUE, got {setting!r}")
         flags[f"kafka.{name}"] = value
     try:
-        config = load_config(file=file, environment=os.environ, flags=flags)
+        config = load_config(
+            file=file, environment=os.environ, flags=flags, check_kafka=_expected_kafka_value
+        )
         configure_logging(config.logging)
     except ConfigError as error:
         raise Mistake(str(error)) from None
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(_run(config))
+
+
+def _expected_kafka_value(name: str, value: KafkaConfigValue) -> str | None:
+    key = BROKER_CONFIGS.get(name)
+    if key is None:
+        return "the name of one of Kafka's broker configs"
     try:
-        with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            runner.run(_run(config))
-    except ListenError as error:
-        raise Failure(f"{error}: choose another with --broker-port or --broker-host") from None
-    except StorageError as error:
-        raise Failure(f"the {config.storage.engine} engine cannot start: {error}") from None
-    except ValueError as error:
-        raise Mistake(str(error)) from None
+        key.check(str(value).lower() if isinstance(value, bool) else str(value))
+    except InvalidConfig as error:
+        return f"what Kafka expects ({error})"
+    return None
 
 
 async def _run(config: Config) -> None:
@@ -111,7 +119,15 @@ async def _run(config: Config) -> None:
 
     for number in _STOP_SIGNALS:
         loop.add_signal_handler(number, stop)
-    async with serve(config) as running:
+    async with AsyncExitStack() as stack:
+        try:
+            running = await stack.enter_async_context(serve(config))
+        except ListenError as error:
+            raise Failure(f"{error}: choose another with --broker-port or --broker-host") from None
+        except StorageError as error:
+            raise Failure(f"the {config.storage.engine} engine cannot start: {error}") from None
+        except ValueError as error:
+            raise Mistake(str(error)) from None
         click.echo(_ready_line(config, running))
         await stopped.wait()
 
@@ -119,4 +135,4 @@ async def _run(config: Config) -> None:
 def _ready_line(config: Config, running: RunningBroker) -> str:
     listeners = ", ".join(f"{name}://{at}" for name, at in running.listeners.items())
     where = f", {config.broker.data_dir}" if config.storage.engine == "disk" else ""
-    return f"DataCore {__version__} ready: {listeners} ({config.storage.engine} engine{where})"
+    return f"DataCore {VERSION} ready: {listeners} ({config.storage.engine} engine{where})"

@@ -38,7 +38,7 @@ def describe(cluster: Cluster, *, output: Output) -> None:
 @with_cluster
 def apis(cluster: Cluster, *, output: Output) -> None:
     """List the APIs that a broker serves, and their versions."""
-    rows = [
+    rows: list[Row] = [
         {
             "api": API_NAMES.get(key, "unknown"),
             "key": key,

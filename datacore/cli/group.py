@@ -4,12 +4,17 @@ from collections.abc import Mapping
 
 import click
 
+from datacore._generated.describe_groups import DescribedGroup
+from datacore.cli.failure import Failure
 from datacore.cli.listing import Output, Row, output_option, show
 from datacore.cli.session import with_cluster
 from datacore.client import admin
 from datacore.client.cluster import Cluster
 from datacore.client.subscription import TopicPartition, decode_assignment
 from datacore.protocol.errors import KafkaError
+from datacore.wire.errors import DecodeError
+
+_CONSUMERS = "consumer"
 
 
 @click.group()
@@ -46,10 +51,11 @@ def describe(cluster: Cluster, *, name: str, members: bool, output: Output) -> N
     if output == "table":
         count = len(described.members)
         click.echo(f"Group {name}: {described.group_state}, {count} member(s)")
+    assigned = _assignments(described)
     owners = {
         where: member.client_id
         for member in described.members
-        for where in decode_assignment(member.member_assignment)
+        for where in assigned[member.member_id]
     }
     if members:
         rows = [
@@ -58,8 +64,7 @@ def describe(cluster: Cluster, *, name: str, members: bool, output: Output) -> N
                 "client": member.client_id,
                 "host": member.client_host,
                 "partitions": [
-                    f"{topic}-{partition}"
-                    for topic, partition in decode_assignment(member.member_assignment)
+                    f"{topic}-{partition}" for topic, partition in assigned[member.member_id]
                 ],
             }
             for member in described.members
@@ -68,6 +73,19 @@ def describe(cluster: Cluster, *, name: str, members: bool, output: Output) -> N
         return
     columns = ["topic", "partition", "committed_offset", "next_offset", "lag", "client"]
     show(_lags(cluster, name, owners), columns, output)
+
+
+def _assignments(described: DescribedGroup) -> dict[str, list[TopicPartition]]:
+    """By member id. Only groups of consumers are assigned partitions; Connect's have tasks."""
+    if described.protocol_type != _CONSUMERS:
+        return {member.member_id: [] for member in described.members}
+    try:
+        return {
+            member.member_id: decode_assignment(member.member_assignment)
+            for member in described.members
+        }
+    except DecodeError as error:
+        raise Failure(f"group {described.group_id} has an unreadable assignment: {error}") from None
 
 
 def _lags(cluster: Cluster, name: str, owners: Mapping[TopicPartition, str]) -> list[Row]:

@@ -146,7 +146,7 @@ RESPONSE_HEADER_V1 = Struct("correlation_id" / Int32sb, "tagged_fields" / tagged
 # --- record batches of magic 2 ---
 
 _RECORD_BYTES = _nullable_bytes(ZigZag, 0)
-RECORD_HEADER = Struct("key" / _text(_RECORD_BYTES), "value" / _RECORD_BYTES)
+RECORD_HEADER = Struct("key" / _text(Prefixed(ZigZag, GreedyBytes)), "value" / _RECORD_BYTES)
 RECORD = Prefixed(
     ZigZag,
     _whole(
@@ -156,7 +156,7 @@ RECORD = Prefixed(
             "offset_delta" / ZigZag,
             "key" / _RECORD_BYTES,
             "value" / _RECORD_BYTES,
-            "headers" / _nullable_array(ZigZag, 0, RECORD_HEADER),
+            "headers" / PrefixedArray(ZigZag, RECORD_HEADER),
         )
     ),
 )

@@ -31,7 +31,7 @@ class LazyGroup(click.Group):
         super().__init__(name, **attributes)
         self._lazy_commands = commands
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
         """The commands in the order of the table."""
         return list(self._lazy_commands)
 

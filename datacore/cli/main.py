@@ -6,8 +6,8 @@ An error is one sentence on standard error that says what to do next.
 
 import click
 
-from datacore import __version__
 from datacore.cli.lazy import LazyCommand, LazyGroup
+from datacore.version import VERSION
 
 _COMMANDS = {
     "broker": LazyCommand("datacore.cli.broker:broker", "Run a broker."),
@@ -28,7 +28,7 @@ root = LazyGroup(
     help="Apache Kafka's protocol, whole, in one pip install of Python.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-root = click.version_option(__version__, message="%(prog)s %(version)s")(root)
+root = click.version_option(VERSION, message="%(prog)s %(version)s")(root)
 
 
 def main() -> None:

@@ -52,7 +52,7 @@ from datacore._generated.offset_fetch import (
 )
 from datacore.client.cluster import Cluster
 from datacore.client.connection import Connection
-from datacore.client.errors import UnsupportedRequestError
+from datacore.client.errors import UnsupportedRequestError, check
 from datacore.client.subscription import TopicPartition
 from datacore.protocol.errors import KafkaError
 
@@ -100,7 +100,7 @@ def create_topic(
     def attempt() -> None:
         request = CreateTopicsRequest(topics=[topic], timeout_ms=_TIMEOUT_MS)
         response = cluster.controller().send(request, CreateTopicsResponse)
-        _check(response.topics[0].error_code, response.topics[0].error_message)
+        check(response.topics[0].error_code, response.topics[0].error_message)
 
     cluster.retrying(attempt)
     cluster.retrying(lambda: cluster.topic(name), expect_topic=True)
@@ -118,7 +118,7 @@ def delete_topic(cluster: Cluster, name: str) -> None:
         else:
             request.topic_names = [name]
         (deleted,) = connection.send(request, DeleteTopicsResponse, version).responses
-        _check(deleted.error_code, deleted.error_message)
+        check(deleted.error_code, deleted.error_message)
 
     cluster.retrying(attempt)
 
@@ -130,7 +130,7 @@ def create_partitions(cluster: Cluster, name: str, count: int) -> None:
     def attempt() -> None:
         request = CreatePartitionsRequest(topics=[topic], timeout_ms=_TIMEOUT_MS)
         (result,) = cluster.controller().send(request, CreatePartitionsResponse).results
-        _check(result.error_code, result.error_message)
+        check(result.error_code, result.error_message)
 
     cluster.retrying(attempt)
 
@@ -191,7 +191,7 @@ def _list_offsets(
     )
     (answered,) = connection.send(request, ListOffsetsResponse, version).topics
     for partition in answered.partitions:
-        _check(partition.error_code, f"{topic}-{partition.partition_index}")
+        check(partition.error_code, f"{topic}-{partition.partition_index}")
     return [
         PartitionOffset(partition.partition_index, partition.offset, partition.timestamp)
         for partition in answered.partitions
@@ -205,7 +205,7 @@ def list_groups(cluster: Cluster) -> list[ListedGroup]:
         groups: list[ListedGroup] = []
         for broker in cluster.metadata().brokers:
             response = cluster.broker(broker.node_id).send(ListGroupsRequest(), ListGroupsResponse)
-            _check(response.error_code)
+            check(response.error_code)
             groups += response.groups
         return sorted(groups, key=lambda group: group.group_id)
 
@@ -224,7 +224,7 @@ def describe_group(cluster: Cluster, group: str) -> DescribedGroup:
         version = connection.version(DescribeGroupsRequest)
         request = DescribeGroupsRequest(groups=[group])
         (described,) = connection.send(request, DescribeGroupsResponse, version).groups
-        _check(described.error_code, described.error_message)
+        check(described.error_code, described.error_message)
         if version < _GROUP_ERRORS_FROM and described.group_state == "Dead":
             # Before KIP-1043 a group that does not exist is a dead one.
             raise KafkaError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group} not found.")
@@ -247,7 +247,7 @@ def group_offsets(cluster: Cluster, group: str) -> dict[TopicPartition, int]:
             )
             response = connection.send(request, OffsetFetchResponse, version)
             (answered,) = response.groups
-            _check(answered.error_code)
+            check(answered.error_code)
             return {
                 TopicPartition(topic.name, partition.partition_index): partition.committed_offset
                 for topic in answered.topics
@@ -255,7 +255,7 @@ def group_offsets(cluster: Cluster, group: str) -> dict[TopicPartition, int]:
             }
         request = OffsetFetchRequest(group_id=group, topics=None)
         response = connection.send(request, OffsetFetchResponse, version)
-        _check(response.error_code)
+        check(response.error_code)
         return {
             TopicPartition(topic.name, partition.partition_index): partition.committed_offset
             for topic in response.topics
@@ -281,12 +281,7 @@ def describe_configs(
         )
         request = DescribeConfigsRequest(resources=[resource])
         (result,) = connection.send(request, DescribeConfigsResponse).results
-        _check(result.error_code, result.error_message)
+        check(result.error_code, result.error_message)
         return sorted(result.configs, key=lambda config: config.name)
 
     return cluster.retrying(attempt)
-
-
-def _check(error_code: int, message: str | None = None) -> None:
-    if error_code:
-        raise KafkaError(ErrorCode(error_code), message or None)

@@ -28,7 +28,7 @@ from datacore._generated.metadata import (
     MetadataResponseTopic,
 )
 from datacore.client.connection import CLIENT_ID, Connection, VersionRanges
-from datacore.client.errors import BrokerUnreachableError, ClientError
+from datacore.client.errors import BrokerUnreachableError, ClientError, check
 from datacore.protocol.errors import KafkaError
 
 T = TypeVar("T")
@@ -209,8 +209,7 @@ class Cluster:
             KafkaError: The topic does not exist, or is not ready.
         """
         (topic,) = self.metadata([name], may_create=may_create).topics
-        if topic.error_code:
-            raise KafkaError(ErrorCode(topic.error_code), f"topic {name}")
+        check(topic.error_code, f"topic {name}")
         return topic
 
     def broker(self, node_id: int) -> Connection:
@@ -285,8 +284,7 @@ class Cluster:
             request.key = group
         response = connection.send(request, FindCoordinatorResponse, version)
         found = response.coordinators[0] if version >= _COORDINATOR_KEYS_FROM else response
-        if found.error_code:
-            raise KafkaError(ErrorCode(found.error_code), found.error_message)
+        check(found.error_code, found.error_message)
         return Address(found.host, found.port)
 
     def _advertised(self, address: Address, who: str) -> Connection:

@@ -20,7 +20,6 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from datacore import __version__
 from datacore._generated.api_keys import (
     API_NAMES,
     request_header_version,
@@ -34,8 +33,9 @@ from datacore.client.errors import (
     BrokerUnreachableError,
     NotAKafkaBrokerError,
     UnsupportedRequestError,
+    check,
 )
-from datacore.protocol.errors import KafkaError
+from datacore.version import VERSION
 from datacore.wire.errors import DecodeError
 from datacore.wire.message import WireMessage
 
@@ -258,13 +258,12 @@ class Connection:
 
     def _ask_versions(self) -> ApiVersionsResponse:
         request = ApiVersionsRequest(
-            client_software_name="datacore", client_software_version=__version__
+            client_software_name="datacore", client_software_version=VERSION
         )
         response = self.send(request, ApiVersionsResponse, self._known(ApiVersionsRequest)[1])
         if response.error_code == ErrorCode.UNSUPPORTED_VERSION:
             response = self.send(ApiVersionsRequest(), ApiVersionsResponse, 0)
-        if response.error_code:
-            raise KafkaError(ErrorCode(response.error_code))
+        check(response.error_code)
         return response
 
     def _known(self, request_type: type[WireMessage]) -> tuple[int, int]:

@@ -18,9 +18,8 @@ from datacore._generated.fetch import (
 )
 from datacore.client.cluster import Cluster
 from datacore.client.connection import Connection
-from datacore.client.errors import ClientError, UnsupportedRequestError
+from datacore.client.errors import ClientError, UnsupportedRequestError, check
 from datacore.client.subscription import TopicPartition
-from datacore.protocol.errors import KafkaError
 from datacore.record.batch import iterate_headers, verify_crc
 from datacore.record.errors import RecordError
 from datacore.record.records import Record, iterate_records
@@ -78,8 +77,7 @@ class Fetcher:
         fetched: list[Fetched] = []
         for connection, version, correlation_id in asked:
             response = connection.take(FetchResponse, version, correlation_id)
-            if response.error_code:
-                raise KafkaError(ErrorCode(response.error_code))
+            check(response.error_code)
             fetched += self._read(response, version, positions)
         return fetched
 
@@ -135,8 +133,7 @@ class Fetcher:
 def _read_partition(where: TopicPartition, data: PartitionData, position: int) -> Fetched:
     if data.error_code == ErrorCode.OFFSET_OUT_OF_RANGE:
         raise OffsetOutOfRangeError(where, position)
-    if data.error_code:
-        raise KafkaError(ErrorCode(data.error_code), f"{where.topic}-{where.partition}")
+    check(data.error_code, f"{where.topic}-{where.partition}")
     records: list[Record] = []
     next_offset = position
     buffer = memoryview(data.records or b"")

@@ -31,6 +31,7 @@ from datacore._generated.sync_group import (
     SyncGroupResponse,
 )
 from datacore.client.cluster import Cluster
+from datacore.client.errors import check
 from datacore.client.subscription import (
     RANGE,
     TopicPartition,
@@ -40,7 +41,6 @@ from datacore.client.subscription import (
     encode_assignment,
     encode_subscription,
 )
-from datacore.protocol.errors import KafkaError
 
 _PROTOCOL_TYPE: Final = "consumer"
 _LEAVE_MEMBERS_FROM: Final = 3
@@ -126,6 +126,9 @@ class GroupMember:
         Raises:
             RebalanceNeededError: The partitions may be another member's by now.
         """
+        if self._generation < 0:
+            # Without a generation it would be stored as if nobody else were in the group.
+            raise RebalanceNeededError
         if offsets:
             self._cluster.retrying(lambda: self._commit(offsets))
 
@@ -223,14 +226,11 @@ class GroupMember:
                 self._check(partition.error_code)
 
     def _check(self, error_code: int) -> None:
-        if not error_code:
-            return
-        code = ErrorCode(error_code)
-        if code in _REJOIN:
-            if code == ErrorCode.UNKNOWN_MEMBER_ID:
+        if error_code in _REJOIN:
+            if error_code == ErrorCode.UNKNOWN_MEMBER_ID:
                 self._forget_membership()
             raise RebalanceNeededError
-        raise KafkaError(code, f"group {self.group}")
+        check(error_code, f"group {self.group}")
 
     def _forget_membership(self) -> None:
         self._member_id = ""

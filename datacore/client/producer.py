@@ -24,9 +24,8 @@ from datacore._generated.produce import (
     TopicProduceData,
 )
 from datacore.client.cluster import Cluster
-from datacore.client.errors import UnsupportedRequestError
+from datacore.client.errors import UnsupportedRequestError, check
 from datacore.client.partitioner import partition_of
-from datacore.protocol.errors import KafkaError
 from datacore.record.compression import Codec
 from datacore.record.records import Record, encode_batch
 
@@ -163,8 +162,8 @@ class Producer:
             return -1
         response = connection.send(request, ProduceResponse, version)
         (stored,) = response.responses[0].partition_responses
-        if stored.error_code not in {ErrorCode.NONE, ErrorCode.DUPLICATE_SEQUENCE_NUMBER}:
-            raise KafkaError(ErrorCode(stored.error_code), stored.error_message)
+        if stored.error_code != ErrorCode.DUPLICATE_SEQUENCE_NUMBER:
+            check(stored.error_code, stored.error_message)
         return stored.base_offset
 
     def _take_producer_id(self) -> None:
@@ -172,8 +171,7 @@ class Producer:
             InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=_TIMEOUT_MS),
             InitProducerIdResponse,
         )
-        if response.error_code:
-            raise KafkaError(ErrorCode(response.error_code))
+        check(response.error_code)
         self._producer_id = response.producer_id
         self._producer_epoch = response.producer_epoch
 

@@ -82,7 +82,7 @@ async def _look_up(
         result.old_style_offsets = _old_style(log, partition, found)
         return result
     result.offset, result.timestamp = found.offset, found.timestamp_ms
-    if found.offset >= 0:
+    if found.offset >= 0 and version >= 4:  # KIP-320
         result.leader_epoch = log.leader_epochs.epoch_of(found.offset)
     return result
 

@@ -36,12 +36,17 @@ if TYPE_CHECKING:
     from datacore.storage.pending import Pending
 
 NO_TOPIC_ID = bytes(16)
+TOPICS_BY_ID_SINCE = 12
 
 
 def handle(
     broker: Broker, context: RequestContext, request: MetadataRequest
 ) -> MetadataResponse | Pending[MetadataResponse]:
     """Describes brokers and topics; makes missing topics first where both sides allow it."""
+    if context.api_version < TOPICS_BY_ID_SINCE:
+        for topic in request.topics or ():
+            if topic.name is None or topic.topic_id != NO_TOPIC_ID:
+                raise KafkaError(ErrorCode.INVALID_REQUEST)
     missing = _creatable(broker, context, request)
     if missing:
         return broker.eventually(_create_and_answer(broker, context, request, missing))
@@ -92,11 +97,12 @@ def _answer(broker: Broker, context: RequestContext, request: MetadataRequest) -
     if asked is None or (context.api_version == 0 and not asked):
         topics = [_described(topic, operations) for topic in broker.topics.by_name.values()]
     else:
+        # A topic that is asked for twice is told once.
         topics = [
-            _by_id(broker, topic.topic_id, operations)
-            if topic.topic_id != NO_TOPIC_ID
-            else _by_name(broker, topic.name or "", operations)
-            for topic in asked
+            _by_name(broker, name or "", operations)
+            if topic_id == NO_TOPIC_ID
+            else _by_id(broker, topic_id, operations)
+            for topic_id, name in dict.fromkeys((each.topic_id, each.name) for each in asked)
         ]
     return MetadataResponse(
         brokers=[
@@ -155,11 +161,15 @@ def error_response(
     context: RequestContext, request: MetadataRequest, error: KafkaError
 ) -> MetadataResponse:
     """The error on top from v13 on, on every topic asked for before."""
-    del context
+    no_name = None if context.api_version >= TOPICS_BY_ID_SINCE else ""
     return MetadataResponse(
         error_code=error.code,
         topics=[
-            MetadataResponseTopic(error_code=error.code, name=topic.name, topic_id=topic.topic_id)
+            MetadataResponseTopic(
+                error_code=error.code,
+                name=no_name if topic.name is None else topic.name,
+                topic_id=topic.topic_id,
+            )
             for topic in request.topics or ()
         ],
     )

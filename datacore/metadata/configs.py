@@ -220,3 +220,8 @@ def broker_value(name: str, broker_values: Mapping[str, str]) -> str:
     value = broker_values.get(name, BROKER_CONFIGS[name].default)
     assert value is not None
     return value
+
+
+def broker_int(name: str, broker_values: Mapping[str, str]) -> int:
+    """The effective value of a broker config that is a whole number."""
+    return int(broker_value(name, broker_values))

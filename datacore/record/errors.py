@@ -9,8 +9,6 @@ any other             INVALID_RECORD (87)
 ====================  =============================================
 """
 
-# ruff: noqa: N818 - an error is named for what happened
-
 from typing import NamedTuple
 
 

@@ -50,7 +50,7 @@ _CLIENT_DOES_NOT_READ: Final = 4
 _STOPPING: Final = 8
 _CLOSED: Final = 16
 
-_NO_ANSWER: Final = "a request that gets no answer failed"
+_FAILED_WITHOUT_ANSWER: Final = "its request failed and has no other way to tell: {}"
 
 _JOINED_BYTES_MAX: Final = 64 * 1024
 """Answers up to this size are copied into one buffer: cheaper than scattering them."""
@@ -190,6 +190,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def eof_received(self) -> None:
         """The client sends no more; the transport closes, as Apache Kafka does."""
+        self._blocks |= _CLOSED
 
     def pause_writing(self) -> None:
         """The client does not read its answers."""
@@ -339,7 +340,7 @@ class Connection(asyncio.BufferedProtocol):
         except Exception as error:  # noqa: BLE001  # dispatch logs the unexpected, once
             parts = self._dispatch.encode_failure(parked.route, context, parked.request, error)
             if parts is None:
-                self._refuse(_NO_ANSWER)
+                self._refuse(_FAILED_WITHOUT_ANSWER.format(error))
                 return
             parked.parts += parts
         answers = self._answers
@@ -361,7 +362,7 @@ class Connection(asyncio.BufferedProtocol):
     ) -> None:
         parts = self._dispatch.encode_failure(route, context, request, error)
         if parts is None:
-            raise RefusedError(_NO_ANSWER)
+            raise RefusedError(_FAILED_WITHOUT_ANSWER.format(error))
         self._answer(parts)
 
     def _send(self, parts: list[Buffer]) -> None:

@@ -108,12 +108,12 @@ class Dispatch(Generic[BrokerT]):
         key, version = key_and_version >> 16, key_and_version & 0xFFFF
         api = self._apis.get(key)
         if api is None:
-            raise RefusedError(f"asks for API key {key}, which is not served")
+            raise RefusedError(f"asks for API key {_signed(key)}, which is not served")
         if not api.min_version <= version <= api.max_version:
             if key == ApiKey.API_VERSIONS:
                 return None
             raise RefusedError(
-                f"asks for version {version} of {api.key.name}, "
+                f"asks for version {_signed(version)} of {api.key.name}, "
                 f"which is served from {api.min_version} to {api.max_version}"
             )
         route = self.routes[key_and_version] = Route(api, version)
@@ -141,6 +141,11 @@ class Dispatch(Generic[BrokerT]):
         except Exception as second_error:  # noqa: BLE001  # logged; the connection is closed
             _log_unexpected(route, context, second_error)
             return None
+
+
+def _signed(number: int) -> int:
+    """What the 16 bits are on the wire: a signed number, as people should see it."""
+    return number - 0x10000 if number & 0x8000 else number
 
 
 def _log_unexpected(route: Route, context: RequestContext, error: Exception) -> None:

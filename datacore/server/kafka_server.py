@@ -1,8 +1,9 @@
 """All connections of one broker process: admission, idleness, tasks of ``async`` handlers, stop.
 
 Rules: one task group holds whatever runs beside the connections; one timer looks after all of
-them. A stop refuses newcomers, handles no further request, sends every answer that is due within
-the limit, and only then closes. Kafka's counterpart: ``SocketServer``.
+them. A stop refuses newcomers, handles no further request, lets every handler that runs finish and
+sends every answer that is due, all within the limit, and only then closes. Kafka's counterpart:
+``SocketServer``.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ class KafkaServer(Generic[BrokerT]):
         self._count_by_host: dict[str, int] = {}
         self._refusals = RefusalLog(time.monotonic)
         self._is_stopping = False
-        self._all_gone = anyio.Event()
+        self._running_handlers = 0
+        self._all_ended = anyio.Event()
         self._tasks: TaskGroup
 
     @property
@@ -73,6 +75,7 @@ class KafkaServer(Generic[BrokerT]):
     async def accepting(self, listeners: Sequence[BoundListener]) -> AsyncIterator[None]:
         """Accepts connections; leaving stops gracefully."""
         loop = asyncio.get_running_loop()
+        failure: Exception | None = None
         async with anyio.create_task_group() as self._tasks:
             self._tasks.start_soon(self._keep_sweeping)
             servers: list[asyncio.Server] = []
@@ -87,10 +90,14 @@ class KafkaServer(Generic[BrokerT]):
                         )
                     )
                 yield
+            except Exception as error:  # noqa: BLE001  # raised below, not in an exception group
+                failure = error
             finally:
                 with anyio.CancelScope(shield=True):
                     await self._stop(servers)
                 self._tasks.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
 
     # What connections call.
 
@@ -116,8 +123,7 @@ class KafkaServer(Generic[BrokerT]):
         self._count_by_host[host] -= 1
         if not self._count_by_host[host]:
             del self._count_by_host[host]
-        if self._is_stopping and not self._connections:
-            self._all_gone.set()
+        self._tell_whether_all_ended()
 
     def refused(self, line: str) -> None:
         """Logs why a connection was closed, unless too many were."""
@@ -126,8 +132,23 @@ class KafkaServer(Generic[BrokerT]):
     def spawn(self, coroutine: Coroutine[Any, Any, Message]) -> Pending[Message]:
         """Runs an ``async`` handler as a task of the server."""
         pending: Pending[Message] = Pending()
-        self._tasks.start_soon(_settle, coroutine, pending)
+        self._running_handlers += 1
+        self._tasks.start_soon(self._settle, coroutine, pending)
         return pending
+
+    async def _settle(
+        self, coroutine: Coroutine[Any, Any, Message], pending: Pending[Message]
+    ) -> None:
+        """Carries a coroutine's end over to whoever waits for it."""
+        try:
+            response = await coroutine
+        except Exception as error:  # noqa: BLE001  # goes on to whoever waits
+            pending.fail(error)
+        else:
+            pending.resolve(response)
+        finally:
+            self._running_handlers -= 1
+            self._tell_whether_all_ended()
 
     # Looking after connections.
 
@@ -155,24 +176,20 @@ class KafkaServer(Generic[BrokerT]):
         self._is_stopping = True
         for server in servers:
             server.close()
-        if not self._connections:
-            return
         for connection in tuple(self._connections):
             connection.stop()
+        self._tell_whether_all_ended()
         with anyio.move_on_after(self.limits.stop_timeout_ms / 1000):
-            await self._all_gone.wait()
-        if self._connections:
-            logger.warning("%d connections did not end in time", len(self._connections))
+            await self._all_ended.wait()
+        if not self._all_ended.is_set():
+            logger.warning(
+                "%d connections and %d requests did not end in time",
+                len(self._connections),
+                self._running_handlers,
+            )
             for connection in tuple(self._connections):
                 connection.abort()
-            await self._all_gone.wait()
 
-
-async def _settle(coroutine: Coroutine[Any, Any, Message], pending: Pending[Message]) -> None:
-    """Carries a coroutine's end over to whoever waits for it."""
-    try:
-        response = await coroutine
-    except Exception as error:  # noqa: BLE001  # goes on to whoever waits
-        pending.fail(error)
-    else:
-        pending.resolve(response)
+    def _tell_whether_all_ended(self) -> None:
+        if self._is_stopping and not self._connections and not self._running_handlers:
+            self._all_ended.set()

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
-
-import anyio
 
 from datacore.broker.broker import Broker
 from datacore.handlers.table import TABLE
@@ -59,13 +58,9 @@ async def serve(config: Config) -> AsyncIterator[RunningBroker]:
     try:
         broker = Broker(config, _ENGINES[config.storage.engine](config))
         broker.advertised_listeners = {each.name: each.advertised for each in bound}
-        await broker.start()
-        try:
-            async with KafkaServer(broker, TABLE.values(), limits).accepting(bound):
-                yield RunningBroker(broker, {each.name: each.bound for each in bound})
-        finally:
-            with anyio.CancelScope(shield=True):
-                await broker.stop()
+        server = KafkaServer(broker, TABLE.values(), limits)
+        async with broker.running(), server.accepting(bound):
+            yield RunningBroker(broker, {each.name: each.bound for each in bound})
     finally:
         for listener in bound:
             listener.socket.close()
@@ -78,9 +73,16 @@ def _memory_engine(_: Config) -> Engine:
 
 
 def _disk_engine(config: Config) -> Engine:
-    from datacore.storage.disk import DiskEngine  # noqa: PLC0415  # one engine is imported
+    from datacore.storage.disk.config import DiskConfig  # noqa: PLC0415  # one engine is imported
+    from datacore.storage.disk.engine import DiskEngine  # noqa: PLC0415
 
-    return DiskEngine(config.broker.data_dir, config.disk)
+    return DiskEngine(
+        DiskConfig(
+            data_dir=Path(config.broker.data_dir),
+            sync=config.disk.sync,
+            segment_bytes=config.disk.segment_bytes,
+        )
+    )
 
 
 _ENGINES: Final[Mapping[str, Callable[[Config], Engine]]] = {

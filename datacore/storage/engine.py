@@ -34,15 +34,15 @@ class StorageError(Exception):
     """The engine could not do it; the log is as it was before the call."""
 
 
-class Fenced(StorageError):  # noqa: N818  # a state, as Kafka names it
+class Fenced(StorageError):  # a state, as Kafka names it
     """Another owner has opened the log with a higher epoch."""
 
 
-class LogNotFound(StorageError):  # noqa: N818  # a state, as Kafka names it
+class LogNotFound(StorageError):  # a state, as Kafka names it
     """There is no log of that name."""
 
 
-class OffsetTruncated(StorageError):  # noqa: N818  # a state, as Kafka names it
+class OffsetTruncated(StorageError):  # a state, as Kafka names it
     """The offset lies before the log's start or behind its end."""
 
 

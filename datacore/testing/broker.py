@@ -155,7 +155,7 @@ class Broker:
             ready.set_exception(error)
 
     async def _serve(self, config: Config, ready: "Future[RunningBroker]") -> None:
-        from datacore.server.serve import serve  # noqa: PLC0415 (as above)
+        from datacore.server.serve import serve  # noqa: PLC0415  # as above
 
         self._loop = asyncio.get_running_loop()
         self._stopped = asyncio.Event()

@@ -115,7 +115,7 @@ class BrokerProcess:
         command = [sys.executable, "-m", "datacore", "broker", "start"]
         started_s = time.monotonic()
         with self._log_file.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603 (our own command line)
+            self._process = subprocess.Popen(  # noqa: S603  # our own command line
                 command + command_line(self._flags),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

@@ -26,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def _scope(fixture_name: str, config: pytest.Config) -> Scope:  # noqa: ARG001 (pytest's signature)
+def _scope(fixture_name: str, config: pytest.Config) -> Scope:  # noqa: ARG001  # pytest's signature
     scope = config.getini("kafka_scope")
     if scope not in get_args(Scope):
         raise pytest.UsageError(f"kafka_scope: expected one of {get_args(Scope)}, got {scope!r}")
@@ -36,7 +36,7 @@ def _scope(fixture_name: str, config: pytest.Config) -> Scope:  # noqa: ARG001 (
 @pytest.fixture(scope=_scope)
 def kafka_broker() -> "Iterator[Broker]":
     """A running broker with the memory engine on a free port."""
-    from datacore.testing.broker import Broker  # noqa: PLC0415 (see the module's rule)
+    from datacore.testing.broker import Broker  # noqa: PLC0415  # see the module's rule
 
     with Broker() as broker:
         yield broker
@@ -51,7 +51,7 @@ def kafka(kafka_broker: "Broker") -> str:
 @pytest.fixture
 def kafka_topic(kafka: str, request: pytest.FixtureRequest) -> str:
     """Name of an empty topic with one partition that is this test's alone."""
-    from datacore.client.admin import create_topic  # noqa: PLC0415 (as above)
+    from datacore.client.admin import create_topic  # noqa: PLC0415  # as above
     from datacore.client.cluster import Cluster  # noqa: PLC0415
 
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", request.node.name)[:200].strip("-")

@@ -18,12 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from tests.oracle.apache_kafka import classpath
 from tests.oracle.maven import Artifact, cache_dir, locked, resolve
 
 __all__ = [
     "Environment",
     "GoModule",
     "JavaClasspath",
+    "KafkaTools",
     "NotRunError",
     "NpmPackages",
     "Program",
@@ -146,12 +148,22 @@ class JavaClasspath:
             _run([javac, "-nowarn", "-cp", f"{jars}/*", "-d", str(folder), str(source)])
 
         folder = _built(f"{name}-{version}", [source.read_text(), version], build)
-        command = (java, *JVM_FLAGS, "-cp", f"{folder}:{jars}/*", source.stem)
+        command = (java, *_JVM_FLAGS, "-cp", f"{folder}:{jars}/*", source.stem)
         return Program(command, version)
 
 
+@dataclass(frozen=True, slots=True)
+class KafkaTools:
+    """Kafka's own tools from Maven; the program is a JVM that waits for a main class."""
+
+    def prepare(self, name: str, version: str) -> Program:
+        java = _required("java", f"Java for {name}")
+        _required("mvn", "Maven")
+        return Program((java, *_JVM_FLAGS, "-cp", classpath(version)), version)
+
+
 # Short-lived processes: start fast, take little.
-JVM_FLAGS = (
+_JVM_FLAGS = (
     "-XX:TieredStopAtLevel=1",
     "-XX:+UseSerialGC",
     "-Xshare:auto",

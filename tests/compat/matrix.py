@@ -11,12 +11,13 @@ from tests.compat.environments import (
     Environment,
     GoModule,
     JavaClasspath,
+    KafkaTools,
     NpmPackages,
     PythonPackages,
     SystemProgram,
 )
 
-__all__ = ["CLIENTS", "Client", "Feature"]
+__all__ = ["CLIENTS", "CONSOLE_TOOLS", "Client", "Feature"]
 
 
 class Feature(Enum):
@@ -135,4 +136,19 @@ CLIENTS: tuple[Client, ...] = (
     _kafkajs("2.2.4", quick=True),
     _franz_go("1.22.2", quick=True),
     _sarama("1.61.1", quick=True),
+)
+
+
+def _console_tools(
+    version: str, codecs: tuple[str, ...] = _CODECS, *, quick: bool = False
+) -> Client:
+    return Client("console-tools", version, KafkaTools(), codecs, quick=quick)
+
+
+# These speak no contract: they are programs for people, with tests of their own.
+CONSOLE_TOOLS: tuple[Client, ...] = (
+    _console_tools("1.1.1", _OLD_CODECS),
+    _console_tools("2.8.2"),
+    _console_tools("3.9.1"),
+    _console_tools("4.1.1", quick=True),
 )

@@ -10,7 +10,7 @@ below are the whole of what differs.
 
 import subprocess
 import sys
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -109,9 +109,20 @@ def _message_order(vector: MessageVector) -> tuple[str, str, int, int, str, tupl
     return vector.kind, vector.message, vector.version, case, vector.case, vector.releases
 
 
-def _run(release: str, program: str, arguments: Sequence[str]) -> Iterator[dict[str, Any]]:
+def read_by_java(release: str, sets: Iterable[bytes]) -> list[RecordSetVector]:
+    """What Java reads out of record sets of ours."""
+    lines = "".join(f"{content.hex()}\n" for content in sets).encode()
+    return [
+        msgspec.convert({**line, "releases": [release]}, RecordSetVector)
+        for line in _run(release, "GoldenRecords.java", ["read"], lines)
+    ]
+
+
+def _run(
+    release: str, program: str, arguments: Sequence[str], stdin: bytes = b""
+) -> Iterator[dict[str, Any]]:
     command = ["java", "-cp", f"{_jars(release)}/*", str(_JAVA / program), *arguments]
-    done = subprocess.run(command, capture_output=True, check=False)
+    done = subprocess.run(command, input=stdin, capture_output=True, check=False)
     if done.returncode != 0:
         raise click.ClickException(done.stderr.decode(errors="replace"))
     for line in done.stdout.splitlines():

@@ -7,6 +7,12 @@ import pytest
 
 from datacore.record.batch import BatchHeader, iterate_headers, verify_crc
 from datacore.record.compression import Codec
+from datacore.record.control import (
+    ControlType,
+    EndTransactionMarker,
+    decode_end_transaction_marker,
+    encode_end_transaction_marker,
+)
 from datacore.record.legacy import down_convert, parse_message_set, up_convert
 from datacore.record.records import Record, decode_records, encode_batch
 from tests.golden import corpus
@@ -171,3 +177,20 @@ def test_down_conversion_gives_javas_bytes(vector: RecordSetVector) -> None:
 @pytest.mark.parametrize("part", LEGACY, ids=str)
 def test_a_set_of_mixed_magics_splits_where_java_splits_it(part: Part) -> None:
     assert parse_message_set(part.body).records == _records(part.batch)
+
+
+@pytest.mark.parametrize("control_type", [ControlType.COMMIT, ControlType.ABORT])
+def test_a_transaction_marker_is_the_one_that_kafka_writes(control_type: ControlType) -> None:
+    (golden,) = (v for v in SETS if v.case == f"{control_type.name.lower()}-marker")
+    header = _header(golden.body)
+    marker = decode_end_transaction_marker(golden.body, header)
+    assert marker == EndTransactionMarker(control_type, 9)
+    ours = encode_end_transaction_marker(
+        marker,
+        producer_id=header.producer_id,
+        producer_epoch=header.producer_epoch,
+        timestamp_ms=header.max_timestamp,
+        base_offset=header.base_offset,
+        leader_epoch=header.leader_epoch,
+    )
+    assert bytes(ours) == golden.body

@@ -123,10 +123,10 @@ def test_holes_that_compaction_leaves_are_kept() -> None:
 
 
 def test_batch_that_compaction_emptied_is_written_and_read() -> None:
-    batch = encode_batch([], base_offset=100, last_offset_delta=12)
+    batch = encode_batch([], base_offset=100, last_offset_delta=12, max_timestamp_ms=NOW_MS)
     header = parse_header(batch)
     assert decode_records(batch, header) == []
-    assert header.next_offset == 113
+    assert (header.next_offset, header.max_timestamp) == (113, NOW_MS)
     with pytest.raises(ValueError, match="last offset delta"):
         encode_batch([])
 

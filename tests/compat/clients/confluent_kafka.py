@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from tests.compat.clients import contract
 
@@ -20,9 +20,9 @@ def _produce(options: contract.Options, records: list[contract.Record]) -> None:
                 "linger.ms": 20,  # so that neighbours share a batch
             }
         )
-        outcomes: list[tuple[Any, Message] | None] = [None] * len(neighbours)
+        outcomes: list[tuple[Any, Any] | None] = [None] * len(neighbours)
 
-        def delivered(index: int, error: Any, message: Message, into: list[Any] = outcomes) -> None:
+        def delivered(index: int, error: Any, message: Any, into: list[Any] = outcomes) -> None:
             into[index] = (error, message)
 
         for index, record in enumerate(neighbours):
@@ -31,7 +31,7 @@ def _produce(options: contract.Options, records: list[contract.Record]) -> None:
                 value=record.value,
                 key=record.key,
                 partition=record.partition,
-                headers=record.headers,
+                headers=[*record.headers],
                 timestamp=record.timestamp_ms or 0,
                 on_delivery=partial(delivered, index),
             )
@@ -95,7 +95,7 @@ def _join(options: contract.Options, commands: contract.Commands) -> None:
 
 
 def _poll(consumer: Consumer) -> int:
-    messages = consumer.consume(_POLL_RECORDS, _POLL_S)
+    messages: list[Any] = consumer.consume(_POLL_RECORDS, _POLL_S)
     for message in messages:
         if message.error() is not None:
             raise KafkaException(message.error())

@@ -1,4 +1,4 @@
-"""Random lives of a shard: clients join, sync, commit and vanish, the coordinator restarts.
+"""Random lives of a shard: clients join, sync, commit and vanish, and coordinators restart.
 
 What holds, whatever happens: an assignment reaches exactly the member it was made for; generations
 never go back; a replayed shard is the live one; whoever waits is answered in bounded time; a

@@ -2,6 +2,7 @@
  * Writes golden record sets: what Kafka's MemoryRecordsBuilder makes, and what Kafka reads out of it again.
  *
  *   java -cp <jars of one Kafka release> GoldenRecords.java     > records.jsonl
+ *   java -cp <jars of one Kafka release> GoldenRecords.java read < sets in hex, one a line     > the same form of lines
  *
  * Magic 0, 1 and 2 in every codec, log append time, producer fields, control batches, empty and compacted batches,
  * delete horizons, several batches, several magics. README.md beside this folder describes a line.
@@ -10,6 +11,8 @@
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -42,6 +45,14 @@ public final class GoldenRecords {
     private static final long NONE = RecordBatch.NO_TIMESTAMP;
 
     public static void main(String[] arguments) throws Exception {
+        if (arguments.length == 1 && arguments[0].equals("read")) {
+            BufferedReader sets = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.US_ASCII));
+            for (String set = sets.readLine(); set != null; set = sets.readLine()) {
+                emit("read", (byte) 2, "any", ByteBuffer.wrap(HexFormat.of().parseHex(set)));
+            }
+            OUT.flush();
+            return;
+        }
         for (byte magic = 0; magic <= 2; magic++) {
             for (CompressionType codec : CompressionType.values()) {
                 if (codec != CompressionType.ZSTD || magic == 2) {

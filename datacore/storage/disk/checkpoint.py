@@ -1,0 +1,107 @@
+"""What spares a restart from reading back: complete index files, and a recovery point.
+
+Rules: taken on the event loop's thread behind what a round syncs; written by the flusher's thread
+after that sync. Index files are synced before the recovery point that vouches for them is written.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from datacore.storage.disk.files import write_all
+from datacore.storage.disk.index import OFFSET_ENTRY, TIME_ENTRY
+from datacore.storage.disk.state import RecoveryPoint
+from datacore.storage.pending import Pending
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from datacore.storage.disk.files import Files
+    from datacore.storage.disk.segment import Segment
+    from datacore.storage.disk.state import StateFile
+
+
+@dataclass(frozen=True, slots=True)
+class IndexWrite:
+    """Entries that go to the end of an index file."""
+
+    path: Path
+    position: int
+    entries: bytes
+
+
+@dataclass(slots=True)
+class Checkpoint:
+    """Index entries and the recovery point that vouches for them."""
+
+    recovery_point: RecoveryPoint
+    index_writes: list[IndexWrite]
+    sealed: Sequence[Segment]
+    """Segments whose index files are complete with this."""
+    done: Pending[None] = field(default_factory=Pending)
+    error: OSError | None = None
+
+    def write(self, files: Files, state: StateFile) -> None:
+        """Writes it, in the flusher's thread; keeps the error rather than raise it."""
+        try:
+            for write in self.index_writes:
+                _write_index(files, write)
+            state.update(sync=True, recovery_point=self.recovery_point)
+        except OSError as error:
+            self.error = error
+
+
+def take_checkpoint(unsealed: Sequence[Segment], active: Segment, end_offset: int) -> Checkpoint:
+    """A checkpoint of all that was appended so far.
+
+    Args:
+        unsealed: Segments that are full and whose index files are not complete.
+        active: The segment that is written to.
+        end_offset: The log's end.
+    """
+    writes: list[IndexWrite] = []
+    for segment in (*unsealed, active):
+        writes += _index_writes(segment)
+    return Checkpoint(recovery_point(active, end_offset), writes, tuple(unsealed))
+
+
+def recovery_point(segment: Segment, offset: int) -> RecoveryPoint:
+    """The point behind everything that ``segment`` holds now."""
+    assert segment.offset_index is not None
+    assert segment.time_index is not None
+    return RecoveryPoint(
+        segment.base_offset,
+        offset,
+        segment.size,
+        len(segment.offset_index) * OFFSET_ENTRY.size,
+        len(segment.time_index) * TIME_ENTRY.size,
+        segment.max_timestamp_ms,
+        segment.max_timestamp_offset,
+    )
+
+
+def _index_writes(segment: Segment) -> list[IndexWrite]:
+    assert segment.offset_index is not None
+    assert segment.time_index is not None
+    offset_size, time_size = segment.written_offset_index_size, segment.written_time_index_size
+    offset_entries = bytes(memoryview(segment.offset_index.entries)[offset_size:])
+    time_entries = bytes(memoryview(segment.time_index.entries)[time_size:])
+    segment.written_offset_index_size += len(offset_entries)
+    segment.written_time_index_size += len(time_entries)
+    return [
+        IndexWrite(segment.path(".index"), offset_size, offset_entries),
+        IndexWrite(segment.path(".timeindex"), time_size, time_entries),
+    ]
+
+
+def _write_index(files: Files, write: IndexWrite) -> None:
+    fd = files.open(str(write.path), os.O_WRONLY | os.O_CREAT)
+    try:
+        write_all(files, fd, write.entries, write.position)
+        files.ftruncate(fd, write.position + len(write.entries))
+        files.fdatasync(fd)
+    finally:
+        os.close(fd)

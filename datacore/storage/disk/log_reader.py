@@ -1,0 +1,257 @@
+"""Reading one log's files: warm on the event loop's thread, else by worker threads.
+
+Rules: which bytes are wanted is decided by ``LogRead``; this drives it. A worker thread works on a
+pinned segment; when it comes back after a cut, what it brought is thrown away.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+
+from datacore.storage.disk.reader import LogRead, Wanted
+from datacore.storage.disk.scan import scan_headers
+from datacore.storage.disk.segment import load_sealed
+from datacore.storage.engine import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from datacore.storage.disk.flush_task import Mark
+    from datacore.storage.disk.scan import FoundBatch
+    from datacore.storage.disk.segment import Segment
+    from datacore.storage.disk.segment_list import SegmentList
+    from datacore.storage.disk.store import Store
+    from datacore.storage.engine import LogName
+    from datacore.wire.buffer import Buffer
+
+
+class LogReader:
+    """Reads the segments of one log."""
+
+    __slots__ = ("_files", "_interval_bytes", "_name", "_pool", "_segments", "_store", "durable")
+
+    def __init__(self, store: Store, name: LogName, segments: SegmentList, durable: Mark) -> None:
+        self._store = store
+        self._files = store.files
+        self._pool = store.pool
+        self._name = name
+        self._segments = segments
+        self._interval_bytes = store.config.index_interval_bytes
+        self.durable = durable
+        """The durable end of the log."""
+
+    def read_warm(
+        self, offset: int, max_bytes: int, before_offset: int, end_offset: int
+    ) -> list[Buffer] | None:
+        """``EngineLog.read_warm`` of an offset that is there."""
+        if (hint := self._segments.hints.find(offset)) is not None:
+            tail = self._read_tail(hint, max_bytes, before_offset, end_offset)
+            if tail is not None:
+                return tail
+        read = self._begin(offset, max_bytes, before_offset, end_offset)
+        while (wanted := read.want()) is not None:
+            view = self._fill_warm(wanted)
+            if view is None:
+                return None
+            read.feed(view)
+        return read.buffers
+
+    async def read(
+        self, offset: int, max_bytes: int, before_offset: int, end_offset: int
+    ) -> list[Buffer] | None:
+        """``EngineLog.read`` of an offset that is there; None when the log was cut meanwhile."""
+        cuts = self._segments.cuts
+        read = self._begin(offset, max_bytes, before_offset, end_offset)
+        while (wanted := read.want()) is not None:
+            view = self._fill_warm(wanted)
+            if view is None:
+                view = await self._fill(wanted)
+                if self._segments.cuts != cuts or view is None:
+                    return None
+                if len(view) < wanted.size:
+                    end = wanted.position + wanted.size
+                    message = f"{wanted.segment.path('.log')} ends before byte {end}"
+                    raise StorageError(message)
+            if wanted.size:
+                read.feed(view)
+        return read.buffers
+
+    async def find_timestamp(self, timestamp_ms: int, start_offset: int) -> int | None:
+        """The base offset of the first batch that is young enough; wrong after a cut."""
+        first = self._segments.index_of(start_offset)
+        for segment in self._segments.segments[first:]:
+            if segment.is_sealed and segment.max_timestamp_ms < 0:
+                await self.load(segment)
+            if segment.is_gone:
+                return None
+            if segment.max_timestamp_ms < timestamp_ms:
+                continue
+            await self.load(segment)
+            if segment.offset_index is None or segment.time_index is None:
+                return None
+            relative_offset = max(
+                segment.time_index.offset_before(timestamp_ms), start_offset - segment.base_offset
+            )
+            found = await self._scan(
+                segment,
+                segment.offset_index.position_before(relative_offset),
+                lambda batch: (
+                    batch.max_timestamp_ms >= timestamp_ms and batch.last_offset >= start_offset
+                ),
+            )
+            if found is not None:
+                return found.base_offset
+        return None
+
+    async def position_of(self, offset: int) -> int:
+        """Bytes of the first segment before the batch that contains the offset."""
+        first = self._segments.segments[0]
+        if offset <= first.base_offset:
+            return 0
+        found = await self.find_batch(first, offset)
+        return first.size if found is None else found.position
+
+    async def find_batch(self, segment: Segment, offset: int) -> FoundBatch | None:
+        """The first batch of a segment that ends at the offset or behind it."""
+        await self.load(segment)
+        if segment.offset_index is None:
+            return None
+        position = segment.offset_index.position_before(offset - segment.base_offset)
+        return await self._scan(segment, position, lambda batch: batch.last_offset >= offset)
+
+    async def last_timestamp(self, segment: Segment) -> tuple[int, int]:
+        """The largest timestamp of a loaded segment, and the last offset of the batch with it."""
+        assert segment.time_index is not None
+        timestamp_ms, relative_offset = segment.time_index.last
+        largest = (timestamp_ms, segment.base_offset + relative_offset)
+
+        def is_larger(batch: FoundBatch) -> bool:
+            nonlocal largest
+            if batch.max_timestamp_ms > largest[0]:
+                largest = (batch.max_timestamp_ms, batch.last_offset)
+            return False
+
+        await self._scan(segment, segment.indexed_position, is_larger)
+        return largest
+
+    async def load(self, segment: Segment) -> None:
+        """Opens a segment's files, if they are not open.
+
+        Raises:
+            StorageError: They cannot be read.
+        """
+        if not segment.is_loaded and not segment.is_gone:
+            await self._open(segment)
+
+    async def _open(self, segment: Segment) -> None:
+        try:
+            if not segment.is_sealed:
+                segment.fd = self._files.open(str(segment.path(".log")), os.O_RDWR)
+                self._store.open_files.add(segment)
+                return
+            loaded = await anyio.to_thread.run_sync(
+                load_sealed, self._files, segment, self._interval_bytes
+            )
+        except OSError as error:
+            if segment.is_gone:
+                return
+            message = f"cannot open a segment of {self._name}: {error}"
+            raise StorageError(message) from error
+        if segment.is_loaded or segment.is_gone:
+            os.close(loaded.fd)
+            return
+        segment.fd = loaded.fd
+        segment.offset_index = loaded.offset_index
+        segment.time_index = loaded.time_index
+        segment.indexed_position = loaded.offset_index.last_position
+        segment.max_timestamp_ms, relative_offset = loaded.time_index.last
+        segment.max_timestamp_offset = segment.base_offset + relative_offset
+        self._store.open_files.add(segment)
+
+    def _read_tail(
+        self, hint: tuple[Segment, int], max_bytes: int, before_offset: int, end_offset: int
+    ) -> list[Buffer] | None:
+        """What a reader gets that follows the writer: all there is, if that is what it may have.
+
+        This is the most frequent read by far, and needs none of the questions of the others.
+        """
+        segment, position = hint
+        if before_offset >= end_offset:
+            limit = segment.size
+        elif before_offset == self.durable.offset and segment is self.durable.segment:
+            end_offset, limit = before_offset, self.durable.size
+        else:
+            return None
+        size = limit - position
+        if not 0 < size <= max_bytes or segment is not self._segments.segments[-1]:
+            return None
+        view = self._fill_warm(Wanted(segment, position, size))
+        if view is None:
+            return None
+        self._segments.hints.add(end_offset, segment, limit)
+        return [view]
+
+    def _begin(self, offset: int, max_bytes: int, before_offset: int, end_offset: int) -> LogRead:
+        return LogRead(
+            self._segments,
+            offset=offset,
+            max_bytes=max_bytes,
+            before_offset=before_offset,
+            end_offset=end_offset,
+            interval_bytes=self._interval_bytes,
+        )
+
+    def _fill_warm(self, wanted: Wanted) -> memoryview | None:
+        segment, position, size = wanted
+        if segment.fd < 0 or size == 0:
+            return None
+        segment.is_touched = True
+        view = self._pool.take(size)
+        try:
+            count = self._files.read_warm(segment.fd, view, position)
+        except OSError as error:
+            message = f"cannot read {self._name}: {error}"
+            raise StorageError(message) from error
+        return view if count == size else None
+
+    async def _fill(self, wanted: Wanted) -> memoryview | None:
+        """Reads in a worker thread; None when the segment went meanwhile."""
+        segment, position, size = wanted
+        await self.load(segment)
+        if segment.is_gone:
+            return None
+        view = memoryview(bytearray(size))
+        if size == 0:
+            return view
+        segment.pin()
+        try:
+            count = await anyio.to_thread.run_sync(self._files.read, segment.fd, view, position)
+        except OSError as error:
+            message = f"cannot read {self._name}: {error}"
+            raise StorageError(message) from error
+        finally:
+            segment.unpin()
+        return view[:count]
+
+    async def _scan(
+        self, segment: Segment, position: int, is_wanted: Callable[[FoundBatch], bool]
+    ) -> FoundBatch | None:
+        """The first batch from ``position`` on that is wanted, looked for in a worker thread."""
+
+        def scan(fd: int, size: int) -> FoundBatch | None:
+            batches = scan_headers(self._files, fd, position, size)
+            return next((batch for batch in batches if is_wanted(batch)), None)
+
+        if segment.fd < 0:
+            return None
+        segment.pin()
+        try:
+            return await anyio.to_thread.run_sync(scan, segment.fd, segment.size)
+        except OSError as error:
+            message = f"cannot read {self._name}: {error}"
+            raise StorageError(message) from error
+        finally:
+            segment.unpin()

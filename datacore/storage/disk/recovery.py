@@ -1,0 +1,317 @@
+"""Opening a log's folder: what is there, what of it is whole, and what has to go.
+
+Rules:
+
+- Everything before the recovery point (``state.py``) is trusted: a log that was closed, or that
+  was idle since its last checkpoint, opens without reading a single batch.
+- Everything behind it is walked, checksums and all, and indexed again. The first thing that is not
+  the next whole batch ends the log: what lies behind was never acknowledged, because a round of
+  group commit is acknowledged only when all files that it touched are synced.
+- Bytes of a segment behind the next segment's base offset are what a failed flush left (``log.py``
+  goes on in a new file after one); they are cut off.
+- A file that the recovery point vouches for and that is missing or short is damage, not a torn
+  tail: the log is not opened, and the error says which file.
+
+Kafka's counterparts: ``LogLoader``, ``LogSegment.recover``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from datacore.storage.disk.checkpoint import recovery_point
+from datacore.storage.disk.index import OffsetIndex, TimeIndex
+from datacore.storage.disk.scan import FoundBatch, scan_headers, scan_whole
+from datacore.storage.disk.segment import Segment
+from datacore.storage.disk.snapshot import drop_snapshot
+from datacore.storage.disk.state import RecoveryPoint, StateFile
+from datacore.storage.disk.store import LOGGER
+from datacore.storage.engine import Fenced, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from datacore.storage.disk.config import DiskConfig
+    from datacore.storage.disk.files import Files
+
+_SEGMENT_NAME: Final = re.compile(r"(\d{20})\.log")
+
+
+@dataclass(slots=True)
+class OpenedFolder:
+    """What ``DiskLog`` starts from."""
+
+    folder: Path
+    state: StateFile
+    segments: list[Segment]
+    """Ascending; the last one is open and goes on, all others are sealed."""
+    end_offset: int
+    skipped_bytes: int
+    """Bytes of the first segment before the batch that contains the start offset."""
+    is_new: bool
+
+
+def open_folder(files: Files, config: DiskConfig, folder: Path, *, epoch: int) -> OpenedFolder:
+    """Opens a log, made when missing, in a worker thread.
+
+    Raises:
+        Fenced: The log was opened before with a higher epoch.
+        StorageError: The folder is damaged where it was known to be whole.
+        OSError: As the device says.
+    """
+    state = StateFile(files, folder / "state")
+    is_new = not folder.exists()
+    if is_new:
+        folder.mkdir()
+    is_known = not is_new and state.load()
+    if epoch < state.current.epoch:
+        message = f"{folder.name} was opened with epoch {state.current.epoch}, not {epoch}"
+        raise Fenced(message)
+    bases = [] if is_new else _list_segments(folder)
+    if not is_known and bases:
+        LOGGER.warning("%s: no whole state file; reading everything back", folder)
+        point = RecoveryPoint(bases[0], bases[0])
+        state.update(sync=False, start_offset=bases[0], recovery_point=point)
+    if epoch != state.current.epoch:
+        state.update(sync=False, epoch=epoch)
+    opened = _Recovery(files, config, folder, state, bases).run()
+    opened.is_new = is_new
+    if not is_new:
+        drop_snapshot(folder, opened.end_offset)
+    return opened
+
+
+def _list_segments(folder: Path) -> list[int]:
+    """The base offsets of the folder's segments; files that a crash left half removed go."""
+    bases = []
+    for entry in os.scandir(folder):
+        match = _SEGMENT_NAME.fullmatch(entry.name)
+        if match is not None:
+            bases.append(int(match[1]))
+        elif entry.name.endswith((".deleted", "~")):
+            (folder / entry.name).unlink()
+    return sorted(bases)
+
+
+class _Recovery:
+    """One opening of one folder."""
+
+    __slots__ = ("config", "files", "folder", "segments", "state")
+
+    def __init__(
+        self, files: Files, config: DiskConfig, folder: Path, state: StateFile, bases: list[int]
+    ) -> None:
+        self.files = files
+        self.config = config
+        self.folder = folder
+        self.state = state
+        self.segments = self._above_start(bases)
+
+    def run(self) -> OpenedFolder:
+        point = self.state.current.recovery_point
+        start_offset = self.state.current.start_offset
+        segments = self.segments
+        if not segments:
+            if point.offset > start_offset:
+                message = f"{self.folder}: the files of offsets before {point.offset} are missing"
+                raise StorageError(message)
+            return self._opened(start_offset)
+        self._check_vouched_for(point)
+        at = next(
+            (at for at, segment in enumerate(segments) if self._is_behind(segment, point)),
+            len(segments) - 1,
+        )
+        for segment in segments[:at]:
+            segment.is_sealed = True
+        active = segments[at]
+        trusted = point if active.base_offset == point.segment_base_offset else None
+        if trusted is not None and at + 1 == len(segments) and active.size == trusted.position:
+            self._load_active(active, trusted)
+            end_offset = max(point.offset, start_offset)
+        else:
+            end_offset = max(self._read_back(at, trusted), start_offset)
+        opened = self._opened(end_offset)
+        opened.skipped_bytes = self._skipped_bytes(start_offset)
+        return opened
+
+    def _opened(self, end_offset: int) -> OpenedFolder:
+        return OpenedFolder(self.folder, self.state, self.segments, end_offset, 0, is_new=False)
+
+    def _above_start(self, bases: list[int]) -> list[Segment]:
+        """The segments; those that ``truncate_before`` meant to remove are removed."""
+        start_offset = self.state.current.start_offset
+        segments = []
+        for at, base_offset in enumerate(bases):
+            segment = Segment(self.folder, base_offset)
+            if at + 1 < len(bases) and bases[at + 1] <= start_offset:
+                _unlink(segment)
+                continue
+            segment.size = segment.path(".log").stat().st_size
+            segments.append(segment)
+        return segments
+
+    def _check_vouched_for(self, point: RecoveryPoint) -> None:
+        first = self.segments[0]
+        if first.base_offset > self.state.current.start_offset:
+            message = f"{self.folder}: the files before {first.path('.log').name} are missing"
+            raise StorageError(message)
+        for segment in self.segments:
+            if segment.base_offset == point.segment_base_offset and segment.size < point.position:
+                message = (
+                    f"{segment.path('.log')} has {segment.size} bytes, of which {point.position} "
+                    "were known to be whole"
+                )
+                raise StorageError(message)
+        if self.segments[-1].base_offset < point.segment_base_offset and point.position > 0:
+            name = Segment(self.folder, point.segment_base_offset).path(".log").name
+            message = f"{self.folder}: {name} is missing"
+            raise StorageError(message)
+
+    def _is_behind(self, segment: Segment, point: RecoveryPoint) -> bool:
+        return segment.base_offset >= point.segment_base_offset
+
+    def _load_active(self, segment: Segment, point: RecoveryPoint) -> None:
+        """Takes over the indexes of the segment up to the recovery point."""
+        offset_entries = _read_prefix(segment, ".index", point.offset_index_size)
+        time_entries = _read_prefix(segment, ".timeindex", point.time_index_size)
+        segment.make_indexes()
+        if offset_entries is None or time_entries is None:
+            self._index_again(segment, point.position)
+        else:
+            segment.offset_index = OffsetIndex(offset_entries)
+            segment.time_index = TimeIndex(time_entries)
+            segment.written_offset_index_size = point.offset_index_size
+            segment.written_time_index_size = point.time_index_size
+            segment.indexed_position = segment.offset_index.last_position
+        segment.max_timestamp_ms = point.max_timestamp_ms
+        segment.max_timestamp_offset = point.max_timestamp_offset
+
+    def _index_again(self, segment: Segment, size: int) -> None:
+        fd = self.files.open(str(segment.path(".log")), os.O_RDONLY)
+        try:
+            for found in scan_headers(self.files, fd, 0, size):
+                segment.note_batches(found, self.config.index_interval_bytes)
+        finally:
+            os.close(fd)
+
+    def _read_back(self, at: int, trusted: RecoveryPoint | None) -> int:
+        """Walks everything from segment ``at`` on, cuts what is not whole, and returns the end."""
+        end_offset = trusted.offset if trusted else self.segments[at].base_offset
+        cut_bytes = 0
+        kept = len(self.segments)
+        for number in range(at, len(self.segments)):
+            segment = self.segments[number]
+            is_last = number + 1 == len(self.segments)
+            next_base = None if is_last else self.segments[number + 1].base_offset
+            file_size = segment.size
+            end_offset = self._read_segment(segment, trusted, end_offset, next_base)
+            trusted = None
+            cut_bytes += file_size - segment.size
+            if next_base is not None and end_offset != next_base:
+                kept = number + 1
+                break
+            segment.is_sealed = not is_last
+        for segment in self.segments[kept:]:
+            cut_bytes += segment.size
+            _unlink(segment)
+        del self.segments[kept:]
+        self._keep(at, end_offset)
+        if cut_bytes:
+            LOGGER.warning(
+                "%s: cut %d bytes behind offset %d that no crash-free writer leaves",
+                self.folder,
+                cut_bytes,
+                end_offset,
+            )
+        return end_offset
+
+    def _read_segment(
+        self,
+        segment: Segment,
+        trusted: RecoveryPoint | None,
+        end_offset: int,
+        next_base: int | None,
+    ) -> int:
+        """Walks one segment, cuts it behind its last whole batch, and returns where it ends."""
+        file_size = segment.size
+        if trusted is not None:
+            segment.size = trusted.position
+            self._load_active(segment, trusted)
+        else:
+            segment.size = 0
+            segment.make_indexes()
+        fd = self.files.open(str(segment.path(".log")), os.O_RDWR)
+        try:
+            for found in self._expected(fd, segment, file_size, end_offset, next_base):
+                segment.note_batches(found, self.config.index_interval_bytes)
+                end_offset = found.last_offset + 1
+            if segment.size < file_size:
+                self.files.ftruncate(fd, segment.size)
+            self.files.fdatasync(fd)
+        finally:
+            os.close(fd)
+        return end_offset
+
+    def _expected(
+        self, fd: int, segment: Segment, file_size: int, end_offset: int, next_base: int | None
+    ) -> Iterator[FoundBatch]:
+        for found in scan_whole(self.files, fd, segment.size, file_size):
+            if found.base_offset < end_offset:
+                return
+            if next_base is not None and found.base_offset >= next_base:
+                return
+            yield found
+            end_offset = found.last_offset + 1
+
+    def _keep(self, at: int, end_offset: int) -> None:
+        """Writes the indexes of what was read back, and the new recovery point behind it."""
+        for segment in self.segments[at:]:
+            assert segment.offset_index is not None
+            assert segment.time_index is not None
+            if segment.is_sealed:
+                segment.index_timestamp()
+            self.files.replace(segment.path(".index"), bytes(segment.offset_index.entries))
+            self.files.replace(segment.path(".timeindex"), bytes(segment.time_index.entries))
+            segment.written_offset_index_size = len(segment.offset_index.entries)
+            segment.written_time_index_size = len(segment.time_index.entries)
+            if segment.is_sealed:
+                segment.close_files()
+        self.files.sync_folder(self.folder)
+        self.state.update(sync=True, recovery_point=recovery_point(self.segments[-1], end_offset))
+
+    def _skipped_bytes(self, start_offset: int) -> int:
+        first = self.segments[0]
+        if start_offset <= first.base_offset:
+            return 0
+        fd = self.files.open(str(first.path(".log")), os.O_RDONLY)
+        try:
+            index = first.offset_index or OffsetIndex(
+                bytearray(_read_prefix(first, ".index", None) or b"")
+            )
+            position = index.position_before(start_offset - first.base_offset)
+            for found in scan_headers(self.files, fd, position, first.size):
+                if found.last_offset >= start_offset:
+                    return found.position
+            return first.size
+        finally:
+            os.close(fd)
+
+
+def _read_prefix(segment: Segment, suffix: str, size: int | None) -> bytearray | None:
+    """The first ``size`` bytes of an index file; None when it has fewer."""
+    try:
+        content = segment.path(suffix).read_bytes()
+    except FileNotFoundError:
+        return bytearray() if size == 0 else None
+    if size is not None and len(content) < size:
+        return None
+    return bytearray(content[:size])
+
+
+def _unlink(segment: Segment) -> None:
+    for suffix in (".log", ".index", ".timeindex"):
+        segment.path(suffix).unlink(missing_ok=True)

@@ -1,0 +1,246 @@
+"""One segment: a ``.log`` file of batches and its two indexes.
+
+Rules:
+
+- A segment's attributes change on the event loop's thread alone. A thread that uses ``fd`` does so
+  between ``pin`` and ``unpin``; a file that is closed or dropped meanwhile is closed at the last
+  ``unpin``, so readers in flight finish on what they began.
+- The segment that is written has its indexes in memory. A sealed one maps its index files, opened
+  when somebody reads it; ``OpenFiles`` bounds how many are open and closes those not used lately.
+
+Kafka's counterpart: ``LogSegment``. File names are Kafka's: the base offset in twenty digits.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from datacore.storage.disk.index import OFFSET_ENTRY, TIME_ENTRY, OffsetIndex, TimeIndex
+from datacore.storage.disk.scan import scan_headers
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from datacore.storage.disk.files import Files
+    from datacore.storage.disk.scan import FoundBatch
+
+
+class Segment:
+    """One segment of one log."""
+
+    __slots__ = (
+        "base_offset",
+        "fd",
+        "folder",
+        "indexed_position",
+        "is_dirty",
+        "is_gone",
+        "is_sealed",
+        "is_touched",
+        "max_timestamp_ms",
+        "max_timestamp_offset",
+        "offset_index",
+        "pins",
+        "size",
+        "time_index",
+        "written_offset_index_size",
+        "written_time_index_size",
+    )
+
+    def __init__(self, folder: Path, base_offset: int, size: int = 0) -> None:
+        self.folder = folder
+        self.base_offset = base_offset
+        self.size = size
+        """Bytes of batches, all of them before the end of the file."""
+        self.fd = -1
+        """The open ``.log`` file; -1 when it is closed."""
+        self.offset_index: OffsetIndex | None = None
+        self.time_index: TimeIndex | None = None
+        self.indexed_position = 0
+        """Where the last index entry points."""
+        self.written_offset_index_size = 0
+        self.written_time_index_size = 0
+        """Bytes of the indexes that are in their files."""
+        self.max_timestamp_ms = -1
+        self.max_timestamp_offset = 0
+        self.is_sealed = False
+        """Nothing is appended any more, and the index files are complete."""
+        self.is_dirty = False
+        """Written since the last round of group commit began."""
+        self.is_touched = True
+        """Used since ``OpenFiles`` looked last."""
+        self.is_gone = False
+        self.pins = 0
+
+    def path(self, suffix: str) -> Path:
+        """One of its files: ``.log``, ``.index`` or ``.timeindex``."""
+        return self.folder / f"{self.base_offset:020d}{suffix}"
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether it can be read without opening anything."""
+        return self.fd >= 0 and self.offset_index is not None
+
+    def note_batches(self, found: FoundBatch, interval_bytes: int) -> None:
+        """Moves the end and the indexes over one more batch."""
+        position = found.position
+        if found.max_timestamp_ms > self.max_timestamp_ms:
+            self.max_timestamp_ms = found.max_timestamp_ms
+            self.max_timestamp_offset = found.last_offset
+        if position - self.indexed_position > interval_bytes:
+            self.add_index_entry(found.last_offset, position)
+        self.size = found.end_position
+
+    def add_index_entry(self, last_offset: int, position: int) -> None:
+        """Indexes the batch at ``position``."""
+        assert self.offset_index is not None
+        self.offset_index.append(last_offset - self.base_offset, position)
+        self.indexed_position = position
+        self.index_timestamp()
+
+    def index_timestamp(self) -> None:
+        """Brings the time index up to the largest timestamp so far."""
+        assert self.time_index is not None
+        relative_offset = self.max_timestamp_offset - self.base_offset
+        self.time_index.append(self.max_timestamp_ms, relative_offset)
+
+    def truncate(self, size: int, end_offset: int) -> None:
+        """Forgets the batches from position ``size`` and from ``end_offset`` on; not the bytes."""
+        assert self.offset_index is not None
+        assert self.time_index is not None
+        self.size = size
+        self.offset_index.truncate(size)
+        self.time_index.truncate(end_offset - self.base_offset)
+        self.indexed_position = self.offset_index.last_position
+        offset_index_size = len(self.offset_index) * OFFSET_ENTRY.size
+        time_index_size = len(self.time_index) * TIME_ENTRY.size
+        self.written_offset_index_size = min(self.written_offset_index_size, offset_index_size)
+        self.written_time_index_size = min(self.written_time_index_size, time_index_size)
+
+    def make_indexes(self) -> None:
+        """Gets ready to be written to."""
+        self.offset_index = OffsetIndex(bytearray())
+        self.time_index = TimeIndex(bytearray())
+
+    def unseal(self) -> None:
+        """Gets ready to be written to again; its indexes move into memory."""
+        assert self.offset_index is not None
+        assert self.time_index is not None
+        self.is_sealed = False
+        self.offset_index = OffsetIndex(bytearray(self.offset_index.entries))
+        self.time_index = TimeIndex(bytearray(self.time_index.entries))
+
+    def forget_written_indexes(self) -> None:
+        """Has index files written anew that may not hold what was meant to be in them."""
+        if not self.is_sealed:
+            self.written_offset_index_size = 0
+            self.written_time_index_size = 0
+
+    def pin(self) -> None:
+        """Keeps ``fd`` open."""
+        self.pins += 1
+
+    def unpin(self) -> None:
+        """Ends a ``pin``."""
+        self.pins -= 1
+        if self.is_gone and self.pins == 0:
+            self.close_files()
+
+    def drop(self) -> None:
+        """Lets go of the files for good, once nobody uses them."""
+        self.is_gone = True
+        if self.pins == 0:
+            self.close_files()
+
+    def close_files(self) -> None:
+        """Closes the file, and the indexes where they can be loaded again."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+        if self.is_sealed:
+            self.offset_index = None
+            self.time_index = None
+
+
+class LoadedFiles(NamedTuple):
+    """What ``load_sealed`` opened."""
+
+    fd: int
+    offset_index: OffsetIndex
+    time_index: TimeIndex
+
+
+def load_sealed(files: Files, segment: Segment, interval_bytes: int) -> LoadedFiles:
+    """Opens a sealed segment's files, in a worker thread; makes its indexes anew where need be.
+
+    Raises:
+        OSError: A file cannot be read, or is not there any more.
+    """
+    fd = files.open(str(segment.path(".log")), os.O_RDWR)
+    try:
+        offset_entries = _map(segment.path(".index"), OFFSET_ENTRY.size)
+        time_entries = _map(segment.path(".timeindex"), TIME_ENTRY.size)
+        if offset_entries is not None and time_entries is not None:
+            return LoadedFiles(fd, OffsetIndex(offset_entries), TimeIndex(time_entries))
+        rebuilt = Segment(segment.folder, segment.base_offset)
+        rebuilt.make_indexes()
+        assert rebuilt.offset_index is not None
+        assert rebuilt.time_index is not None
+        for found in scan_headers(files, fd, 0, segment.size):
+            rebuilt.note_batches(found, interval_bytes)
+        rebuilt.index_timestamp()
+        files.replace(segment.path(".index"), bytes(rebuilt.offset_index.entries))
+        files.replace(segment.path(".timeindex"), bytes(rebuilt.time_index.entries))
+        return LoadedFiles(fd, rebuilt.offset_index, rebuilt.time_index)
+    except BaseException:
+        os.close(fd)
+        raise
+
+
+def _map(path: Path, entry_size: int) -> bytearray | mmap.mmap | None:
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size % entry_size:
+                return None
+            if size == 0:
+                return bytearray()
+            return mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
+    except FileNotFoundError:
+        return None
+
+
+class OpenFiles:
+    """Bounds how many segments of all logs have their file open, closing those least in use."""
+
+    def __init__(self, files_max: int) -> None:
+        self.files_max = files_max
+        self._segments: deque[Segment] = deque()
+
+    def __len__(self) -> int:
+        return len(self._segments)
+
+    def add(self, segment: Segment) -> None:
+        """Counts a segment whose file was just opened."""
+        if len(self._segments) >= self.files_max:
+            self._close_some()
+        segment.is_touched = True
+        self._segments.append(segment)
+
+    def _close_some(self) -> None:
+        """Closes a sixteenth at once, by the clock algorithm: two rounds find what is idle."""
+        wanted = self.files_max - self.files_max // 16
+        for _ in range(2 * len(self._segments)):
+            if len(self._segments) <= wanted:
+                return
+            segment = self._segments.popleft()
+            if segment.fd < 0:
+                continue
+            if segment.is_touched or segment.is_dirty or segment.pins:
+                segment.is_touched = False
+                self._segments.append(segment)
+            else:
+                segment.close_files()

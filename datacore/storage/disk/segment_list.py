@@ -1,0 +1,102 @@
+"""The segments of one log, in order, and what is known about where readers will go on.
+
+Rules: changed on the event loop's thread alone. Whatever takes segments or bytes away counts as a
+cut: a read that has waited compares ``cuts`` and begins anew. A segment that goes gives up its file
+names at once and its files when nobody reads them any more.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING, Final
+
+from datacore.storage.disk.store import LOGGER
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from datacore.storage.disk.segment import Segment
+    from datacore.storage.disk.store import Janitor
+
+HINTS_MAX: Final = 16
+
+
+class Hints:
+    """Where the batches begin that readers will ask for next, most likely."""
+
+    __slots__ = ("_places",)
+
+    def __init__(self) -> None:
+        self._places: dict[int, tuple[Segment, int]] = {}
+
+    def find(self, offset: int) -> tuple[Segment, int] | None:
+        """The segment and the exact position of the batch whose base offset is ``offset``."""
+        return self._places.get(offset)
+
+    def add(self, offset: int, segment: Segment, position: int) -> None:
+        """Remembers a batch boundary, forgetting the one remembered first."""
+        places = self._places
+        if len(places) >= HINTS_MAX and offset not in places:
+            del places[next(iter(places))]
+        places[offset] = (segment, position)
+
+    def clear(self) -> None:
+        """Forgets everything: the files have changed."""
+        self._places.clear()
+
+
+class SegmentList:
+    """The segments of one log."""
+
+    __slots__ = ("bases", "cuts", "hints", "segments")
+
+    def __init__(self, segments: list[Segment]) -> None:
+        self.segments = segments
+        """Ascending; the last one is written to."""
+        self.bases = [segment.base_offset for segment in segments]
+        self.hints = Hints()
+        self.cuts = 0
+
+    @property
+    def active(self) -> Segment | None:
+        """The segment that is written to; None in a log that holds nothing."""
+        return self.segments[-1] if self.segments else None
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all batches in all segments."""
+        return sum(segment.size for segment in self.segments)
+
+    def index_of(self, offset: int) -> int:
+        """The index of the segment in which a read at the offset begins."""
+        return max(bisect_right(self.bases, offset) - 1, 0)
+
+    def add(self, segment: Segment) -> None:
+        """Goes on in a new segment."""
+        self.segments.append(segment)
+        self.bases.append(segment.base_offset)
+
+    def note_cut(self) -> None:
+        """Something that was readable is not there any more."""
+        self.cuts += 1
+        self.hints.clear()
+
+    def drop(self, first: int, end: int, janitor: Janitor) -> None:
+        """Takes segments out of the log and has their files removed."""
+        dropped = self.segments[first:end]
+        del self.segments[first:end], self.bases[first:end]
+        doomed: list[Path] = []
+        for segment in dropped:
+            for suffix in (".log", ".index", ".timeindex"):
+                path = segment.path(suffix)
+                try:
+                    doomed.append(path.rename(f"{path}{janitor.unique_suffix()}"))
+                except FileNotFoundError:
+                    continue  # an index that was never written
+                except OSError as error:
+                    LOGGER.warning("cannot remove %s: %s", path, error)
+            segment.drop()
+        if dropped:
+            self.note_cut()
+        if doomed:
+            janitor.remove_files(doomed)

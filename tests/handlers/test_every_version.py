@@ -1,0 +1,55 @@
+"""One flow over every API of the table, in every version, with real bytes over a real socket."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from datacore._generated.api_keys import ApiKey
+from datacore.client.connection import Connection
+from datacore.handlers.table import TABLE
+from datacore.testing.broker import Broker
+from tests.handlers.group_flow import GroupFlow
+from tests.handlers.speaker import Speaker, capped_versions, release_versions, releases
+from tests.handlers.topic_flow import TopicFlow
+
+
+@pytest.fixture
+def broker() -> Iterator[Broker]:
+    with Broker() as broker:
+        yield broker
+
+
+def run_flow(broker: Broker, versions: dict[ApiKey, int], label: str) -> set[tuple[ApiKey, int]]:
+    """Everything that a client of these versions can do; returns the pairs that it spoke."""
+    with Connection(broker.host, broker.port) as connection:
+        speaker = Speaker(connection, versions)
+        topics = TopicFlow(speaker, label)
+        groups = GroupFlow(speaker, label, topics.topic)
+        for key, step in (*topics.opening, *groups.steps, *topics.closing):
+            if speaker.knows(key):
+                try:
+                    step()
+                except Exception as error:
+                    error.add_note(f"in {key.name} version {versions[key]} of flow {label}")
+                    raise
+    return speaker.spoken
+
+
+def test_every_advertised_version_of_every_api_does_its_work(broker: Broker) -> None:
+    with Connection(broker.host, broker.port) as connection:
+        advertised = {
+            (ApiKey(key), version)
+            for key, (lowest, highest) in connection.versions().items()
+            for version in range(lowest, highest + 1)
+        }
+    exercised: set[tuple[ApiKey, int]] = set()
+    for version in range(max(api.max_version for api in TABLE.values()) + 1):
+        exercised |= run_flow(broker, capped_versions(version), f"v{version}")
+    assert exercised == advertised
+
+
+@pytest.mark.parametrize("oldest", [False, True], ids=["newest", "oldest"])
+@pytest.mark.parametrize("release", releases())
+def test_a_client_of_a_release_is_served(broker: Broker, release: str, *, oldest: bool) -> None:
+    versions = release_versions(release, oldest=oldest)
+    assert run_flow(broker, versions, release) == set(versions.items())
