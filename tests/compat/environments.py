@@ -118,7 +118,7 @@ class SystemProgram:
     module: str
 
     def prepare(self, name: str, version: str) -> Program:
-        found = _required(self.program, name)
+        found = _required(self.program, f"{name} ({version})")
         said = subprocess.run([found, "-V"], capture_output=True, text=True, check=True)
         number = re.search(r"Version (\S+)", said.stdout)
         assert number is not None, said.stdout
