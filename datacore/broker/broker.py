@@ -73,7 +73,7 @@ class Broker:
         self._engine = engine
         self._tasks: TaskGroup | None = None
         self.metadata = ClusterMetadata(engine, now_ms)
-        self.partitions = Partitions(engine, self.metadata.image, self.config_values)
+        self.partitions = Partitions(engine, self.metadata.image, self.config_values, self.spawn)
         self.topics = Topics(
             self.metadata,
             self.partitions,

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from datacore.broker.internal_log import append_records, replay
+from datacore.log.error_codes import kafka_error
 from datacore.log.partition_log import LogConfig, PartitionLog
 from datacore.metadata.image import ClusterImage
 from datacore.metadata.records import decode_record, encode_record
-from datacore.storage.engine import LogName
+from datacore.storage.engine import LogName, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,7 +56,10 @@ class ClusterMetadata:
         values = [(None, encode_record(record)) for record in records]
         durable = append_records(self._log, values, self._now_ms())
         if durable is not None:
-            await durable
+            try:
+                await durable
+            except StorageError as error:
+                raise kafka_error(error) from error
         for record in records:
             self.image.apply(record)
 

@@ -75,8 +75,11 @@ class _Fetch:
         "_before_lso",
         "_bytes_max",
         "_context",
+        "_deadline_s",
         "_fetching",
         "_has_error",
+        "_is_abandoned",
+        "_is_over",
         "_magic",
         "_pending",
         "_request",
@@ -108,19 +111,30 @@ class _Fetch:
         self._watched: list[PartitionLog] = []
         self._size = 0
         self._has_error = False
+        self._deadline_s = 0.0
+        self._is_over = False
+        """``max_wait_ms`` have passed: whatever there is is enough."""
+        self._is_abandoned = False
 
     def start(self) -> FetchResponse | Pending[FetchResponse]:
         """Answers at once, or parks."""
         collected = self._collect({})
-        if isinstance(collected, _Cold):
-            self._pending = Pending()
-            self._fetching.spawn(self._read_cold(collected))
-            return self._pending
-        if self._is_enough():
+        if not isinstance(collected, _Cold) and self._is_enough():
             return self._response(collected)
         self._pending = Pending()
-        self._park()
+        self._context.session.abandon = self._abandon
+        self._deadline_s = asyncio.get_running_loop().time() + self._request.max_wait_ms / 1000
+        self._go_on(collected)
         return self._pending
+
+    def _go_on(self, collected: list[FetchedPartition] | _Cold) -> None:
+        """Answers, waits for records, or waits for a device."""
+        if isinstance(collected, _Cold):
+            self._fetching.spawn(self._read_cold(collected))
+        elif self._is_enough():
+            self._finish(collected)
+        else:
+            self._park()
 
     # --- reading
 
@@ -129,6 +143,7 @@ class _Fetch:
         return (
             self._size >= request.min_bytes
             or request.max_wait_ms <= 0
+            or self._is_over
             or self._has_error
             or not self._scope.partitions
         )
@@ -248,43 +263,43 @@ class _Fetch:
                 )
             except KafkaError as error:
                 reads[collected.at] = error
+            if self._is_abandoned:
+                return
             collected = self._collect(reads)
-        self._finish(collected)
+        self._go_on(collected)
 
     # --- waiting
 
     def _park(self) -> None:
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(self._request.max_wait_ms / 1000, self._give_up_waiting)
-        self._context.session.abandon = self._unpark
+        self._timer = loop.call_at(self._deadline_s, self._give_up_waiting)
         for wanted in self._scope.partitions:
             log = self._log(wanted)
             log.watch(self._wake)
             self._watched.append(log)
 
+    def _abandon(self) -> None:
+        """The client is gone."""
+        self._is_abandoned = True
+        self._unpark()
+
     def _unpark(self) -> None:
-        assert self._timer is not None
-        self._timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         for log in self._watched:
             log.unwatch(self._wake)
         self._watched.clear()
 
     def _wake(self) -> None:
         collected = self._collect({})
-        if isinstance(collected, _Cold):
+        if isinstance(collected, _Cold) or self._is_enough():
             self._unpark()
-            self._fetching.spawn(self._read_cold(collected))
-        elif self._is_enough():
-            self._unpark()
-            self._finish(collected)
+            self._go_on(collected)
 
     def _give_up_waiting(self) -> None:
+        self._is_over = True
         self._unpark()
-        collected = self._collect({})
-        if isinstance(collected, _Cold):
-            self._fetching.spawn(self._read_cold(collected))
-        else:
-            self._finish(collected)
+        self._go_on(self._collect({}))
 
     # --- answering
 

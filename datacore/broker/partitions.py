@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from base64 import urlsafe_b64encode
 from typing import TYPE_CHECKING, Final
 
@@ -13,11 +14,13 @@ from datacore.protocol.errors import KafkaError
 from datacore.storage.engine import LogName, StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
 
     from datacore.metadata.image import ClusterImage, PartitionImage, TopicImage
     from datacore.protocol.names import TopicName
     from datacore.storage.engine import Engine
+
+logger = logging.getLogger("datacore.broker")
 
 _NAME_PART_MAX: Final = 200
 """Log names have room for 249 characters: a topic's name, the partition, the topic's id."""
@@ -37,12 +40,18 @@ class Partitions:
     """Open logs, by topic name and partition index."""
 
     def __init__(
-        self, engine: Engine, image: ClusterImage, broker_values: Mapping[str, str]
+        self,
+        engine: Engine,
+        image: ClusterImage,
+        broker_values: Mapping[str, str],
+        spawn: Callable[[Coroutine[object, object, None]], None],
     ) -> None:
         self.by_topic: dict[TopicName, dict[int, PartitionLog]] = {}
         self._engine = engine
         self._image = image
         self._broker_values = broker_values
+        self._spawn = spawn
+        self._recovering: set[PartitionLog] = set()
 
     def log(self, topic: TopicName, partition: int) -> PartitionLog:
         """The log of a partition that this broker leads.
@@ -54,6 +63,20 @@ class Partitions:
             return self.by_topic[topic][partition]
         except KeyError:
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, None) from None
+
+    def recover_soon(self, log: PartitionLog) -> None:
+        """Lets a log whose engine has failed take appends again; nothing where none has."""
+        if log.needs_recovery and log not in self._recovering:
+            self._recovering.add(log)
+            self._spawn(self._recover(log))
+
+    async def _recover(self, log: PartitionLog) -> None:
+        try:
+            await log.recover()
+        except KafkaError:
+            logger.exception("A partition cannot be recovered yet; the next append tries again.")
+        finally:
+            self._recovering.discard(log)
 
     def log_config(self, topic_values: Mapping[str, str]) -> LogConfig:
         """What a topic's configs say to its logs."""

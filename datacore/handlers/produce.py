@@ -116,7 +116,11 @@ def _append(
     records = memoryview(partition.records or b"")
     if version < ZSTD_SINCE:
         records = _from_old_client(log, records, version, now_ms)
-    appended = log.append(records, now_ms)
+    try:
+        appended = log.append(records, now_ms)
+    except KafkaError:
+        broker.partitions.recover_soon(log)
+        raise
     result.base_offset = appended.base_offset
     result.log_append_time_ms = appended.log_append_time_ms
     result.log_start_offset = log.log_start_offset

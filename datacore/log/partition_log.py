@@ -349,10 +349,22 @@ class PartitionLog:
 
     # --- life
 
+    @property
+    def needs_recovery(self) -> bool:
+        """Whether the engine has failed, so that appends are refused until ``recover``."""
+        return self._rebuild_needed
+
     async def recover(self) -> None:
-        """After an engine failure: learns anew what is durable, so that appends go on."""
+        """After an engine failure: learns anew what is durable, so that appends go on.
+
+        Raises:
+            KafkaError: The engine still fails.
+        """
         if self._rebuild_needed:
-            await self._rebuild()
+            try:
+                await self._rebuild()
+            except StorageError as error:
+                raise kafka_error(error) from error
             self._rebuild_needed = False
 
     async def close(self) -> None:

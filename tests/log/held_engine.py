@@ -1,4 +1,7 @@
-"""An engine log whose durability the test decides: appends wait until ``flush`` or ``fail``."""
+"""An engine log whose durability the test decides: appends wait until ``flush`` or ``fail``.
+
+With ``holds`` off, everything is durable at once, as in memory.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,7 @@ class HeldLog:
         self.batches: list[tuple[int, int, bytes]] = []
         self.snapshot: tuple[int, bytes] | None = None
         self.refuses_appends = False
+        self.holds = True
         self._round: Pending[None] | None = None
 
     @property
@@ -41,6 +45,9 @@ class HeldLog:
             raise StorageError("No space left on device.")
         assert base_offset == self.end_offset
         self.batches.append((base_offset, next_offset, bytes(data)))
+        if not self.holds:
+            self.flush()
+            return None
         if self._round is None:
             self._round = Pending()
         return self._round

@@ -1,0 +1,150 @@
+"""The impure file beside the group machine: replies wait for durability, failures for a replay."""
+
+import asyncio
+
+import pytest
+
+from datacore._generated.api_keys import ApiKey
+from datacore._generated.errors import ErrorCode
+from datacore._generated.heartbeat import HeartbeatRequest
+from datacore._generated.join_group import JoinGroupRequest, JoinGroupRequestProtocol
+from datacore._generated.offset_commit import (
+    OffsetCommitRequest,
+    OffsetCommitRequestPartition,
+    OffsetCommitRequestTopic,
+    OffsetCommitResponse,
+)
+from datacore._generated.offset_fetch import (
+    OffsetFetchRequest,
+    OffsetFetchRequestTopic,
+    OffsetFetchResponse,
+)
+from datacore.broker.broker import Broker
+from datacore.broker.topics import NewTopic
+from datacore.metadata.image import TopicName
+from datacore.protocol.errors import KafkaError
+from tests.broker.harness import HeldEngine, request_context, running, until
+
+pytestmark = pytest.mark.anyio
+
+T = TopicName("t")
+OFFSETS = "__consumer_offsets"
+
+
+async def with_a_shard(broker: Broker, engine: HeldEngine) -> None:
+    await broker.topics.create(NewTopic(T, 1))
+    await broker.groups.create_topic_if_missing()
+    engine.only.holds = True
+
+
+def commit(broker: Broker, offset: int) -> asyncio.Task[OffsetCommitResponse]:
+    partition = OffsetCommitRequestPartition(partition_index=0, committed_offset=offset)
+    request = OffsetCommitRequest(
+        group_id="g", topics=[OffsetCommitRequestTopic(name=T, partitions=[partition])]
+    )
+    context = request_context(ApiKey.OFFSET_COMMIT, 8)
+    return asyncio.ensure_future(broker.groups.commit_offsets(context, request))
+
+
+def fetch(broker: Broker) -> asyncio.Task[OffsetFetchResponse]:
+    request = OffsetFetchRequest(
+        group_id="g", topics=[OffsetFetchRequestTopic(name=T, partition_indexes=[0])]
+    )
+    context = request_context(ApiKey.OFFSET_FETCH, 5)
+    return asyncio.ensure_future(broker.groups.fetch_offsets(context, request))
+
+
+def offset_of(response: OffsetFetchResponse) -> int:
+    return response.topics[0].partitions[0].committed_offset
+
+
+async def test_no_reply_leaves_before_what_it_tells_is_durable() -> None:
+    engine = HeldEngine(OFFSETS)
+    async with running(engine, offsets_topic_num_partitions=1) as broker:
+        await with_a_shard(broker, engine)
+        committing, fetching = commit(broker, 5), fetch(broker)
+        await until(lambda: engine.only.end_offset == 1)
+        await asyncio.wait([committing, fetching], timeout=0)
+        assert not committing.done()
+        assert not fetching.done()
+        engine.only.flush()
+        assert (await committing).topics[0].partitions[0].error_code == 0
+        assert offset_of(await fetching) == 5
+
+
+async def test_a_lost_flush_takes_its_replies_and_its_state_along() -> None:
+    engine = HeldEngine(OFFSETS)
+    async with running(engine, offsets_topic_num_partitions=1) as broker:
+        await with_a_shard(broker, engine)
+        first = commit(broker, 5)
+        await until(lambda: engine.only.end_offset == 1)
+        engine.only.flush()
+        await first
+        second, fetching = commit(broker, 6), fetch(broker)
+        await until(lambda: engine.only.end_offset == 2)
+        engine.only.fail()
+        for waiting in (second, fetching):
+            with pytest.raises(KafkaError) as refused:
+                await waiting
+            assert refused.value.code is ErrorCode.NOT_COORDINATOR
+        await until(lambda: broker.groups._shards[0].machine is not None)
+        assert offset_of(await fetch(broker)) == 5
+
+
+async def test_a_refused_append_fails_its_own_request_and_the_shard_goes_on() -> None:
+    engine = HeldEngine(OFFSETS)
+    async with running(engine, offsets_topic_num_partitions=1) as broker:
+        await with_a_shard(broker, engine)
+        engine.only.refuses_appends = True
+        with pytest.raises(KafkaError) as refused:
+            await commit(broker, 5)
+        assert refused.value.code is ErrorCode.NOT_COORDINATOR
+        engine.only.refuses_appends = False
+        engine.only.holds = False
+        await until(lambda: broker.groups._shards[0].machine is not None)
+        assert (await commit(broker, 6)).topics[0].partitions[0].error_code == 0
+        assert offset_of(await fetch(broker)) == 6
+
+
+async def test_a_member_that_waits_is_answered_when_the_broker_stops() -> None:
+    engine = HeldEngine(OFFSETS)
+    async with running(
+        engine, offsets_topic_num_partitions=1, group_initial_rebalance_delay_ms=60_000
+    ) as broker:
+        await with_a_shard(broker, engine)
+        engine.only.holds = False
+        joining = broker.groups.join(
+            request_context(ApiKey.JOIN_GROUP, 3),
+            JoinGroupRequest(
+                group_id="g",
+                session_timeout_ms=10_000,
+                rebalance_timeout_ms=60_000,
+                protocol_type="consumer",
+                protocols=[JoinGroupRequestProtocol(name="range")],
+            ),
+        )
+        assert not joining.is_settled
+    assert joining.result().error_code == ErrorCode.NOT_COORDINATOR
+
+
+async def test_a_shard_that_loads_says_so() -> None:
+    engine = HeldEngine(OFFSETS)
+    async with running(engine, offsets_topic_num_partitions=1) as broker:
+        await with_a_shard(broker, engine)
+        shard = broker.groups._shards[0]
+        machine, shard.machine = shard.machine, None
+        with pytest.raises(KafkaError) as refused:
+            await broker.groups.heartbeat(
+                request_context(ApiKey.HEARTBEAT, 4), HeartbeatRequest(group_id="g")
+            )
+        assert refused.value.code is ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
+        shard.machine = machine
+
+
+async def test_without_the_offsets_topic_there_is_no_coordinator() -> None:
+    async with running(HeldEngine(OFFSETS)) as broker:
+        with pytest.raises(KafkaError) as refused:
+            await broker.groups.heartbeat(
+                request_context(ApiKey.HEARTBEAT, 4), HeartbeatRequest(group_id="g")
+            )
+        assert refused.value.code is ErrorCode.NOT_COORDINATOR
