@@ -11,10 +11,9 @@ from codegen.function_source import ARRAY_WORDS, FunctionSource
 from codegen.module_source import ModuleSource, has_records, min_element_size
 from codegen.names import snake_case
 from codegen.resolved import Field, Message, Struct
+from datacore.wire.arrays import READY
 
 _WIRE = "datacore.wire"
-READY = 32
-"""datacore.wire.arrays.READY: arrays below this length have a layout ready."""
 
 
 def decode_function(module: ModuleSource, message: Message, version: int) -> str:
@@ -141,30 +140,42 @@ class _DecodeSource(FunctionSource):
         is_string = each.type.element == "string"
         nullable = self.version in each.nullable
         label = self.label(struct, each)
-        if self.is_compact(each):
-            reader = "string_length" if is_string else "bytes_length"
+        compact = self.is_compact(each)
+        reader = "string_length" if is_string else "bytes_length"
+        if compact:
             self._head("B")
-            if nullable and not is_string:
-                self._long_varint()
-            else:
-                self.module.use(f"{_WIRE}.strings", reader)
-                with self.block("if n > 127:" if nullable else "if not 0 < n < 128:"):
-                    self.line(f"n, at = {reader}(data, at - 1, {label})")
-            length, is_null = "n - 1", "n == 0"
         else:
             self._head("h" if is_string else "i")
-            length, is_null = "n", "n < 0"
-            if not nullable:
-                self.module.use(f"{_WIRE}.errors", "null_field")
-                with self.block("if n < 0:"):
-                    self.line(f"raise null_field({label})")
         if nullable:
-            with self.block(f"if {is_null}:"):
+            with self.block("if n == 0:" if compact else "if n < 0:"):
                 self.line(f"{target} = None")
             with self.block("else:"):
-                self._slice(each, target, length)
+                if compact and is_string:
+                    self.module.use(f"{_WIRE}.strings", reader)
+                    with self.block("if n > 127:"):
+                        self.line(f"n, at = {reader}(data, at - 1, {label})")
+                elif compact:
+                    self._long_length()
+                self._slice(each, target, "n - 1" if compact else "n")
+            return
+        if compact:
+            self.module.use(f"{_WIRE}.strings", reader)
+            with self.block("if not 0 < n < 128:"):
+                self.line(f"n, at = {reader}(data, at - 1, {label})")
         else:
-            self._slice(each, target, length)
+            self.module.use(f"{_WIRE}.errors", "null_field")
+            with self.block("if n < 0:"):
+                self.line(f"raise null_field({label})")
+        self._slice(each, target, "n - 1" if compact else "n")
+
+    def _long_length(self) -> None:
+        """Like `_long_varint`, for bytes, whose lengths often take two bytes: those are inline."""
+        self.module.use(f"{_WIRE}.varint", "read_uvarint")
+        with self.block("if n > 127:"):
+            self.line("n = n & 127 | data[at] << 7")
+            self.line("at += 1")
+            with self.block("if n > 16383:"):
+                self.line("n, at = read_uvarint(data, at - 2)")
 
     def _slice(self, each: Field, target: str, length: str) -> None:
         self.line(f"end = at + {length}")
@@ -209,29 +220,28 @@ class _DecodeSource(FunctionSource):
         if each.type.element in FIXED_FORMATS:
             self._fixed_array(struct, each, target)
             return
+        compact = self.is_compact(each)
+        self._head("B" if compact else "i")
+        if self.version in each.nullable:
+            with self.block("if n == 0:" if compact else "if n < 0:"):
+                self.line(f"{target} = None")
+            with self.block("else:"):
+                self._counted(struct, each, target)
+        else:
+            self._counted(struct, each, target)
+
+    def _counted(self, struct: Struct, each: Field, target: str) -> None:
+        """Check the count that `n` has, and read so many elements."""
         element_size = min_element_size(self.message, each, self.version)
         times = "" if element_size == 1 else f" * {element_size}"
-        label = self.label(struct, each)
         self.module.use(f"{_WIRE}.errors", "bad_count")
         self._uses_size = True
         if self.is_compact(each):
-            self._head("B")
             self._long_varint()
             self.line("n -= 1")
-        else:
-            self._head("i")
-        complaint = f"raise bad_count({label}, n, size - at)"
-        if self.version in each.nullable:
-            with self.block("if n < 0:"):
-                self.line(f"{target} = None")
-            with self.block("else:"):
-                with self.block(f"if n{times} > size - at:"):
-                    self.line(complaint)
-                self._elements(struct, each, target)
-        else:
-            with self.block(f"if not 0 <= n{times} <= size - at:"):
-                self.line(complaint)
-            self._elements(struct, each, target)
+        with self.block(f"if not 0 <= n{times} <= size - at:"):
+            self.line(f"raise bad_count({self.label(struct, each)}, n, size - at)")
+        self._elements(struct, each, target)
 
     def _elements(self, struct: Struct, each: Field, target: str) -> None:
         element = each.type.element
@@ -272,19 +282,24 @@ class _DecodeSource(FunctionSource):
         )
 
     def _tags(self, struct: Struct, owner: str) -> None:
-        self._head("B")
         known = self.known_tags(struct)
-        with self.block("if n:"):
+        fused = bool(self.run)
+        if fused:
+            self._head("B")
+        count, start = ("n", "at - 1") if fused else ("data[at]", "at")
+        with self.block(f"if {count}:"):
             self._uses_size = True
             if known:
                 name = self._tags_function(struct, known)
-                self.line(f"at = {name}({owner}, data, at - 1, size)")
+                self.line(f"at = {name}({owner}, data, {start}, size)")
             else:
                 self.module.use(f"{_WIRE}.tagged_fields", "read_unknown_tags")
                 self.line(
-                    f"{owner}.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)"
+                    f"{owner}.unknown_tagged_fields, at = read_unknown_tags(data, {start}, size)"
                 )
         with self.block("else:"):
+            if not fused:
+                self.line("at += 1")
             self.line(f"{owner}.unknown_tagged_fields = ()")
 
     def _tags_function(self, struct: Struct, known: list[Field]) -> str:

@@ -12,6 +12,7 @@ from codegen.module_source import ModuleSource, has_records, is_optional
 from codegen.names import snake_case
 from codegen.resolved import Field, Message, Struct
 from codegen.spec_error import SpecError
+from datacore.wire.arrays import READY
 
 _WIRE = "datacore.wire"
 
@@ -163,6 +164,10 @@ class _EncodeSource(FunctionSource):
             local = self.variable(each.spec_name)
             self.line(f"{local} = {value}")
             value = local
+        element = each.type.element
+        if self.is_compact(each) and element in FIXED_FORMATS:
+            self._compact_fixed_array(element, value)
+            return
         if self.is_compact(each):
             self.module.use(f"{_WIRE}.varint", "uvarint")
             self.line(f"n = len({value}) + 1")
@@ -170,7 +175,6 @@ class _EncodeSource(FunctionSource):
         else:
             self.run.append(("i", f"len({value})"))
             self.flush()
-        element = each.type.element
         if each.struct is not None and self.is_shared(each.struct):
             cuts = ", cuts" if has_records(each.struct) else ""
             self.line(f"{self._elements_function(each.struct)}({value}, {self.out}{cuts})")
@@ -182,6 +186,19 @@ class _EncodeSource(FunctionSource):
             self.piece(f"{writer}({value})")
         else:
             self._variable_elements(struct, each, value)
+
+    def _compact_fixed_array(self, element: str, value: str) -> None:
+        """Short ones with a layout that is ready, length and all."""
+        word = ARRAY_WORDS[element]
+        self.module.use(f"{_WIRE}.arrays", f"COMPACT_{word.upper()}", f"write_{word}")
+        self.module.use(f"{_WIRE}.varint", "uvarint")
+        self.flush()
+        self.line(f"n = len({value}) + 1")
+        with self.block(f"if n <= {READY}:"):
+            self.piece(f"COMPACT_{word.upper()}[n](n, *{value})")
+        with self.block("else:"):
+            self.piece("uvarint(n)")
+            self.piece(f"write_{word}({value})")
 
     def _loop(self, struct: Struct, items: str) -> None:
         item = self.variable(struct.name)

@@ -1,11 +1,14 @@
-"""Makes docs/picture.svg: a terminal in which a broker is started and used, every line of it real.
+"""Makes docs/picture.svg: a terminal in which a broker is started and used.
 
-Run by ``make docs``; needs a free loopback port and nothing else.
+The commands run against a broker of the picture's own; only its port and folder are shown as those
+of ``make run``.
+
+``python -m docs.make_picture``; needs a free loopback port and nothing else.
 """
 
 from __future__ import annotations
 
-import os
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from datacore.testing.broker_process import BrokerProcess
+from datacore.version import VERSION
 
 PICTURE = Path(__file__).with_name("picture.svg")
 TITLE = "DataCore"
@@ -27,19 +31,18 @@ SESSION = [
 
 def main() -> None:
     """Runs the session against a broker of its own and draws it."""
-    console = Console(record=True, width=92, file=open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  # as long as the console
+    console = Console(record=True, width=92, file=io.StringIO())
     with BrokerProcess() as broker:
         _prompt(console, "make run")
         console.print(
-            f"DataCore ready: PLAINTEXT://127.0.0.1:9092 (disk engine, ./data)"
-            f"   [dim]# {broker.start_up_s:.2f} s after its start[/dim]",
+            f"DataCore {VERSION} ready: PLAINTEXT://127.0.0.1:9092 (disk engine, ./data)",
             highlight=False,
         )
         for command, typed in SESSION:
             shown = f"datacore {command}"
             _prompt(console, f"printf {typed!r} | {shown}" if typed else shown)
             address = f"--bootstrap-server={broker.bootstrap_servers}"
-            result = subprocess.run(  # noqa: S603  # our own command line
+            result = subprocess.run(
                 [sys.executable, "-m", "datacore", *command.split(), address],
                 input=typed,
                 capture_output=True,

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import INT32S, read_int32s, write_int32s
+from datacore.wire.arrays import COMPACT_INT32S, INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -264,13 +264,12 @@ def _decode_each_add_partitions_to_txn_topic_3(
             add_partitions_to_txn_topic.partitions, at = read_int32s(
                 data, at, n - 1, "AddPartitionsToTxnTopic.partitions"
             )
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             add_partitions_to_txn_topic.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
+                data, at, size
             )
         else:
+            at += 1
             add_partitions_to_txn_topic.unknown_tagged_fields = ()
     return items, at
 
@@ -298,11 +297,10 @@ def _decode_add_partitions_to_txn_request_3(
     if not 0 <= n * 3 <= size - at:
         raise bad_count("AddPartitionsToTxnRequest.v3_and_below_topics", n, size - at)
     m.v3_and_below_topics, at = _decode_each_add_partitions_to_txn_topic_3(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -349,19 +347,17 @@ def _decode_add_partitions_to_txn_request_4(
         add_partitions_to_txn_transaction.topics, at = _decode_each_add_partitions_to_txn_topic_3(
             data, at, size, n
         )
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             add_partitions_to_txn_transaction.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
+                data, at, size
             )
         else:
+            at += 1
             add_partitions_to_txn_transaction.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -403,8 +399,11 @@ def _encode_each_add_partitions_to_txn_topic_3(
         out.append(s)
         partitions = add_partitions_to_txn_topic.partitions
         n = len(partitions) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        out.append(write_int32s(partitions))
+        if n <= 32:
+            out.append(COMPACT_INT32S[n](n, *partitions))
+        else:
+            out.append(uvarint(n))
+            out.append(write_int32s(partitions))
         if add_partitions_to_txn_topic.unknown_tagged_fields:
             write_tags(out, add_partitions_to_txn_topic.unknown_tagged_fields)
         else:
@@ -573,13 +572,12 @@ def _decode_each_add_partitions_to_txn_topic_result_3(
                 )
             else:
                 add_partitions_to_txn_partition_result.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             add_partitions_to_txn_topic_result.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
+                data, at, size
             )
         else:
+            at += 1
             add_partitions_to_txn_topic_result.unknown_tagged_fields = ()
     return items, at
 
@@ -601,11 +599,10 @@ def _decode_add_partitions_to_txn_response_3(
     m.results_by_topic_v3_and_below, at = _decode_each_add_partitions_to_txn_topic_result_3(
         data, at, size, n
     )
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -645,19 +642,17 @@ def _decode_add_partitions_to_txn_response_4(
         add_partitions_to_txn_result.topic_results, at = (
             _decode_each_add_partitions_to_txn_topic_result_3(data, at, size, n)
         )
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             add_partitions_to_txn_result.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
+                data, at, size
             )
         else:
+            at += 1
             add_partitions_to_txn_result.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -97,11 +97,11 @@ def _decode_add_raft_voter_request_0(data: bytes, at: int) -> tuple[AddRaftVoter
     m = new(AddRaftVoterRequest)
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "AddRaftVoterRequest.cluster_id")
     if n == 0:
         m.cluster_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "AddRaftVoterRequest.cluster_id")
         end = at + n - 1
         m.cluster_id = data[at:end].decode()
         at = end
@@ -137,11 +137,10 @@ def _decode_add_raft_voter_request_0(data: bytes, at: int) -> tuple[AddRaftVoter
             listener.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
         else:
             listener.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -189,19 +188,18 @@ def _decode_add_raft_voter_response_0(data: bytes, at: int) -> tuple[AddRaftVote
     m = new(AddRaftVoterResponse)
     m.throttle_time_ms, m.error_code, n = _unpack_i_h_ub(data, at)
     at += 7
-    if n > 127:
-        n, at = string_length(data, at - 1, "AddRaftVoterResponse.error_message")
     if n == 0:
         m.error_message = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "AddRaftVoterResponse.error_message")
         end = at + n - 1
         m.error_message = data[at:end].decode()
         at = end
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

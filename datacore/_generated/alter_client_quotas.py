@@ -251,19 +251,18 @@ def _decode_alter_client_quotas_request_1(
             at = end
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = string_length(data, at - 1, "EntityData.entity_name")
             if n == 0:
                 entity_data.entity_name = None
             else:
+                if n > 127:
+                    n, at = string_length(data, at - 1, "EntityData.entity_name")
                 end = at + n - 1
                 entity_data.entity_name = data[at:end].decode()
                 at = end
-            n = data[at]
-            at += 1
-            if n:
-                entity_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                entity_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 entity_data.unknown_tagged_fields = ()
         n = data[at]
         at += 1
@@ -290,11 +289,10 @@ def _decode_alter_client_quotas_request_1(
                 op_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
             else:
                 op_data.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            entry_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            entry_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             entry_data.unknown_tagged_fields = ()
     m.validate_only, n = _unpack_t_ub(data, at)
     at += 2
@@ -462,11 +460,11 @@ def _decode_alter_client_quotas_response_1(
         entries.append(entry_data)
         entry_data.error_code, n = _unpack_h_ub(data, at)
         at += 3
-        if n > 127:
-            n, at = string_length(data, at - 1, "EntryData.error_message")
         if n == 0:
             entry_data.error_message = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "EntryData.error_message")
             end = at + n - 1
             entry_data.error_message = data[at:end].decode()
             at = end
@@ -491,31 +489,28 @@ def _decode_alter_client_quotas_response_1(
             at = end
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = string_length(data, at - 1, "EntityData.entity_name")
             if n == 0:
                 entity_data.entity_name = None
             else:
+                if n > 127:
+                    n, at = string_length(data, at - 1, "EntityData.entity_name")
                 end = at + n - 1
                 entity_data.entity_name = data[at:end].decode()
                 at = end
-            n = data[at]
-            at += 1
-            if n:
-                entity_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                entity_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 entity_data.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            entry_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            entry_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             entry_data.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

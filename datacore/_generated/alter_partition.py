@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import INT32S, read_int32s, write_int32s
+from datacore.wire.arrays import COMPACT_INT32S, INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -16,7 +16,6 @@ _pack_i2 = Struct(">ii").pack
 _pack_i2_ub = Struct(">iiB").pack
 _pack_i_h = Struct(">ih").pack
 _pack_i_h_i2 = Struct(">ihii").pack
-_pack_i_h_i2_ub = Struct(">ihiiB").pack
 _pack_i_h_ub = Struct(">ihB").pack
 _pack_i_q = Struct(">iq").pack
 _pack_i_q_ub = Struct(">iqB").pack
@@ -248,17 +247,15 @@ def _decode_alter_partition_request_0(data: bytes, at: int) -> tuple[AlterPartit
                 partition_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
             else:
                 partition_data.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topic_data.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -323,17 +320,15 @@ def _decode_alter_partition_request_1(data: bytes, at: int) -> tuple[AlterPartit
         topic_data.partitions, at = _decode_each_alter_partition_request_partition_data_1(
             data, at, size, n
         )
-        n = data[at]
-        at += 1
-        if n:
-            topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topic_data.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -364,17 +359,15 @@ def _decode_alter_partition_request_2(data: bytes, at: int) -> tuple[AlterPartit
         topic_data.partitions, at = _decode_each_alter_partition_request_partition_data_1(
             data, at, size, n
         )
-        n = data[at]
-        at += 1
-        if n:
-            topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topic_data.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -434,17 +427,15 @@ def _decode_alter_partition_request_3(data: bytes, at: int) -> tuple[AlterPartit
                 partition_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
             else:
                 partition_data.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topic_data.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -471,15 +462,13 @@ def _encode_alter_partition_request_0(m: AlterPartitionRequest, out: list[Buffer
             if partition_data.leader_recovery_state != 0:
                 raise absent_field("PartitionData.leader_recovery_state")
             new_isr = partition_data.new_isr
+            out.append(_pack_i2(partition_data.partition_index, partition_data.leader_epoch))
             n = len(new_isr) + 1
-            if n < 128:
-                out.append(
-                    _pack_i2_ub(partition_data.partition_index, partition_data.leader_epoch, n)
-                )
+            if n <= 32:
+                out.append(COMPACT_INT32S[n](n, *new_isr))
             else:
-                out.append(_pack_i2(partition_data.partition_index, partition_data.leader_epoch))
                 out.append(uvarint(n))
-            out.append(write_int32s(new_isr))
+                out.append(write_int32s(new_isr))
             out.append(_pack_i(partition_data.partition_epoch))
             if partition_data.unknown_tagged_fields:
                 write_tags(out, partition_data.unknown_tagged_fields)
@@ -502,13 +491,13 @@ def _encode_each_alter_partition_request_partition_data_1(
         if partition_data.new_isr_with_epochs:
             raise absent_field("PartitionData.new_isr_with_epochs")
         new_isr = partition_data.new_isr
+        out.append(_pack_i2(partition_data.partition_index, partition_data.leader_epoch))
         n = len(new_isr) + 1
-        if n < 128:
-            out.append(_pack_i2_ub(partition_data.partition_index, partition_data.leader_epoch, n))
+        if n <= 32:
+            out.append(COMPACT_INT32S[n](n, *new_isr))
         else:
-            out.append(_pack_i2(partition_data.partition_index, partition_data.leader_epoch))
             out.append(uvarint(n))
-        out.append(write_int32s(new_isr))
+            out.append(write_int32s(new_isr))
         out.append(_pack_b_i(partition_data.leader_recovery_state, partition_data.partition_epoch))
         if partition_data.unknown_tagged_fields:
             write_tags(out, partition_data.unknown_tagged_fields)
@@ -677,17 +666,15 @@ def _decode_alter_partition_response_0(data: bytes, at: int) -> tuple[AlterParti
                 partition_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
             else:
                 partition_data.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topic_data.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -757,17 +744,15 @@ def _decode_alter_partition_response_1(data: bytes, at: int) -> tuple[AlterParti
         topic_data.partitions, at = _decode_each_alter_partition_response_partition_data_1(
             data, at, size, n
         )
-        n = data[at]
-        at += 1
-        if n:
-            topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topic_data.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -798,17 +783,15 @@ def _decode_alter_partition_response_2(data: bytes, at: int) -> tuple[AlterParti
         topic_data.partitions, at = _decode_each_alter_partition_response_partition_data_1(
             data, at, size, n
         )
-        n = data[at]
-        at += 1
-        if n:
-            topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topic_data.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -831,28 +814,20 @@ def _encode_alter_partition_response_0(m: AlterPartitionResponse, out: list[Buff
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
         for partition_data in partitions:
             isr = partition_data.isr
+            out.append(
+                _pack_i_h_i2(
+                    partition_data.partition_index,
+                    partition_data.error_code,
+                    partition_data.leader_id,
+                    partition_data.leader_epoch,
+                )
+            )
             n = len(isr) + 1
-            if n < 128:
-                out.append(
-                    _pack_i_h_i2_ub(
-                        partition_data.partition_index,
-                        partition_data.error_code,
-                        partition_data.leader_id,
-                        partition_data.leader_epoch,
-                        n,
-                    )
-                )
+            if n <= 32:
+                out.append(COMPACT_INT32S[n](n, *isr))
             else:
-                out.append(
-                    _pack_i_h_i2(
-                        partition_data.partition_index,
-                        partition_data.error_code,
-                        partition_data.leader_id,
-                        partition_data.leader_epoch,
-                    )
-                )
                 out.append(uvarint(n))
-            out.append(write_int32s(isr))
+                out.append(write_int32s(isr))
             out.append(_pack_i(partition_data.partition_epoch))
             if partition_data.unknown_tagged_fields:
                 write_tags(out, partition_data.unknown_tagged_fields)
@@ -873,28 +848,20 @@ def _encode_each_alter_partition_response_partition_data_1(
 ) -> None:
     for partition_data in items:
         isr = partition_data.isr
+        out.append(
+            _pack_i_h_i2(
+                partition_data.partition_index,
+                partition_data.error_code,
+                partition_data.leader_id,
+                partition_data.leader_epoch,
+            )
+        )
         n = len(isr) + 1
-        if n < 128:
-            out.append(
-                _pack_i_h_i2_ub(
-                    partition_data.partition_index,
-                    partition_data.error_code,
-                    partition_data.leader_id,
-                    partition_data.leader_epoch,
-                    n,
-                )
-            )
+        if n <= 32:
+            out.append(COMPACT_INT32S[n](n, *isr))
         else:
-            out.append(
-                _pack_i_h_i2(
-                    partition_data.partition_index,
-                    partition_data.error_code,
-                    partition_data.leader_id,
-                    partition_data.leader_epoch,
-                )
-            )
             out.append(uvarint(n))
-        out.append(write_int32s(isr))
+            out.append(write_int32s(isr))
         out.append(_pack_b_i(partition_data.leader_recovery_state, partition_data.partition_epoch))
         if partition_data.unknown_tagged_fields:
             write_tags(out, partition_data.unknown_tagged_fields)

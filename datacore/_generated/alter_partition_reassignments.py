@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import INT32S, read_int32s, write_int32s
+from datacore.wire.arrays import COMPACT_INT32S, INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -181,19 +181,15 @@ def _decode_each_reassignable_topic_0(
                 reassignable_partition.replicas, at = read_int32s(
                     data, at, n - 1, "ReassignablePartition.replicas"
                 )
-            n = data[at]
-            at += 1
-            if n:
-                reassignable_partition.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
+            if data[at]:
+                reassignable_partition.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 reassignable_partition.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            reassignable_topic.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            reassignable_topic.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             reassignable_topic.unknown_tagged_fields = ()
     return items, at
 
@@ -212,11 +208,10 @@ def _decode_alter_partition_reassignments_request_0(
     if not 0 <= n * 3 <= size - at:
         raise bad_count("AlterPartitionReassignmentsRequest.topics", n, size - at)
     m.topics, at = _decode_each_reassignable_topic_0(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -234,11 +229,10 @@ def _decode_alter_partition_reassignments_request_1(
     if not 0 <= n * 3 <= size - at:
         raise bad_count("AlterPartitionReassignmentsRequest.topics", n, size - at)
     m.topics, at = _decode_each_reassignable_topic_0(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -259,8 +253,11 @@ def _encode_each_reassignable_topic_0(items: list[ReassignableTopic], out: list[
                 out.append(b"\0")
             else:
                 n = len(replicas) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-                out.append(write_int32s(replicas))
+                if n <= 32:
+                    out.append(COMPACT_INT32S[n](n, *replicas))
+                else:
+                    out.append(uvarint(n))
+                    out.append(write_int32s(replicas))
             if reassignable_partition.unknown_tagged_fields:
                 write_tags(out, reassignable_partition.unknown_tagged_fields)
             else:
@@ -339,29 +336,29 @@ def _decode_each_reassignable_topic_response_0(
                 n,
             ) = _unpack_i_h_ub(data, at)
             at += 7
-            if n > 127:
-                n, at = string_length(data, at - 1, "ReassignablePartitionResponse.error_message")
             if n == 0:
                 reassignable_partition_response.error_message = None
             else:
+                if n > 127:
+                    n, at = string_length(
+                        data, at - 1, "ReassignablePartitionResponse.error_message"
+                    )
                 end = at + n - 1
                 reassignable_partition_response.error_message = data[at:end].decode()
                 at = end
-            n = data[at]
-            at += 1
-            if n:
+            if data[at]:
                 reassignable_partition_response.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
+                    data, at, size
                 )
             else:
+                at += 1
                 reassignable_partition_response.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             reassignable_topic_response.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
+                data, at, size
             )
         else:
+            at += 1
             reassignable_topic_response.unknown_tagged_fields = ()
     return items, at
 
@@ -374,11 +371,11 @@ def _decode_alter_partition_reassignments_response_0(
     m.allow_replication_factor_change = True
     m.throttle_time_ms, m.error_code, n = _unpack_i_h_ub(data, at)
     at += 7
-    if n > 127:
-        n, at = string_length(data, at - 1, "AlterPartitionReassignmentsResponse.error_message")
     if n == 0:
         m.error_message = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "AlterPartitionReassignmentsResponse.error_message")
         end = at + n - 1
         m.error_message = data[at:end].decode()
         at = end
@@ -390,11 +387,10 @@ def _decode_alter_partition_reassignments_response_0(
     if not 0 <= n * 3 <= size - at:
         raise bad_count("AlterPartitionReassignmentsResponse.responses", n, size - at)
     m.responses, at = _decode_each_reassignable_topic_response_0(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -408,11 +404,11 @@ def _decode_alter_partition_reassignments_response_1(
         data, at
     )
     at += 8
-    if n > 127:
-        n, at = string_length(data, at - 1, "AlterPartitionReassignmentsResponse.error_message")
     if n == 0:
         m.error_message = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "AlterPartitionReassignmentsResponse.error_message")
         end = at + n - 1
         m.error_message = data[at:end].decode()
         at = end
@@ -424,11 +420,10 @@ def _decode_alter_partition_reassignments_response_1(
     if not 0 <= n * 3 <= size - at:
         raise bad_count("AlterPartitionReassignmentsResponse.responses", n, size - at)
     m.responses, at = _decode_each_reassignable_topic_response_0(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import INT32S, read_int32s, write_int32s
+from datacore.wire.arrays import COMPACT_INT32S, INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -230,25 +230,22 @@ def _decode_alter_replica_log_dirs_request_2(
                 alter_replica_log_dir_topic.partitions, at = read_int32s(
                     data, at, n - 1, "AlterReplicaLogDirTopic.partitions"
                 )
-            n = data[at]
-            at += 1
-            if n:
+            if data[at]:
                 alter_replica_log_dir_topic.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
+                    data, at, size
                 )
             else:
+                at += 1
                 alter_replica_log_dir_topic.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            alter_replica_log_dir.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            alter_replica_log_dir.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             alter_replica_log_dir.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -302,8 +299,11 @@ def _encode_alter_replica_log_dirs_request_2(
             out.append(s)
             partitions = alter_replica_log_dir_topic.partitions
             n = len(partitions) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(partitions))
+            if n <= 32:
+                out.append(COMPACT_INT32S[n](n, *partitions))
+            else:
+                out.append(uvarint(n))
+                out.append(write_int32s(partitions))
             if alter_replica_log_dir_topic.unknown_tagged_fields:
                 write_tags(out, alter_replica_log_dir_topic.unknown_tagged_fields)
             else:
@@ -407,19 +407,17 @@ def _decode_alter_replica_log_dirs_response_2(
                 )
             else:
                 alter_replica_log_dir_partition_result.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             alter_replica_log_dir_topic_result.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
+                data, at, size
             )
         else:
+            at += 1
             alter_replica_log_dir_topic_result.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

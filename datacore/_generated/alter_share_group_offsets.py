@@ -197,19 +197,17 @@ def _decode_alter_share_group_offsets_request_0(
                 )
             else:
                 alter_share_group_offsets_request_partition.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             alter_share_group_offsets_request_topic.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
+                data, at, size
             )
         else:
+            at += 1
             alter_share_group_offsets_request_topic.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -266,11 +264,11 @@ def _decode_alter_share_group_offsets_response_0(
     m = new(AlterShareGroupOffsetsResponse)
     m.throttle_time_ms, m.error_code, n = _unpack_i_h_ub(data, at)
     at += 7
-    if n > 127:
-        n, at = string_length(data, at - 1, "AlterShareGroupOffsetsResponse.error_message")
     if n == 0:
         m.error_message = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "AlterShareGroupOffsetsResponse.error_message")
         end = at + n - 1
         m.error_message = data[at:end].decode()
         at = end
@@ -313,37 +311,34 @@ def _decode_alter_share_group_offsets_response_0(
                 n,
             ) = _unpack_i_h_ub(data, at)
             at += 7
-            if n > 127:
-                n, at = string_length(
-                    data, at - 1, "AlterShareGroupOffsetsResponsePartition.error_message"
-                )
             if n == 0:
                 alter_share_group_offsets_response_partition.error_message = None
             else:
+                if n > 127:
+                    n, at = string_length(
+                        data, at - 1, "AlterShareGroupOffsetsResponsePartition.error_message"
+                    )
                 end = at + n - 1
                 alter_share_group_offsets_response_partition.error_message = data[at:end].decode()
                 at = end
-            n = data[at]
-            at += 1
-            if n:
+            if data[at]:
                 alter_share_group_offsets_response_partition.unknown_tagged_fields, at = (
-                    read_unknown_tags(data, at - 1, size)
+                    read_unknown_tags(data, at, size)
                 )
             else:
+                at += 1
                 alter_share_group_offsets_response_partition.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             alter_share_group_offsets_response_topic.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
+                data, at, size
             )
         else:
+            at += 1
             alter_share_group_offsets_response_topic.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

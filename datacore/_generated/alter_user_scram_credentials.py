@@ -190,19 +190,15 @@ def _decode_alter_user_scram_credentials_request_0(
         end = at + n - 1
         scram_credential_upsertion.salted_password = data[at:end]
         at = end
-        n = data[at]
-        at += 1
-        if n:
-            scram_credential_upsertion.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
+        if data[at]:
+            scram_credential_upsertion.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             scram_credential_upsertion.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -287,27 +283,25 @@ def _decode_alter_user_scram_credentials_response_0(
         at = end
         alter_user_scram_credentials_result.error_code, n = _unpack_h_ub(data, at)
         at += 3
-        if n > 127:
-            n, at = string_length(data, at - 1, "AlterUserScramCredentialsResult.error_message")
         if n == 0:
             alter_user_scram_credentials_result.error_message = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "AlterUserScramCredentialsResult.error_message")
             end = at + n - 1
             alter_user_scram_credentials_result.error_message = data[at:end].decode()
             at = end
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             alter_user_scram_credentials_result.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
+                data, at, size
             )
         else:
+            at += 1
             alter_user_scram_credentials_result.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

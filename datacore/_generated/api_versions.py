@@ -168,11 +168,10 @@ def _decode_api_versions_request_3(data: bytes, at: int) -> tuple[ApiVersionsReq
     end = at + n - 1
     m.client_software_version = data[at:end].decode()
     at = end
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -210,23 +210,20 @@ def _decode_assign_replicas_to_dirs_request_0(
                     partition_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
                 else:
                     partition_data.unknown_tagged_fields = ()
-            n = data[at]
-            at += 1
-            if n:
-                topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 topic_data.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            directory_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            directory_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             directory_data.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -326,23 +323,20 @@ def _decode_assign_replicas_to_dirs_response_0(
                     partition_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
                 else:
                     partition_data.unknown_tagged_fields = ()
-            n = data[at]
-            at += 1
-            if n:
-                topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 topic_data.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            directory_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            directory_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             directory_data.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

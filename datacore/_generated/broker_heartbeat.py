@@ -2,12 +2,12 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import UUIDS, read_uuids, write_uuids
+from datacore.wire.arrays import COMPACT_UUIDS, UUIDS, read_uuids, write_uuids
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, tag_overrun
 from datacore.wire.message import UNSET, WireMessage, new
 from datacore.wire.tagged_fields import TaggedFields, read_tag, read_unknown_tags, write_tags
-from datacore.wire.varint import SINGLE_BYTE, read_uvarint, uvarint
+from datacore.wire.varint import read_uvarint, uvarint
 
 _pack_i_h_t3 = Struct(">ih???").pack
 _pack_i_q2_t2 = Struct(">iqq??").pack
@@ -165,8 +165,11 @@ def _encode_broker_heartbeat_request_tags_1(m: BrokerHeartbeatRequest, out: list
         field: list[Buffer] = []
         offline_log_dirs = m.offline_log_dirs
         n = len(offline_log_dirs) + 1
-        field.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        field.append(write_uuids(offline_log_dirs))
+        if n <= 32:
+            field.append(COMPACT_UUIDS[n](n, *offline_log_dirs))
+        else:
+            field.append(uvarint(n))
+            field.append(write_uuids(offline_log_dirs))
         fields.append((0, b"".join(field)))
     write_tags(out, fields)
 

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import UUIDS, read_uuids, write_uuids
+from datacore.wire.arrays import COMPACT_UUIDS, UUIDS, read_uuids, write_uuids
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -16,7 +16,6 @@ _pack_i_h_q = Struct(">ihq").pack
 _pack_i_ub = Struct(">iB").pack
 _pack_q = Struct(">q").pack
 _pack_t = Struct(">?").pack
-_pack_t_ub = Struct(">?B").pack
 _pack_u = Struct(">16s").pack
 _pack_u_ub = Struct(">16sB").pack
 _pack_uh_h = Struct(">Hh").pack
@@ -216,19 +215,18 @@ def _decode_broker_registration_request_0(
     m.features, at = _decode_each_feature_0(data, at, size, n)
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "BrokerRegistrationRequest.rack")
     if n == 0:
         m.rack = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "BrokerRegistrationRequest.rack")
         end = at + n - 1
         m.rack = data[at:end].decode()
         at = end
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -265,11 +263,11 @@ def _decode_broker_registration_request_1(
     m.features, at = _decode_each_feature_0(data, at, size, n)
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "BrokerRegistrationRequest.rack")
     if n == 0:
         m.rack = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "BrokerRegistrationRequest.rack")
         end = at + n - 1
         m.rack = data[at:end].decode()
         at = end
@@ -313,11 +311,11 @@ def _decode_broker_registration_request_2(
     m.features, at = _decode_each_feature_0(data, at, size, n)
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "BrokerRegistrationRequest.rack")
     if n == 0:
         m.rack = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "BrokerRegistrationRequest.rack")
         end = at + n - 1
         m.rack = data[at:end].decode()
         at = end
@@ -329,11 +327,10 @@ def _decode_broker_registration_request_2(
     else:
         n, at = read_uvarint(data, at - 1)
         m.log_dirs, at = read_uuids(data, at, n - 1, "BrokerRegistrationRequest.log_dirs")
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -368,11 +365,11 @@ def _decode_broker_registration_request_3(
     m.features, at = _decode_each_feature_0(data, at, size, n)
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "BrokerRegistrationRequest.rack")
     if n == 0:
         m.rack = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "BrokerRegistrationRequest.rack")
         end = at + n - 1
         m.rack = data[at:end].decode()
         at = end
@@ -532,13 +529,13 @@ def _encode_broker_registration_request_2(m: BrokerRegistrationRequest, out: lis
         )
         out.append(s)
     log_dirs = m.log_dirs
+    out.append(_pack_t(m.is_migrating_zk_broker))
     n = len(log_dirs) + 1
-    if n < 128:
-        out.append(_pack_t_ub(m.is_migrating_zk_broker, n))
+    if n <= 32:
+        out.append(COMPACT_UUIDS[n](n, *log_dirs))
     else:
-        out.append(_pack_t(m.is_migrating_zk_broker))
         out.append(uvarint(n))
-    out.append(write_uuids(log_dirs))
+        out.append(write_uuids(log_dirs))
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:
@@ -577,13 +574,13 @@ def _encode_broker_registration_request_3(m: BrokerRegistrationRequest, out: lis
         )
         out.append(s)
     log_dirs = m.log_dirs
+    out.append(_pack_t(m.is_migrating_zk_broker))
     n = len(log_dirs) + 1
-    if n < 128:
-        out.append(_pack_t_ub(m.is_migrating_zk_broker, n))
+    if n <= 32:
+        out.append(COMPACT_UUIDS[n](n, *log_dirs))
     else:
-        out.append(_pack_t(m.is_migrating_zk_broker))
         out.append(uvarint(n))
-    out.append(write_uuids(log_dirs))
+        out.append(write_uuids(log_dirs))
     out.append(_pack_q(m.previous_broker_epoch))
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)

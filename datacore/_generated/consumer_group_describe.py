@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import INT32S, read_int32s, write_int32s
+from datacore.wire.arrays import COMPACT_INT32S, INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -251,11 +251,11 @@ def _decode_consumer_group_describe_response_0(
         groups.append(described_group)
         described_group.error_code, n = _unpack_h_ub(data, at)
         at += 3
-        if n > 127:
-            n, at = string_length(data, at - 1, "DescribedGroup.error_message")
         if n == 0:
             described_group.error_message = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "DescribedGroup.error_message")
             end = at + n - 1
             described_group.error_message = data[at:end].decode()
             at = end
@@ -302,21 +302,21 @@ def _decode_consumer_group_describe_response_0(
             at = end
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = string_length(data, at - 1, "Member.instance_id")
             if n == 0:
                 member.instance_id = None
             else:
+                if n > 127:
+                    n, at = string_length(data, at - 1, "Member.instance_id")
                 end = at + n - 1
                 member.instance_id = data[at:end].decode()
                 at = end
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = string_length(data, at - 1, "Member.rack_id")
             if n == 0:
                 member.rack_id = None
             else:
+                if n > 127:
+                    n, at = string_length(data, at - 1, "Member.rack_id")
                 end = at + n - 1
                 member.rack_id = data[at:end].decode()
                 at = end
@@ -346,11 +346,11 @@ def _decode_consumer_group_describe_response_0(
             )
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = string_length(data, at - 1, "Member.subscribed_topic_regex")
             if n == 0:
                 member.subscribed_topic_regex = None
             else:
+                if n > 127:
+                    n, at = string_length(data, at - 1, "Member.subscribed_topic_regex")
                 end = at + n - 1
                 member.subscribed_topic_regex = data[at:end].decode()
                 at = end
@@ -385,19 +385,15 @@ def _decode_consumer_group_describe_response_0(
                     topic_partitions_2.partitions, at = read_int32s(
                         data, at, n - 1, "TopicPartitions.partitions"
                     )
-                n = data[at]
-                at += 1
-                if n:
-                    topic_partitions_2.unknown_tagged_fields, at = read_unknown_tags(
-                        data, at - 1, size
-                    )
+                if data[at]:
+                    topic_partitions_2.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
                 else:
+                    at += 1
                     topic_partitions_2.unknown_tagged_fields = ()
-            n = data[at]
-            at += 1
-            if n:
-                assignment.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                assignment.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 assignment.unknown_tagged_fields = ()
             assignment_2 = new(Assignment)
             member.target_assignment = assignment_2
@@ -430,25 +426,20 @@ def _decode_consumer_group_describe_response_0(
                     topic_partitions_4.partitions, at = read_int32s(
                         data, at, n - 1, "TopicPartitions.partitions"
                     )
-                n = data[at]
-                at += 1
-                if n:
-                    topic_partitions_4.unknown_tagged_fields, at = read_unknown_tags(
-                        data, at - 1, size
-                    )
+                if data[at]:
+                    topic_partitions_4.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
                 else:
+                    at += 1
                     topic_partitions_4.unknown_tagged_fields = ()
-            n = data[at]
-            at += 1
-            if n:
-                assignment_2.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                assignment_2.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 assignment_2.unknown_tagged_fields = ()
-            n = data[at]
-            at += 1
-            if n:
-                member.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                member.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 member.unknown_tagged_fields = ()
         described_group.authorized_operations, n = _unpack_i_ub(data, at)
         at += 5
@@ -456,11 +447,10 @@ def _decode_consumer_group_describe_response_0(
             described_group.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
         else:
             described_group.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -484,11 +474,11 @@ def _decode_consumer_group_describe_response_1(
         groups.append(described_group)
         described_group.error_code, n = _unpack_h_ub(data, at)
         at += 3
-        if n > 127:
-            n, at = string_length(data, at - 1, "DescribedGroup.error_message")
         if n == 0:
             described_group.error_message = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "DescribedGroup.error_message")
             end = at + n - 1
             described_group.error_message = data[at:end].decode()
             at = end
@@ -534,21 +524,21 @@ def _decode_consumer_group_describe_response_1(
             at = end
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = string_length(data, at - 1, "Member.instance_id")
             if n == 0:
                 member.instance_id = None
             else:
+                if n > 127:
+                    n, at = string_length(data, at - 1, "Member.instance_id")
                 end = at + n - 1
                 member.instance_id = data[at:end].decode()
                 at = end
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = string_length(data, at - 1, "Member.rack_id")
             if n == 0:
                 member.rack_id = None
             else:
+                if n > 127:
+                    n, at = string_length(data, at - 1, "Member.rack_id")
                 end = at + n - 1
                 member.rack_id = data[at:end].decode()
                 at = end
@@ -578,11 +568,11 @@ def _decode_consumer_group_describe_response_1(
             )
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = string_length(data, at - 1, "Member.subscribed_topic_regex")
             if n == 0:
                 member.subscribed_topic_regex = None
             else:
+                if n > 127:
+                    n, at = string_length(data, at - 1, "Member.subscribed_topic_regex")
                 end = at + n - 1
                 member.subscribed_topic_regex = data[at:end].decode()
                 at = end
@@ -617,19 +607,15 @@ def _decode_consumer_group_describe_response_1(
                     topic_partitions_2.partitions, at = read_int32s(
                         data, at, n - 1, "TopicPartitions.partitions"
                     )
-                n = data[at]
-                at += 1
-                if n:
-                    topic_partitions_2.unknown_tagged_fields, at = read_unknown_tags(
-                        data, at - 1, size
-                    )
+                if data[at]:
+                    topic_partitions_2.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
                 else:
+                    at += 1
                     topic_partitions_2.unknown_tagged_fields = ()
-            n = data[at]
-            at += 1
-            if n:
-                assignment.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                assignment.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 assignment.unknown_tagged_fields = ()
             assignment_2 = new(Assignment)
             member.target_assignment = assignment_2
@@ -662,19 +648,15 @@ def _decode_consumer_group_describe_response_1(
                     topic_partitions_4.partitions, at = read_int32s(
                         data, at, n - 1, "TopicPartitions.partitions"
                     )
-                n = data[at]
-                at += 1
-                if n:
-                    topic_partitions_4.unknown_tagged_fields, at = read_unknown_tags(
-                        data, at - 1, size
-                    )
+                if data[at]:
+                    topic_partitions_4.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
                 else:
+                    at += 1
                     topic_partitions_4.unknown_tagged_fields = ()
-            n = data[at]
-            at += 1
-            if n:
-                assignment_2.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                assignment_2.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 assignment_2.unknown_tagged_fields = ()
             member.member_type, n = _unpack_b_ub(data, at)
             at += 2
@@ -688,11 +670,10 @@ def _decode_consumer_group_describe_response_1(
             described_group.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
         else:
             described_group.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -802,8 +783,11 @@ def _encode_consumer_group_describe_response_0(
                 out.append(s)
                 partitions = topic_partitions_2.partitions
                 n = len(partitions) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-                out.append(write_int32s(partitions))
+                if n <= 32:
+                    out.append(COMPACT_INT32S[n](n, *partitions))
+                else:
+                    out.append(uvarint(n))
+                    out.append(write_int32s(partitions))
                 if topic_partitions_2.unknown_tagged_fields:
                     write_tags(out, topic_partitions_2.unknown_tagged_fields)
                 else:
@@ -827,8 +811,11 @@ def _encode_consumer_group_describe_response_0(
                 out.append(s)
                 partitions_2 = topic_partitions_4.partitions
                 n = len(partitions_2) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-                out.append(write_int32s(partitions_2))
+                if n <= 32:
+                    out.append(COMPACT_INT32S[n](n, *partitions_2))
+                else:
+                    out.append(uvarint(n))
+                    out.append(write_int32s(partitions_2))
                 if topic_partitions_4.unknown_tagged_fields:
                     write_tags(out, topic_partitions_4.unknown_tagged_fields)
                 else:
@@ -957,8 +944,11 @@ def _encode_consumer_group_describe_response_1(
                 out.append(s)
                 partitions = topic_partitions_2.partitions
                 n = len(partitions) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-                out.append(write_int32s(partitions))
+                if n <= 32:
+                    out.append(COMPACT_INT32S[n](n, *partitions))
+                else:
+                    out.append(uvarint(n))
+                    out.append(write_int32s(partitions))
                 if topic_partitions_2.unknown_tagged_fields:
                     write_tags(out, topic_partitions_2.unknown_tagged_fields)
                 else:
@@ -982,8 +972,11 @@ def _encode_consumer_group_describe_response_1(
                 out.append(s)
                 partitions_2 = topic_partitions_4.partitions
                 n = len(partitions_2) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-                out.append(write_int32s(partitions_2))
+                if n <= 32:
+                    out.append(COMPACT_INT32S[n](n, *partitions_2))
+                else:
+                    out.append(uvarint(n))
+                    out.append(write_int32s(partitions_2))
                 if topic_partitions_4.unknown_tagged_fields:
                     write_tags(out, topic_partitions_4.unknown_tagged_fields)
                 else:

@@ -195,11 +195,10 @@ def _decode_controlled_shutdown_response_3(
             remaining_partition.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
         else:
             remaining_partition.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

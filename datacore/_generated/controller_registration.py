@@ -175,11 +175,10 @@ def _decode_controller_registration_request_0(
             feature.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
         else:
             feature.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -234,19 +233,18 @@ def _decode_controller_registration_response_0(
     m = new(ControllerRegistrationResponse)
     m.throttle_time_ms, m.error_code, n = _unpack_i_h_ub(data, at)
     at += 7
-    if n > 127:
-        n, at = string_length(data, at - 1, "ControllerRegistrationResponse.error_message")
     if n == 0:
         m.error_message = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "ControllerRegistrationResponse.error_message")
         end = at + n - 1
         m.error_message = data[at:end].decode()
         at = end
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

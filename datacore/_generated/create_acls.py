@@ -241,11 +241,10 @@ def _decode_create_acls_request_2(data: bytes, at: int) -> tuple[CreateAclsReque
             acl_creation.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
         else:
             acl_creation.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -370,25 +369,23 @@ def _decode_create_acls_response_2(data: bytes, at: int) -> tuple[CreateAclsResp
         results.append(acl_creation_result)
         acl_creation_result.error_code, n = _unpack_h_ub(data, at)
         at += 3
-        if n > 127:
-            n, at = string_length(data, at - 1, "AclCreationResult.error_message")
         if n == 0:
             acl_creation_result.error_message = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "AclCreationResult.error_message")
             end = at + n - 1
             acl_creation_result.error_message = data[at:end].decode()
             at = end
-        n = data[at]
-        at += 1
-        if n:
-            acl_creation_result.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            acl_creation_result.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             acl_creation_result.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

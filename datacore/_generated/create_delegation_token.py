@@ -183,11 +183,10 @@ def _decode_each_creatable_renewers_2(
         end = at + n - 1
         creatable_renewers.principal_name = data[at:end].decode()
         at = end
-        n = data[at]
-        at += 1
-        if n:
-            creatable_renewers.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            creatable_renewers.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             creatable_renewers.unknown_tagged_fields = ()
     return items, at
 
@@ -222,21 +221,21 @@ def _decode_create_delegation_token_request_3(
     m = new(CreateDelegationTokenRequest)
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "CreateDelegationTokenRequest.owner_principal_type")
     if n == 0:
         m.owner_principal_type = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "CreateDelegationTokenRequest.owner_principal_type")
         end = at + n - 1
         m.owner_principal_type = data[at:end].decode()
         at = end
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "CreateDelegationTokenRequest.owner_principal_name")
     if n == 0:
         m.owner_principal_name = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "CreateDelegationTokenRequest.owner_principal_name")
         end = at + n - 1
         m.owner_principal_name = data[at:end].decode()
         at = end

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import INT32S, read_int32s, write_int32s
+from datacore.wire.arrays import COMPACT_INT32S, INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -144,7 +144,7 @@ def _decode_create_partitions_request_0(
         if n < 0:
             create_partitions_topic.assignments = None
         else:
-            if n * 4 > size - at:
+            if not 0 <= n * 4 <= size - at:
                 raise bad_count("CreatePartitionsTopic.assignments", n, size - at)
             assignments: list[CreatePartitionsAssignment] = []
             create_partitions_topic.assignments = assignments
@@ -194,13 +194,13 @@ def _decode_create_partitions_request_2(
         at = end
         create_partitions_topic.count, n = _unpack_i_ub(data, at)
         at += 5
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if n < 0:
+        if n == 0:
             create_partitions_topic.assignments = None
         else:
-            if n * 2 > size - at:
+            if n > 127:
+                n, at = read_uvarint(data, at - 1)
+            n -= 1
+            if not 0 <= n * 2 <= size - at:
                 raise bad_count("CreatePartitionsTopic.assignments", n, size - at)
             assignments: list[CreatePartitionsAssignment] = []
             create_partitions_topic.assignments = assignments
@@ -217,21 +217,17 @@ def _decode_create_partitions_request_2(
                     create_partitions_assignment.broker_ids, at = read_int32s(
                         data, at, n - 1, "CreatePartitionsAssignment.broker_ids"
                     )
-                n = data[at]
-                at += 1
-                if n:
+                if data[at]:
                     create_partitions_assignment.unknown_tagged_fields, at = read_unknown_tags(
-                        data, at - 1, size
+                        data, at, size
                     )
                 else:
+                    at += 1
                     create_partitions_assignment.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            create_partitions_topic.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
+        if data[at]:
+            create_partitions_topic.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             create_partitions_topic.unknown_tagged_fields = ()
     m.timeout_ms, m.validate_only, n = _unpack_i_t_ub(data, at)
     at += 6
@@ -287,8 +283,11 @@ def _encode_create_partitions_request_2(m: CreatePartitionsRequest, out: list[Bu
             for create_partitions_assignment in assignments:
                 broker_ids = create_partitions_assignment.broker_ids
                 n = len(broker_ids) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-                out.append(write_int32s(broker_ids))
+                if n <= 32:
+                    out.append(COMPACT_INT32S[n](n, *broker_ids))
+                else:
+                    out.append(uvarint(n))
+                    out.append(write_int32s(broker_ids))
                 if create_partitions_assignment.unknown_tagged_fields:
                     write_tags(out, create_partitions_assignment.unknown_tagged_fields)
                 else:
@@ -364,27 +363,25 @@ def _decode_create_partitions_response_2(
         at = end
         create_partitions_topic_result.error_code, n = _unpack_h_ub(data, at)
         at += 3
-        if n > 127:
-            n, at = string_length(data, at - 1, "CreatePartitionsTopicResult.error_message")
         if n == 0:
             create_partitions_topic_result.error_message = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "CreatePartitionsTopicResult.error_message")
             end = at + n - 1
             create_partitions_topic_result.error_message = data[at:end].decode()
             at = end
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             create_partitions_topic_result.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
+                data, at, size
             )
         else:
+            at += 1
             create_partitions_topic_result.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import INT32S, read_int32s, write_int32s
+from datacore.wire.arrays import COMPACT_INT32S, INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field, tag_overrun
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -342,13 +342,12 @@ def _decode_create_topics_request_5(data: bytes, at: int) -> tuple[CreateTopicsR
                 creatable_replica_assignment.broker_ids, at = read_int32s(
                     data, at, n - 1, "CreatableReplicaAssignment.broker_ids"
                 )
-            n = data[at]
-            at += 1
-            if n:
+            if data[at]:
                 creatable_replica_assignment.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
+                    data, at, size
                 )
             else:
+                at += 1
                 creatable_replica_assignment.unknown_tagged_fields = ()
         n = data[at]
         at += 1
@@ -371,27 +370,23 @@ def _decode_create_topics_request_5(data: bytes, at: int) -> tuple[CreateTopicsR
             at = end
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = string_length(data, at - 1, "CreatableTopicConfig.value")
             if n == 0:
                 creatable_topic_config.value = None
             else:
+                if n > 127:
+                    n, at = string_length(data, at - 1, "CreatableTopicConfig.value")
                 end = at + n - 1
                 creatable_topic_config.value = data[at:end].decode()
                 at = end
-            n = data[at]
-            at += 1
-            if n:
-                creatable_topic_config.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
+            if data[at]:
+                creatable_topic_config.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 creatable_topic_config.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            creatable_topic.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            creatable_topic.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             creatable_topic.unknown_tagged_fields = ()
     m.timeout_ms, m.validate_only, n = _unpack_i_t_ub(data, at)
     at += 6
@@ -480,13 +475,13 @@ def _encode_create_topics_request_5(m: CreateTopicsRequest, out: list[Buffer]) -
             out.append(uvarint(n))
         for creatable_replica_assignment in assignments:
             broker_ids = creatable_replica_assignment.broker_ids
+            out.append(_pack_i(creatable_replica_assignment.partition_index))
             n = len(broker_ids) + 1
-            if n < 128:
-                out.append(_pack_i_ub(creatable_replica_assignment.partition_index, n))
+            if n <= 32:
+                out.append(COMPACT_INT32S[n](n, *broker_ids))
             else:
-                out.append(_pack_i(creatable_replica_assignment.partition_index))
                 out.append(uvarint(n))
-            out.append(write_int32s(broker_ids))
+                out.append(write_int32s(broker_ids))
             if creatable_replica_assignment.unknown_tagged_fields:
                 write_tags(out, creatable_replica_assignment.unknown_tagged_fields)
             else:
@@ -627,11 +622,11 @@ def _decode_each_creatable_topic_configs_5(
         at = end
         n = data[at]
         at += 1
-        if n > 127:
-            n, at = string_length(data, at - 1, "CreatableTopicConfigs.value")
         if n == 0:
             creatable_topic_configs.value = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "CreatableTopicConfigs.value")
             end = at + n - 1
             creatable_topic_configs.value = data[at:end].decode()
             at = end
@@ -698,11 +693,11 @@ def _decode_create_topics_response_5(data: bytes, at: int) -> tuple[CreateTopics
         at = end
         creatable_topic_result.error_code, n = _unpack_h_ub(data, at)
         at += 3
-        if n > 127:
-            n, at = string_length(data, at - 1, "CreatableTopicResult.error_message")
         if n == 0:
             creatable_topic_result.error_message = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "CreatableTopicResult.error_message")
             end = at + n - 1
             creatable_topic_result.error_message = data[at:end].decode()
             at = end
@@ -710,28 +705,26 @@ def _decode_create_topics_response_5(data: bytes, at: int) -> tuple[CreateTopics
             _unpack_i_h_ub(data, at)
         )
         at += 7
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if n < 0:
+        if n == 0:
             creatable_topic_result.configs = None
         else:
-            if n * 6 > size - at:
+            if n > 127:
+                n, at = read_uvarint(data, at - 1)
+            n -= 1
+            if not 0 <= n * 6 <= size - at:
                 raise bad_count("CreatableTopicResult.configs", n, size - at)
             creatable_topic_result.configs, at = _decode_each_creatable_topic_configs_5(
                 data, at, size, n
             )
-        n = data[at]
-        at += 1
-        if n:
-            at = _decode_creatable_topic_result_tags_5(creatable_topic_result, data, at - 1, size)
+        if data[at]:
+            at = _decode_creatable_topic_result_tags_5(creatable_topic_result, data, at, size)
         else:
+            at += 1
             creatable_topic_result.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -763,11 +756,11 @@ def _decode_create_topics_response_7(data: bytes, at: int) -> tuple[CreateTopics
             data, at
         )
         at += 19
-        if n > 127:
-            n, at = string_length(data, at - 1, "CreatableTopicResult.error_message")
         if n == 0:
             creatable_topic_result.error_message = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "CreatableTopicResult.error_message")
             end = at + n - 1
             creatable_topic_result.error_message = data[at:end].decode()
             at = end
@@ -775,28 +768,26 @@ def _decode_create_topics_response_7(data: bytes, at: int) -> tuple[CreateTopics
             _unpack_i_h_ub(data, at)
         )
         at += 7
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if n < 0:
+        if n == 0:
             creatable_topic_result.configs = None
         else:
-            if n * 6 > size - at:
+            if n > 127:
+                n, at = read_uvarint(data, at - 1)
+            n -= 1
+            if not 0 <= n * 6 <= size - at:
                 raise bad_count("CreatableTopicResult.configs", n, size - at)
             creatable_topic_result.configs, at = _decode_each_creatable_topic_configs_5(
                 data, at, size, n
             )
-        n = data[at]
-        at += 1
-        if n:
-            at = _decode_creatable_topic_result_tags_5(creatable_topic_result, data, at - 1, size)
+        if data[at]:
+            at = _decode_creatable_topic_result_tags_5(creatable_topic_result, data, at, size)
         else:
+            at += 1
             creatable_topic_result.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

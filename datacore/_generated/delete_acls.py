@@ -268,31 +268,31 @@ def _decode_delete_acls_request_2(data: bytes, at: int) -> tuple[DeleteAclsReque
         filters.append(delete_acls_filter)
         delete_acls_filter.resource_type_filter, n = _unpack_b_ub(data, at)
         at += 2
-        if n > 127:
-            n, at = string_length(data, at - 1, "DeleteAclsFilter.resource_name_filter")
         if n == 0:
             delete_acls_filter.resource_name_filter = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "DeleteAclsFilter.resource_name_filter")
             end = at + n - 1
             delete_acls_filter.resource_name_filter = data[at:end].decode()
             at = end
         delete_acls_filter.pattern_type_filter, n = _unpack_b_ub(data, at)
         at += 2
-        if n > 127:
-            n, at = string_length(data, at - 1, "DeleteAclsFilter.principal_filter")
         if n == 0:
             delete_acls_filter.principal_filter = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "DeleteAclsFilter.principal_filter")
             end = at + n - 1
             delete_acls_filter.principal_filter = data[at:end].decode()
             at = end
         n = data[at]
         at += 1
-        if n > 127:
-            n, at = string_length(data, at - 1, "DeleteAclsFilter.host_filter")
         if n == 0:
             delete_acls_filter.host_filter = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "DeleteAclsFilter.host_filter")
             end = at + n - 1
             delete_acls_filter.host_filter = data[at:end].decode()
             at = end
@@ -304,11 +304,10 @@ def _decode_delete_acls_request_2(data: bytes, at: int) -> tuple[DeleteAclsReque
             delete_acls_filter.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
         else:
             delete_acls_filter.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -586,11 +585,11 @@ def _decode_delete_acls_response_2(data: bytes, at: int) -> tuple[DeleteAclsResp
         filter_results.append(delete_acls_filter_result)
         delete_acls_filter_result.error_code, n = _unpack_h_ub(data, at)
         at += 3
-        if n > 127:
-            n, at = string_length(data, at - 1, "DeleteAclsFilterResult.error_message")
         if n == 0:
             delete_acls_filter_result.error_message = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "DeleteAclsFilterResult.error_message")
             end = at + n - 1
             delete_acls_filter_result.error_message = data[at:end].decode()
             at = end
@@ -608,11 +607,11 @@ def _decode_delete_acls_response_2(data: bytes, at: int) -> tuple[DeleteAclsResp
             matching_acls.append(delete_acls_matching_acl)
             delete_acls_matching_acl.error_code, n = _unpack_h_ub(data, at)
             at += 3
-            if n > 127:
-                n, at = string_length(data, at - 1, "DeleteAclsMatchingAcl.error_message")
             if n == 0:
                 delete_acls_matching_acl.error_message = None
             else:
+                if n > 127:
+                    n, at = string_length(data, at - 1, "DeleteAclsMatchingAcl.error_message")
                 end = at + n - 1
                 delete_acls_matching_acl.error_message = data[at:end].decode()
                 at = end
@@ -647,19 +646,15 @@ def _decode_delete_acls_response_2(data: bytes, at: int) -> tuple[DeleteAclsResp
                 )
             else:
                 delete_acls_matching_acl.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            delete_acls_filter_result.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
+        if data[at]:
+            delete_acls_filter_result.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             delete_acls_filter_result.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -105,11 +105,10 @@ def _decode_delete_groups_request_2(data: bytes, at: int) -> tuple[DeleteGroupsR
     if not 0 <= n <= size - at:
         raise bad_count("DeleteGroupsRequest.groups_names", n, size - at)
     m.groups_names, at = read_compact_strings(data, at, n, "DeleteGroupsRequest.groups_names")
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -187,11 +186,10 @@ def _decode_delete_groups_response_2(data: bytes, at: int) -> tuple[DeleteGroups
             deletable_group_result.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
         else:
             deletable_group_result.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

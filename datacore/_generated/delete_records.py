@@ -215,11 +215,10 @@ def _decode_delete_records_request_2(data: bytes, at: int) -> tuple[DeleteRecord
                 )
             else:
                 delete_records_partition.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            delete_records_topic.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            delete_records_topic.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             delete_records_topic.unknown_tagged_fields = ()
     m.timeout_ms, n = _unpack_i_ub(data, at)
     at += 5
@@ -370,19 +369,17 @@ def _decode_delete_records_response_2(data: bytes, at: int) -> tuple[DeleteRecor
                 )
             else:
                 delete_records_partition_result.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             delete_records_topic_result.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
+                data, at, size
             )
         else:
+            at += 1
             delete_records_topic_result.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

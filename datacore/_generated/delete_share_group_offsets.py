@@ -132,19 +132,17 @@ def _decode_delete_share_group_offsets_request_0(
         end = at + n - 1
         delete_share_group_offsets_request_topic.topic_name = data[at:end].decode()
         at = end
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             delete_share_group_offsets_request_topic.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
+                data, at, size
             )
         else:
+            at += 1
             delete_share_group_offsets_request_topic.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -187,11 +185,11 @@ def _decode_delete_share_group_offsets_response_0(
     m = new(DeleteShareGroupOffsetsResponse)
     m.throttle_time_ms, m.error_code, n = _unpack_i_h_ub(data, at)
     at += 7
-    if n > 127:
-        n, at = string_length(data, at - 1, "DeleteShareGroupOffsetsResponse.error_message")
     if n == 0:
         m.error_message = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "DeleteShareGroupOffsetsResponse.error_message")
         end = at + n - 1
         m.error_message = data[at:end].decode()
         at = end
@@ -220,29 +218,27 @@ def _decode_delete_share_group_offsets_response_0(
             n,
         ) = _unpack_u_h_ub(data, at)
         at += 19
-        if n > 127:
-            n, at = string_length(
-                data, at - 1, "DeleteShareGroupOffsetsResponseTopic.error_message"
-            )
         if n == 0:
             delete_share_group_offsets_response_topic.error_message = None
         else:
+            if n > 127:
+                n, at = string_length(
+                    data, at - 1, "DeleteShareGroupOffsetsResponseTopic.error_message"
+                )
             end = at + n - 1
             delete_share_group_offsets_response_topic.error_message = data[at:end].decode()
             at = end
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             delete_share_group_offsets_response_topic.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
+                data, at, size
             )
         else:
+            at += 1
             delete_share_group_offsets_response_topic.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -163,11 +163,11 @@ def _decode_delete_topics_request_6(data: bytes, at: int) -> tuple[DeleteTopicsR
         topics.append(delete_topic_state)
         n = data[at]
         at += 1
-        if n > 127:
-            n, at = string_length(data, at - 1, "DeleteTopicState.name")
         if n == 0:
             delete_topic_state.name = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "DeleteTopicState.name")
             end = at + n - 1
             delete_topic_state.name = data[at:end].decode()
             at = end
@@ -313,11 +313,10 @@ def _decode_delete_topics_response_4(data: bytes, at: int) -> tuple[DeleteTopics
             deletable_topic_result.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
         else:
             deletable_topic_result.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -347,25 +346,23 @@ def _decode_delete_topics_response_5(data: bytes, at: int) -> tuple[DeleteTopics
         at = end
         deletable_topic_result.error_code, n = _unpack_h_ub(data, at)
         at += 3
-        if n > 127:
-            n, at = string_length(data, at - 1, "DeletableTopicResult.error_message")
         if n == 0:
             deletable_topic_result.error_message = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "DeletableTopicResult.error_message")
             end = at + n - 1
             deletable_topic_result.error_message = data[at:end].decode()
             at = end
-        n = data[at]
-        at += 1
-        if n:
-            deletable_topic_result.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            deletable_topic_result.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             deletable_topic_result.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -387,11 +384,11 @@ def _decode_delete_topics_response_6(data: bytes, at: int) -> tuple[DeleteTopics
         responses.append(deletable_topic_result)
         n = data[at]
         at += 1
-        if n > 127:
-            n, at = string_length(data, at - 1, "DeletableTopicResult.name")
         if n == 0:
             deletable_topic_result.name = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "DeletableTopicResult.name")
             end = at + n - 1
             deletable_topic_result.name = data[at:end].decode()
             at = end
@@ -399,25 +396,23 @@ def _decode_delete_topics_response_6(data: bytes, at: int) -> tuple[DeleteTopics
             data, at
         )
         at += 19
-        if n > 127:
-            n, at = string_length(data, at - 1, "DeletableTopicResult.error_message")
         if n == 0:
             deletable_topic_result.error_message = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "DeletableTopicResult.error_message")
             end = at + n - 1
             deletable_topic_result.error_message = data[at:end].decode()
             at = end
-        n = data[at]
-        at += 1
-        if n:
-            deletable_topic_result.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            deletable_topic_result.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             deletable_topic_result.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -207,31 +207,31 @@ def _decode_describe_acls_request_2(data: bytes, at: int) -> tuple[DescribeAclsR
     m = new(DescribeAclsRequest)
     m.resource_type_filter, n = _unpack_b_ub(data, at)
     at += 2
-    if n > 127:
-        n, at = string_length(data, at - 1, "DescribeAclsRequest.resource_name_filter")
     if n == 0:
         m.resource_name_filter = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "DescribeAclsRequest.resource_name_filter")
         end = at + n - 1
         m.resource_name_filter = data[at:end].decode()
         at = end
     m.pattern_type_filter, n = _unpack_b_ub(data, at)
     at += 2
-    if n > 127:
-        n, at = string_length(data, at - 1, "DescribeAclsRequest.principal_filter")
     if n == 0:
         m.principal_filter = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "DescribeAclsRequest.principal_filter")
         end = at + n - 1
         m.principal_filter = data[at:end].decode()
         at = end
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "DescribeAclsRequest.host_filter")
     if n == 0:
         m.host_filter = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "DescribeAclsRequest.host_filter")
         end = at + n - 1
         m.host_filter = data[at:end].decode()
         at = end
@@ -452,11 +452,11 @@ def _decode_describe_acls_response_2(data: bytes, at: int) -> tuple[DescribeAcls
     m = new(DescribeAclsResponse)
     m.throttle_time_ms, m.error_code, n = _unpack_i_h_ub(data, at)
     at += 7
-    if n > 127:
-        n, at = string_length(data, at - 1, "DescribeAclsResponse.error_message")
     if n == 0:
         m.error_message = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "DescribeAclsResponse.error_message")
         end = at + n - 1
         m.error_message = data[at:end].decode()
         at = end
@@ -511,17 +511,15 @@ def _decode_describe_acls_response_2(data: bytes, at: int) -> tuple[DescribeAcls
                 acl_description.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
             else:
                 acl_description.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            describe_acls_resource.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            describe_acls_resource.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             describe_acls_resource.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -203,19 +203,18 @@ def _decode_describe_client_quotas_request_1(
         at = end
         component_data.match_type, n = _unpack_b_ub(data, at)
         at += 2
-        if n > 127:
-            n, at = string_length(data, at - 1, "ComponentData.match")
         if n == 0:
             component_data.match = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "ComponentData.match")
             end = at + n - 1
             component_data.match = data[at:end].decode()
             at = end
-        n = data[at]
-        at += 1
-        if n:
-            component_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            component_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             component_data.unknown_tagged_fields = ()
     m.strict, n = _unpack_t_ub(data, at)
     at += 2
@@ -299,7 +298,7 @@ def _decode_describe_client_quotas_response_0(
     if n < 0:
         m.entries = None
     else:
-        if n * 8 > size - at:
+        if not 0 <= n * 8 <= size - at:
             raise bad_count("DescribeClientQuotasResponse.entries", n, size - at)
         entries: list[EntryData] = []
         m.entries = entries
@@ -362,23 +361,23 @@ def _decode_describe_client_quotas_response_1(
     m = new(DescribeClientQuotasResponse)
     m.throttle_time_ms, m.error_code, n = _unpack_i_h_ub(data, at)
     at += 7
-    if n > 127:
-        n, at = string_length(data, at - 1, "DescribeClientQuotasResponse.error_message")
     if n == 0:
         m.error_message = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "DescribeClientQuotasResponse.error_message")
         end = at + n - 1
         m.error_message = data[at:end].decode()
         at = end
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if n < 0:
+    if n == 0:
         m.entries = None
     else:
-        if n * 3 > size - at:
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        n -= 1
+        if not 0 <= n * 3 <= size - at:
             raise bad_count("DescribeClientQuotasResponse.entries", n, size - at)
         entries: list[EntryData] = []
         m.entries = entries
@@ -406,19 +405,18 @@ def _decode_describe_client_quotas_response_1(
                 at = end
                 n = data[at]
                 at += 1
-                if n > 127:
-                    n, at = string_length(data, at - 1, "EntityData.entity_name")
                 if n == 0:
                     entity_data.entity_name = None
                 else:
+                    if n > 127:
+                        n, at = string_length(data, at - 1, "EntityData.entity_name")
                     end = at + n - 1
                     entity_data.entity_name = data[at:end].decode()
                     at = end
-                n = data[at]
-                at += 1
-                if n:
-                    entity_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+                if data[at]:
+                    entity_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
                 else:
+                    at += 1
                     entity_data.unknown_tagged_fields = ()
             n = data[at]
             at += 1
@@ -445,17 +443,15 @@ def _decode_describe_client_quotas_response_1(
                     value_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
                 else:
                     value_data.unknown_tagged_fields = ()
-            n = data[at]
-            at += 1
-            if n:
-                entry_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                entry_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 entry_data.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

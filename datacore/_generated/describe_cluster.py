@@ -209,21 +209,18 @@ def _decode_each_describe_cluster_broker_0(
         at = end
         describe_cluster_broker.port, n = _unpack_i_ub(data, at)
         at += 5
-        if n > 127:
-            n, at = string_length(data, at - 1, "DescribeClusterBroker.rack")
         if n == 0:
             describe_cluster_broker.rack = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "DescribeClusterBroker.rack")
             end = at + n - 1
             describe_cluster_broker.rack = data[at:end].decode()
             at = end
-        n = data[at]
-        at += 1
-        if n:
-            describe_cluster_broker.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
+        if data[at]:
+            describe_cluster_broker.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             describe_cluster_broker.unknown_tagged_fields = ()
     return items, at
 
@@ -236,11 +233,11 @@ def _decode_describe_cluster_response_0(
     m.endpoint_type = 1
     m.throttle_time_ms, m.error_code, n = _unpack_i_h_ub(data, at)
     at += 7
-    if n > 127:
-        n, at = string_length(data, at - 1, "DescribeClusterResponse.error_message")
     if n == 0:
         m.error_message = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "DescribeClusterResponse.error_message")
         end = at + n - 1
         m.error_message = data[at:end].decode()
         at = end
@@ -275,11 +272,11 @@ def _decode_describe_cluster_response_1(
     m = new(DescribeClusterResponse)
     m.throttle_time_ms, m.error_code, n = _unpack_i_h_ub(data, at)
     at += 7
-    if n > 127:
-        n, at = string_length(data, at - 1, "DescribeClusterResponse.error_message")
     if n == 0:
         m.error_message = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "DescribeClusterResponse.error_message")
         end = at + n - 1
         m.error_message = data[at:end].decode()
         at = end
@@ -314,11 +311,11 @@ def _decode_describe_cluster_response_2(
     m = new(DescribeClusterResponse)
     m.throttle_time_ms, m.error_code, n = _unpack_i_h_ub(data, at)
     at += 7
-    if n > 127:
-        n, at = string_length(data, at - 1, "DescribeClusterResponse.error_message")
     if n == 0:
         m.error_message = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "DescribeClusterResponse.error_message")
         end = at + n - 1
         m.error_message = data[at:end].decode()
         at = end
@@ -350,11 +347,11 @@ def _decode_describe_cluster_response_2(
         at = end
         describe_cluster_broker.port, n = _unpack_i_ub(data, at)
         at += 5
-        if n > 127:
-            n, at = string_length(data, at - 1, "DescribeClusterBroker.rack")
         if n == 0:
             describe_cluster_broker.rack = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "DescribeClusterBroker.rack")
             end = at + n - 1
             describe_cluster_broker.rack = data[at:end].decode()
             at = end

@@ -213,7 +213,7 @@ def _decode_each_describe_configs_resource_0(
         if n < 0:
             describe_configs_resource.configuration_keys = None
         else:
-            if n * 2 > size - at:
+            if not 0 <= n * 2 <= size - at:
                 raise bad_count("DescribeConfigsResource.configuration_keys", n, size - at)
             describe_configs_resource.configuration_keys, at = read_strings(
                 data, at, n, "DescribeConfigsResource.configuration_keys"
@@ -288,24 +288,21 @@ def _decode_describe_configs_request_4(data: bytes, at: int) -> tuple[DescribeCo
         at = end
         n = data[at]
         at += 1
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if n < 0:
+        if n == 0:
             describe_configs_resource.configuration_keys = None
         else:
-            if n > size - at:
+            if n > 127:
+                n, at = read_uvarint(data, at - 1)
+            n -= 1
+            if not 0 <= n <= size - at:
                 raise bad_count("DescribeConfigsResource.configuration_keys", n, size - at)
             describe_configs_resource.configuration_keys, at = read_compact_strings(
                 data, at, n, "DescribeConfigsResource.configuration_keys"
             )
-        n = data[at]
-        at += 1
-        if n:
-            describe_configs_resource.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
+        if data[at]:
+            describe_configs_resource.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             describe_configs_resource.unknown_tagged_fields = ()
     m.include_synonyms, m.include_documentation, n = _unpack_t2_ub(data, at)
     at += 3
@@ -668,11 +665,11 @@ def _decode_describe_configs_response_4(
         results.append(describe_configs_result)
         describe_configs_result.error_code, n = _unpack_h_ub(data, at)
         at += 3
-        if n > 127:
-            n, at = string_length(data, at - 1, "DescribeConfigsResult.error_message")
         if n == 0:
             describe_configs_result.error_message = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "DescribeConfigsResult.error_message")
             end = at + n - 1
             describe_configs_result.error_message = data[at:end].decode()
             at = end
@@ -705,11 +702,11 @@ def _decode_describe_configs_response_4(
             at = end
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = string_length(data, at - 1, "DescribeConfigsResourceResult.value")
             if n == 0:
                 describe_configs_resource_result.value = None
             else:
+                if n > 127:
+                    n, at = string_length(data, at - 1, "DescribeConfigsResourceResult.value")
                 end = at + n - 1
                 describe_configs_resource_result.value = data[at:end].decode()
                 at = end
@@ -739,11 +736,11 @@ def _decode_describe_configs_response_4(
                 at = end
                 n = data[at]
                 at += 1
-                if n > 127:
-                    n, at = string_length(data, at - 1, "DescribeConfigsSynonym.value")
                 if n == 0:
                     describe_configs_synonym.value = None
                 else:
+                    if n > 127:
+                        n, at = string_length(data, at - 1, "DescribeConfigsSynonym.value")
                     end = at + n - 1
                     describe_configs_synonym.value = data[at:end].decode()
                     at = end
@@ -757,35 +754,32 @@ def _decode_describe_configs_response_4(
                     describe_configs_synonym.unknown_tagged_fields = ()
             describe_configs_resource_result.config_type, n = _unpack_b_ub(data, at)
             at += 2
-            if n > 127:
-                n, at = string_length(data, at - 1, "DescribeConfigsResourceResult.documentation")
             if n == 0:
                 describe_configs_resource_result.documentation = None
             else:
+                if n > 127:
+                    n, at = string_length(
+                        data, at - 1, "DescribeConfigsResourceResult.documentation"
+                    )
                 end = at + n - 1
                 describe_configs_resource_result.documentation = data[at:end].decode()
                 at = end
-            n = data[at]
-            at += 1
-            if n:
+            if data[at]:
                 describe_configs_resource_result.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
+                    data, at, size
                 )
             else:
+                at += 1
                 describe_configs_resource_result.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            describe_configs_result.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
+        if data[at]:
+            describe_configs_result.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             describe_configs_result.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -150,7 +150,7 @@ def _decode_describe_delegation_token_request_0(
     if n < 0:
         m.owners = None
     else:
-        if n * 4 > size - at:
+        if not 0 <= n * 4 <= size - at:
             raise bad_count("DescribeDelegationTokenRequest.owners", n, size - at)
         owners: list[DescribeDelegationTokenOwner] = []
         m.owners = owners
@@ -183,13 +183,13 @@ def _decode_describe_delegation_token_request_2(
     m = new(DescribeDelegationTokenRequest)
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if n < 0:
+    if n == 0:
         m.owners = None
     else:
-        if n * 3 > size - at:
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        n -= 1
+        if not 0 <= n * 3 <= size - at:
             raise bad_count("DescribeDelegationTokenRequest.owners", n, size - at)
         owners: list[DescribeDelegationTokenOwner] = []
         m.owners = owners
@@ -210,19 +210,17 @@ def _decode_describe_delegation_token_request_2(
             end = at + n - 1
             describe_delegation_token_owner.principal_name = data[at:end].decode()
             at = end
-            n = data[at]
-            at += 1
-            if n:
+            if data[at]:
                 describe_delegation_token_owner.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
+                    data, at, size
                 )
             else:
+                at += 1
                 describe_delegation_token_owner.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -386,13 +384,12 @@ def _decode_each_described_delegation_token_renewer_2(
         end = at + n - 1
         described_delegation_token_renewer.principal_name = data[at:end].decode()
         at = end
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             described_delegation_token_renewer.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
+                data, at, size
             )
         else:
+            at += 1
             described_delegation_token_renewer.unknown_tagged_fields = ()
     return items, at
 
@@ -460,13 +457,10 @@ def _decode_describe_delegation_token_response_2(
         described_delegation_token.renewers, at = _decode_each_described_delegation_token_renewer_2(
             data, at, size, n
         )
-        n = data[at]
-        at += 1
-        if n:
-            described_delegation_token.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
+        if data[at]:
+            described_delegation_token.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             described_delegation_token.unknown_tagged_fields = ()
     m.throttle_time_ms, n = _unpack_i_ub(data, at)
     at += 5
@@ -555,13 +549,10 @@ def _decode_describe_delegation_token_response_3(
         described_delegation_token.renewers, at = _decode_each_described_delegation_token_renewer_2(
             data, at, size, n
         )
-        n = data[at]
-        at += 1
-        if n:
-            described_delegation_token.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
+        if data[at]:
+            described_delegation_token.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             described_delegation_token.unknown_tagged_fields = ()
     m.throttle_time_ms, n = _unpack_i_ub(data, at)
     at += 5

@@ -510,11 +510,11 @@ def _decode_each_described_group_member_5(
         at = end
         n = data[at]
         at += 1
-        if n > 127:
-            n, at = string_length(data, at - 1, "DescribedGroupMember.group_instance_id")
         if n == 0:
             described_group_member.group_instance_id = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "DescribedGroupMember.group_instance_id")
             end = at + n - 1
             described_group_member.group_instance_id = data[at:end].decode()
             at = end
@@ -546,11 +546,10 @@ def _decode_each_described_group_member_5(
         end = at + n - 1
         described_group_member.member_assignment = data[at:end]
         at = end
-        n = data[at]
-        at += 1
-        if n:
-            described_group_member.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            described_group_member.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             described_group_member.unknown_tagged_fields = ()
     return items, at
 
@@ -613,11 +612,10 @@ def _decode_describe_groups_response_5(data: bytes, at: int) -> tuple[DescribeGr
             described_group.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
         else:
             described_group.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -639,11 +637,11 @@ def _decode_describe_groups_response_6(data: bytes, at: int) -> tuple[DescribeGr
         groups.append(described_group)
         described_group.error_code, n = _unpack_h_ub(data, at)
         at += 3
-        if n > 127:
-            n, at = string_length(data, at - 1, "DescribedGroup.error_message")
         if n == 0:
             described_group.error_message = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "DescribedGroup.error_message")
             end = at + n - 1
             described_group.error_message = data[at:end].decode()
             at = end
@@ -689,11 +687,10 @@ def _decode_describe_groups_response_6(data: bytes, at: int) -> tuple[DescribeGr
             described_group.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
         else:
             described_group.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import INT32S, read_int32s, write_int32s
+from datacore.wire.arrays import COMPACT_INT32S, INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -165,7 +165,7 @@ def _decode_describe_log_dirs_request_0(data: bytes, at: int) -> tuple[DescribeL
     if n < 0:
         m.topics = None
     else:
-        if n * 6 > size - at:
+        if not 0 <= n * 6 <= size - at:
             raise bad_count("DescribeLogDirsRequest.topics", n, size - at)
         topics: list[DescribableLogDirTopic] = []
         m.topics = topics
@@ -198,13 +198,13 @@ def _decode_describe_log_dirs_request_2(data: bytes, at: int) -> tuple[DescribeL
     m = new(DescribeLogDirsRequest)
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if n < 0:
+    if n == 0:
         m.topics = None
     else:
-        if n * 3 > size - at:
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        n -= 1
+        if not 0 <= n * 3 <= size - at:
             raise bad_count("DescribeLogDirsRequest.topics", n, size - at)
         topics: list[DescribableLogDirTopic] = []
         m.topics = topics
@@ -228,19 +228,17 @@ def _decode_describe_log_dirs_request_2(data: bytes, at: int) -> tuple[DescribeL
                 describable_log_dir_topic.partitions, at = read_int32s(
                     data, at, n - 1, "DescribableLogDirTopic.partitions"
                 )
-            n = data[at]
-            at += 1
-            if n:
+            if data[at]:
                 describable_log_dir_topic.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
+                    data, at, size
                 )
             else:
+                at += 1
                 describable_log_dir_topic.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -280,8 +278,11 @@ def _encode_describe_log_dirs_request_2(m: DescribeLogDirsRequest, out: list[Buf
             out.append(s)
             partitions = describable_log_dir_topic.partitions
             n = len(partitions) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(partitions))
+            if n <= 32:
+                out.append(COMPACT_INT32S[n](n, *partitions))
+            else:
+                out.append(uvarint(n))
+                out.append(write_int32s(partitions))
             if describable_log_dir_topic.unknown_tagged_fields:
                 write_tags(out, describable_log_dir_topic.unknown_tagged_fields)
             else:
@@ -394,13 +395,10 @@ def _decode_each_describe_log_dirs_topic_2(
                 )
             else:
                 describe_log_dirs_partition.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            describe_log_dirs_topic.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
+        if data[at]:
+            describe_log_dirs_topic.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             describe_log_dirs_topic.unknown_tagged_fields = ()
     return items, at
 
@@ -430,13 +428,10 @@ def _decode_each_describe_log_dirs_result_2(
         describe_log_dirs_result.topics, at = _decode_each_describe_log_dirs_topic_2(
             data, at, size, n
         )
-        n = data[at]
-        at += 1
-        if n:
-            describe_log_dirs_result.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
+        if data[at]:
+            describe_log_dirs_result.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             describe_log_dirs_result.unknown_tagged_fields = ()
     return items, at
 
@@ -455,11 +450,10 @@ def _decode_describe_log_dirs_response_2(
     if not 0 <= n * 5 <= size - at:
         raise bad_count("DescribeLogDirsResponse.results", n, size - at)
     m.results, at = _decode_each_describe_log_dirs_result_2(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -477,11 +471,10 @@ def _decode_describe_log_dirs_response_3(
     if not 0 <= n * 5 <= size - at:
         raise bad_count("DescribeLogDirsResponse.results", n, size - at)
     m.results, at = _decode_each_describe_log_dirs_result_2(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -530,11 +523,10 @@ def _decode_describe_log_dirs_response_4(
             )
         else:
             describe_log_dirs_result.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import INT32S, read_int32s, write_int32s
+from datacore.wire.arrays import COMPACT_INT32S, INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -181,17 +181,15 @@ def _decode_describe_producers_request_0(
             topic_request.partition_indexes, at = read_int32s(
                 data, at, n - 1, "TopicRequest.partition_indexes"
             )
-        n = data[at]
-        at += 1
-        if n:
-            topic_request.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topic_request.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topic_request.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -207,8 +205,11 @@ def _encode_describe_producers_request_0(m: DescribeProducersRequest, out: list[
         out.append(s)
         partition_indexes = topic_request.partition_indexes
         n = len(partition_indexes) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        out.append(write_int32s(partition_indexes))
+        if n <= 32:
+            out.append(COMPACT_INT32S[n](n, *partition_indexes))
+        else:
+            out.append(uvarint(n))
+            out.append(write_int32s(partition_indexes))
         if topic_request.unknown_tagged_fields:
             write_tags(out, topic_request.unknown_tagged_fields)
         else:
@@ -259,11 +260,11 @@ def _decode_describe_producers_response_0(
                 data, at
             )
             at += 7
-            if n > 127:
-                n, at = string_length(data, at - 1, "PartitionResponse.error_message")
             if n == 0:
                 partition_response.error_message = None
             else:
+                if n > 127:
+                    n, at = string_length(data, at - 1, "PartitionResponse.error_message")
                 end = at + n - 1
                 partition_response.error_message = data[at:end].decode()
                 at = end
@@ -293,23 +294,20 @@ def _decode_describe_producers_response_0(
                     producer_state.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
                 else:
                     producer_state.unknown_tagged_fields = ()
-            n = data[at]
-            at += 1
-            if n:
-                partition_response.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                partition_response.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 partition_response.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            topic_response.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topic_response.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topic_response.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -261,17 +261,15 @@ def _decode_describe_quorum_request_0(data: bytes, at: int) -> tuple[DescribeQuo
                 partition_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
             else:
                 partition_data.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topic_data.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -382,23 +380,20 @@ def _decode_describe_quorum_response_0(data: bytes, at: int) -> tuple[DescribeQu
             if not 0 <= n * 13 <= size - at:
                 raise bad_count("PartitionData.observers", n, size - at)
             partition_data.observers, at = _decode_each_replica_state_0(data, at, size, n)
-            n = data[at]
-            at += 1
-            if n:
-                partition_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                partition_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 partition_data.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topic_data.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -486,23 +481,20 @@ def _decode_describe_quorum_response_1(data: bytes, at: int) -> tuple[DescribeQu
             if not 0 <= n * 29 <= size - at:
                 raise bad_count("PartitionData.observers", n, size - at)
             partition_data.observers, at = _decode_each_replica_state_1(data, at, size, n)
-            n = data[at]
-            at += 1
-            if n:
-                partition_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                partition_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 partition_data.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topic_data.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -535,11 +527,11 @@ def _decode_describe_quorum_response_2(data: bytes, at: int) -> tuple[DescribeQu
     m = new(DescribeQuorumResponse)
     m.error_code, n = _unpack_h_ub(data, at)
     at += 3
-    if n > 127:
-        n, at = string_length(data, at - 1, "DescribeQuorumResponse.error_message")
     if n == 0:
         m.error_message = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "DescribeQuorumResponse.error_message")
         end = at + n - 1
         m.error_message = data[at:end].decode()
         at = end
@@ -576,11 +568,11 @@ def _decode_describe_quorum_response_2(data: bytes, at: int) -> tuple[DescribeQu
             partitions.append(partition_data)
             partition_data.partition_index, partition_data.error_code, n = _unpack_i_h_ub(data, at)
             at += 7
-            if n > 127:
-                n, at = string_length(data, at - 1, "PartitionData.error_message")
             if n == 0:
                 partition_data.error_message = None
             else:
+                if n > 127:
+                    n, at = string_length(data, at - 1, "PartitionData.error_message")
                 end = at + n - 1
                 partition_data.error_message = data[at:end].decode()
                 at = end
@@ -605,17 +597,15 @@ def _decode_describe_quorum_response_2(data: bytes, at: int) -> tuple[DescribeQu
             if not 0 <= n * 45 <= size - at:
                 raise bad_count("PartitionData.observers", n, size - at)
             partition_data.observers, at = _decode_each_replica_state_2(data, at, size, n)
-            n = data[at]
-            at += 1
-            if n:
-                partition_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                partition_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 partition_data.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topic_data.unknown_tagged_fields = ()
     n = data[at]
     at += 1
@@ -661,17 +651,15 @@ def _decode_describe_quorum_response_2(data: bytes, at: int) -> tuple[DescribeQu
                 listener.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
             else:
                 listener.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            node.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            node.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             node.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

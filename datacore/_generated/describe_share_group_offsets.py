@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import INT32S, read_int32s, write_int32s
+from datacore.wire.arrays import COMPACT_INT32S, INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -190,13 +190,13 @@ def _decode_describe_share_group_offsets_request_0(
         at = end
         n = data[at]
         at += 1
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if n < 0:
+        if n == 0:
             describe_share_group_offsets_request_group.topics = None
         else:
-            if n * 3 > size - at:
+            if n > 127:
+                n, at = read_uvarint(data, at - 1)
+            n -= 1
+            if not 0 <= n * 3 <= size - at:
                 raise bad_count("DescribeShareGroupOffsetsRequestGroup.topics", n, size - at)
             topics: list[DescribeShareGroupOffsetsRequestTopic] = []
             describe_share_group_offsets_request_group.topics = topics
@@ -226,27 +226,24 @@ def _decode_describe_share_group_offsets_request_0(
                     describe_share_group_offsets_request_topic.partitions, at = read_int32s(
                         data, at, n - 1, "DescribeShareGroupOffsetsRequestTopic.partitions"
                     )
-                n = data[at]
-                at += 1
-                if n:
+                if data[at]:
                     describe_share_group_offsets_request_topic.unknown_tagged_fields, at = (
-                        read_unknown_tags(data, at - 1, size)
+                        read_unknown_tags(data, at, size)
                     )
                 else:
+                    at += 1
                     describe_share_group_offsets_request_topic.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             describe_share_group_offsets_request_group.unknown_tagged_fields, at = (
-                read_unknown_tags(data, at - 1, size)
+                read_unknown_tags(data, at, size)
             )
         else:
+            at += 1
             describe_share_group_offsets_request_group.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -283,8 +280,11 @@ def _encode_describe_share_group_offsets_request_0(
                 out.append(s)
                 partitions = describe_share_group_offsets_request_topic.partitions
                 n = len(partitions) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-                out.append(write_int32s(partitions))
+                if n <= 32:
+                    out.append(COMPACT_INT32S[n](n, *partitions))
+                else:
+                    out.append(uvarint(n))
+                    out.append(write_int32s(partitions))
                 if describe_share_group_offsets_request_topic.unknown_tagged_fields:
                     write_tags(
                         out, describe_share_group_offsets_request_topic.unknown_tagged_fields
@@ -370,59 +370,55 @@ def _decode_describe_share_group_offsets_response_0(
                     n,
                 ) = _unpack_i_q_i_h_ub(data, at)
                 at += 19
-                if n > 127:
-                    n, at = string_length(
-                        data, at - 1, "DescribeShareGroupOffsetsResponsePartition.error_message"
-                    )
                 if n == 0:
                     describe_share_group_offsets_response_partition.error_message = None
                 else:
+                    if n > 127:
+                        n, at = string_length(
+                            data, at - 1, "DescribeShareGroupOffsetsResponsePartition.error_message"
+                        )
                     end = at + n - 1
                     describe_share_group_offsets_response_partition.error_message = data[
                         at:end
                     ].decode()
                     at = end
-                n = data[at]
-                at += 1
-                if n:
+                if data[at]:
                     describe_share_group_offsets_response_partition.unknown_tagged_fields, at = (
-                        read_unknown_tags(data, at - 1, size)
+                        read_unknown_tags(data, at, size)
                     )
                 else:
+                    at += 1
                     describe_share_group_offsets_response_partition.unknown_tagged_fields = ()
-            n = data[at]
-            at += 1
-            if n:
+            if data[at]:
                 describe_share_group_offsets_response_topic.unknown_tagged_fields, at = (
-                    read_unknown_tags(data, at - 1, size)
+                    read_unknown_tags(data, at, size)
                 )
             else:
+                at += 1
                 describe_share_group_offsets_response_topic.unknown_tagged_fields = ()
         describe_share_group_offsets_response_group.error_code, n = _unpack_h_ub(data, at)
         at += 3
-        if n > 127:
-            n, at = string_length(
-                data, at - 1, "DescribeShareGroupOffsetsResponseGroup.error_message"
-            )
         if n == 0:
             describe_share_group_offsets_response_group.error_message = None
         else:
+            if n > 127:
+                n, at = string_length(
+                    data, at - 1, "DescribeShareGroupOffsetsResponseGroup.error_message"
+                )
             end = at + n - 1
             describe_share_group_offsets_response_group.error_message = data[at:end].decode()
             at = end
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             describe_share_group_offsets_response_group.unknown_tagged_fields, at = (
-                read_unknown_tags(data, at - 1, size)
+                read_unknown_tags(data, at, size)
             )
         else:
+            at += 1
             describe_share_group_offsets_response_group.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

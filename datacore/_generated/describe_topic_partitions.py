@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import INT32S, read_int32s, write_int32s
+from datacore.wire.arrays import COMPACT_INT32S, INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -14,7 +14,6 @@ _pack_b = Struct(">b").pack
 _pack_b_ub = Struct(">bB").pack
 _pack_h = Struct(">h").pack
 _pack_h_i3 = Struct(">hiii").pack
-_pack_h_i3_ub = Struct(">hiiiB").pack
 _pack_i = Struct(">i").pack
 _pack_i_ub = Struct(">iB").pack
 _pack_u_t = Struct(">16s?").pack
@@ -213,11 +212,10 @@ def _decode_describe_topic_partitions_request_0(
         end = at + n - 1
         topic_request.name = data[at:end].decode()
         at = end
-        n = data[at]
-        at += 1
-        if n:
-            topic_request.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topic_request.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topic_request.unknown_tagged_fields = ()
     m.response_partition_limit, n = _unpack_i_b(data, at)
     at += 5
@@ -239,11 +237,10 @@ def _decode_describe_topic_partitions_request_0(
             cursor.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
         else:
             cursor.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -307,11 +304,11 @@ def _decode_describe_topic_partitions_response_0(
         topics.append(describe_topic_partitions_response_topic)
         describe_topic_partitions_response_topic.error_code, n = _unpack_h_ub(data, at)
         at += 3
-        if n > 127:
-            n, at = string_length(data, at - 1, "DescribeTopicPartitionsResponseTopic.name")
         if n == 0:
             describe_topic_partitions_response_topic.name = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "DescribeTopicPartitionsResponseTopic.name")
             end = at + n - 1
             describe_topic_partitions_response_topic.name = data[at:end].decode()
             at = end
@@ -406,13 +403,12 @@ def _decode_describe_topic_partitions_response_0(
                 describe_topic_partitions_response_partition.offline_replicas, at = read_int32s(
                     data, at, n - 1, "DescribeTopicPartitionsResponsePartition.offline_replicas"
                 )
-            n = data[at]
-            at += 1
-            if n:
+            if data[at]:
                 describe_topic_partitions_response_partition.unknown_tagged_fields, at = (
-                    read_unknown_tags(data, at - 1, size)
+                    read_unknown_tags(data, at, size)
                 )
             else:
+                at += 1
                 describe_topic_partitions_response_partition.unknown_tagged_fields = ()
         describe_topic_partitions_response_topic.topic_authorized_operations, n = _unpack_i_ub(
             data, at
@@ -444,11 +440,10 @@ def _decode_describe_topic_partitions_response_0(
             cursor.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
         else:
             cursor.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -497,32 +492,27 @@ def _encode_describe_topic_partitions_response_0(
             out.append(uvarint(n))
         for describe_topic_partitions_response_partition in partitions:
             replica_nodes = describe_topic_partitions_response_partition.replica_nodes
+            out.append(
+                _pack_h_i3(
+                    describe_topic_partitions_response_partition.error_code,
+                    describe_topic_partitions_response_partition.partition_index,
+                    describe_topic_partitions_response_partition.leader_id,
+                    describe_topic_partitions_response_partition.leader_epoch,
+                )
+            )
             n = len(replica_nodes) + 1
-            if n < 128:
-                out.append(
-                    _pack_h_i3_ub(
-                        describe_topic_partitions_response_partition.error_code,
-                        describe_topic_partitions_response_partition.partition_index,
-                        describe_topic_partitions_response_partition.leader_id,
-                        describe_topic_partitions_response_partition.leader_epoch,
-                        n,
-                    )
-                )
+            if n <= 32:
+                out.append(COMPACT_INT32S[n](n, *replica_nodes))
             else:
-                out.append(
-                    _pack_h_i3(
-                        describe_topic_partitions_response_partition.error_code,
-                        describe_topic_partitions_response_partition.partition_index,
-                        describe_topic_partitions_response_partition.leader_id,
-                        describe_topic_partitions_response_partition.leader_epoch,
-                    )
-                )
                 out.append(uvarint(n))
-            out.append(write_int32s(replica_nodes))
+                out.append(write_int32s(replica_nodes))
             isr_nodes = describe_topic_partitions_response_partition.isr_nodes
             n = len(isr_nodes) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(isr_nodes))
+            if n <= 32:
+                out.append(COMPACT_INT32S[n](n, *isr_nodes))
+            else:
+                out.append(uvarint(n))
+                out.append(write_int32s(isr_nodes))
             eligible_leader_replicas = (
                 describe_topic_partitions_response_partition.eligible_leader_replicas
             )
@@ -530,19 +520,28 @@ def _encode_describe_topic_partitions_response_0(
                 out.append(b"\0")
             else:
                 n = len(eligible_leader_replicas) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-                out.append(write_int32s(eligible_leader_replicas))
+                if n <= 32:
+                    out.append(COMPACT_INT32S[n](n, *eligible_leader_replicas))
+                else:
+                    out.append(uvarint(n))
+                    out.append(write_int32s(eligible_leader_replicas))
             last_known_elr = describe_topic_partitions_response_partition.last_known_elr
             if last_known_elr is None:
                 out.append(b"\0")
             else:
                 n = len(last_known_elr) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-                out.append(write_int32s(last_known_elr))
+                if n <= 32:
+                    out.append(COMPACT_INT32S[n](n, *last_known_elr))
+                else:
+                    out.append(uvarint(n))
+                    out.append(write_int32s(last_known_elr))
             offline_replicas = describe_topic_partitions_response_partition.offline_replicas
             n = len(offline_replicas) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(offline_replicas))
+            if n <= 32:
+                out.append(COMPACT_INT32S[n](n, *offline_replicas))
+            else:
+                out.append(uvarint(n))
+                out.append(write_int32s(offline_replicas))
             if describe_topic_partitions_response_partition.unknown_tagged_fields:
                 write_tags(out, describe_topic_partitions_response_partition.unknown_tagged_fields)
             else:

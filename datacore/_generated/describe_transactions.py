@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import INT32S, read_int32s, write_int32s
+from datacore.wire.arrays import COMPACT_INT32S, INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -135,11 +135,10 @@ def _decode_describe_transactions_request_0(
     m.transactional_ids, at = read_compact_strings(
         data, at, n, "DescribeTransactionsRequest.transactional_ids"
     )
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -221,23 +220,20 @@ def _decode_describe_transactions_response_0(
             else:
                 n, at = read_uvarint(data, at - 1)
                 topic_data.partitions, at = read_int32s(data, at, n - 1, "TopicData.partitions")
-            n = data[at]
-            at += 1
-            if n:
-                topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 topic_data.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            transaction_state.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            transaction_state.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             transaction_state.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -296,8 +292,11 @@ def _encode_describe_transactions_response_0(
             out.append(s)
             partitions = topic_data.partitions
             n = len(partitions) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(partitions))
+            if n <= 32:
+                out.append(COMPACT_INT32S[n](n, *partitions))
+            else:
+                out.append(uvarint(n))
+                out.append(write_int32s(partitions))
             if topic_data.unknown_tagged_fields:
                 write_tags(out, topic_data.unknown_tagged_fields)
             else:

@@ -123,13 +123,13 @@ def _decode_describe_user_scram_credentials_request_0(
     m = new(DescribeUserScramCredentialsRequest)
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if n < 0:
+    if n == 0:
         m.users = None
     else:
-        if n * 2 > size - at:
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        n -= 1
+        if not 0 <= n * 2 <= size - at:
             raise bad_count("DescribeUserScramCredentialsRequest.users", n, size - at)
         users: list[UserName] = []
         m.users = users
@@ -143,17 +143,15 @@ def _decode_describe_user_scram_credentials_request_0(
             end = at + n - 1
             user_name.name = data[at:end].decode()
             at = end
-            n = data[at]
-            at += 1
-            if n:
-                user_name.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                user_name.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 user_name.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -189,11 +187,13 @@ def _decode_describe_user_scram_credentials_response_0(
     m = new(DescribeUserScramCredentialsResponse)
     m.throttle_time_ms, m.error_code, n = _unpack_i_h_ub(data, at)
     at += 7
-    if n > 127:
-        n, at = string_length(data, at - 1, "DescribeUserScramCredentialsResponse.error_message")
     if n == 0:
         m.error_message = None
     else:
+        if n > 127:
+            n, at = string_length(
+                data, at - 1, "DescribeUserScramCredentialsResponse.error_message"
+            )
         end = at + n - 1
         m.error_message = data[at:end].decode()
         at = end
@@ -218,11 +218,13 @@ def _decode_describe_user_scram_credentials_response_0(
         at = end
         describe_user_scram_credentials_result.error_code, n = _unpack_h_ub(data, at)
         at += 3
-        if n > 127:
-            n, at = string_length(data, at - 1, "DescribeUserScramCredentialsResult.error_message")
         if n == 0:
             describe_user_scram_credentials_result.error_message = None
         else:
+            if n > 127:
+                n, at = string_length(
+                    data, at - 1, "DescribeUserScramCredentialsResult.error_message"
+                )
             end = at + n - 1
             describe_user_scram_credentials_result.error_message = data[at:end].decode()
             at = end
@@ -244,19 +246,17 @@ def _decode_describe_user_scram_credentials_response_0(
                 credential_info.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
             else:
                 credential_info.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             describe_user_scram_credentials_result.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
+                data, at, size
             )
         else:
+            at += 1
             describe_user_scram_credentials_result.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

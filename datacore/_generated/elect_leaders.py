@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import INT32S, read_int32s, write_int32s
+from datacore.wire.arrays import COMPACT_INT32S, INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -166,7 +166,7 @@ def _decode_elect_leaders_request_0(data: bytes, at: int) -> tuple[ElectLeadersR
     if n < 0:
         m.topic_partitions = None
     else:
-        if n * 6 > size - at:
+        if not 0 <= n * 6 <= size - at:
             raise bad_count("ElectLeadersRequest.topic_partitions", n, size - at)
         m.topic_partitions, at = _decode_each_topic_partitions_0(data, at, size, n)
     m.unknown_tagged_fields = ()
@@ -183,7 +183,7 @@ def _decode_elect_leaders_request_1(data: bytes, at: int) -> tuple[ElectLeadersR
     if n < 0:
         m.topic_partitions = None
     else:
-        if n * 6 > size - at:
+        if not 0 <= n * 6 <= size - at:
             raise bad_count("ElectLeadersRequest.topic_partitions", n, size - at)
         m.topic_partitions, at = _decode_each_topic_partitions_0(data, at, size, n)
     m.unknown_tagged_fields = ()
@@ -197,13 +197,13 @@ def _decode_elect_leaders_request_2(data: bytes, at: int) -> tuple[ElectLeadersR
     m = new(ElectLeadersRequest)
     m.election_type, n = _unpack_b_ub(data, at)
     at += 2
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if n < 0:
+    if n == 0:
         m.topic_partitions = None
     else:
-        if n * 3 > size - at:
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        n -= 1
+        if not 0 <= n * 3 <= size - at:
             raise bad_count("ElectLeadersRequest.topic_partitions", n, size - at)
         topic_partitions: list[TopicPartitions] = []
         m.topic_partitions = topic_partitions
@@ -227,11 +227,10 @@ def _decode_elect_leaders_request_2(data: bytes, at: int) -> tuple[ElectLeadersR
                 topic_partitions_2.partitions, at = read_int32s(
                     data, at, n - 1, "TopicPartitions.partitions"
                 )
-            n = data[at]
-            at += 1
-            if n:
-                topic_partitions_2.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                topic_partitions_2.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 topic_partitions_2.unknown_tagged_fields = ()
     m.timeout_ms, n = _unpack_i_ub(data, at)
     at += 5
@@ -296,8 +295,11 @@ def _encode_elect_leaders_request_2(m: ElectLeadersRequest, out: list[Buffer]) -
             out.append(s)
             partitions = topic_partitions_2.partitions
             n = len(partitions) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(partitions))
+            if n <= 32:
+                out.append(COMPACT_INT32S[n](n, *partitions))
+            else:
+                out.append(uvarint(n))
+                out.append(write_int32s(partitions))
             if topic_partitions_2.unknown_tagged_fields:
                 write_tags(out, topic_partitions_2.unknown_tagged_fields)
             else:
@@ -410,33 +412,28 @@ def _decode_elect_leaders_response_2(data: bytes, at: int) -> tuple[ElectLeaders
                 data, at
             )
             at += 7
-            if n > 127:
-                n, at = string_length(data, at - 1, "PartitionResult.error_message")
             if n == 0:
                 partition_result_2.error_message = None
             else:
+                if n > 127:
+                    n, at = string_length(data, at - 1, "PartitionResult.error_message")
                 end = at + n - 1
                 partition_result_2.error_message = data[at:end].decode()
                 at = end
-            n = data[at]
-            at += 1
-            if n:
-                partition_result_2.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                partition_result_2.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 partition_result_2.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            replica_election_result.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
+        if data[at]:
+            replica_election_result.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             replica_election_result.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

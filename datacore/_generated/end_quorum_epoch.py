@@ -285,11 +285,11 @@ def _decode_end_quorum_epoch_request_1(data: bytes, at: int) -> tuple[EndQuorumE
     m = new(EndQuorumEpochRequest)
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "EndQuorumEpochRequest.cluster_id")
     if n == 0:
         m.cluster_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "EndQuorumEpochRequest.cluster_id")
         end = at + n - 1
         m.cluster_id = data[at:end].decode()
         at = end
@@ -350,17 +350,15 @@ def _decode_end_quorum_epoch_request_1(data: bytes, at: int) -> tuple[EndQuorumE
                     replica_info.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
                 else:
                     replica_info.unknown_tagged_fields = ()
-            n = data[at]
-            at += 1
-            if n:
-                partition_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                partition_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 partition_data.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topic_data.unknown_tagged_fields = ()
     n = data[at]
     at += 1
@@ -394,11 +392,10 @@ def _decode_end_quorum_epoch_request_1(data: bytes, at: int) -> tuple[EndQuorumE
             leader_endpoint.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
         else:
             leader_endpoint.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -653,17 +650,15 @@ def _decode_end_quorum_epoch_response_1(data: bytes, at: int) -> tuple[EndQuorum
                 partition_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
             else:
                 partition_data.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topic_data.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        at = _decode_end_quorum_epoch_response_tags_1(m, data, at - 1, size)
+    if data[at]:
+        at = _decode_end_quorum_epoch_response_tags_1(m, data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -73,11 +73,14 @@ def _decode_envelope_request_0(data: bytes, at: int) -> tuple[EnvelopeRequest, i
     at = end
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
     if n == 0:
         m.request_principal = None
     else:
+        if n > 127:
+            n = n & 127 | data[at] << 7
+            at += 1
+            if n > 16383:
+                n, at = read_uvarint(data, at - 2)
         end = at + n - 1
         m.request_principal = data[at:end]
         at = end
@@ -88,11 +91,10 @@ def _decode_envelope_request_0(data: bytes, at: int) -> tuple[EnvelopeRequest, i
     end = at + n - 1
     m.client_host_address = data[at:end]
     at = end
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -124,11 +126,14 @@ def _decode_envelope_response_0(data: bytes, at: int) -> tuple[EnvelopeResponse,
     m = new(EnvelopeResponse)
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
     if n == 0:
         m.response_data = None
     else:
+        if n > 127:
+            n = n & 127 | data[at] << 7
+            at += 1
+            if n > 16383:
+                n, at = read_uvarint(data, at - 2)
         end = at + n - 1
         m.response_data = data[at:end]
         at = end

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import INT32S, read_int32s, write_int32s
+from datacore.wire.arrays import COMPACT_INT32S, INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field, tag_overrun
 from datacore.wire.message import (
@@ -760,11 +760,11 @@ def _decode_fetch_request_tags_12(m: FetchRequest, data: bytes, at: int, size: i
         if tag == 0:
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = string_length(data, at - 1, "FetchRequest.cluster_id")
             if n == 0:
                 m.cluster_id = None
             else:
+                if n > 127:
+                    n, at = string_length(data, at - 1, "FetchRequest.cluster_id")
                 end = at + n - 1
                 m.cluster_id = data[at:end].decode()
                 at = end
@@ -819,11 +819,10 @@ def _decode_fetch_request_12(data: bytes, at: int) -> tuple[FetchRequest, int]:
         if not 0 <= n * 33 <= size - at:
             raise bad_count("FetchTopic.partitions", n, size - at)
         fetch_topic.partitions, at = _decode_each_fetch_partition_12(data, at, size, n)
-        n = data[at]
-        at += 1
-        if n:
-            fetch_topic.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            fetch_topic.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             fetch_topic.unknown_tagged_fields = ()
     n = data[at]
     at += 1
@@ -855,11 +854,10 @@ def _decode_fetch_request_12(data: bytes, at: int) -> tuple[FetchRequest, int]:
             forgotten_topic.partitions, at = read_int32s(
                 data, at, n - 1, "ForgottenTopic.partitions"
             )
-        n = data[at]
-        at += 1
-        if n:
-            forgotten_topic.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            forgotten_topic.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             forgotten_topic.unknown_tagged_fields = ()
     n = data[at]
     at += 1
@@ -868,11 +866,10 @@ def _decode_fetch_request_12(data: bytes, at: int) -> tuple[FetchRequest, int]:
     end = at + n - 1
     m.rack_id = data[at:end].decode()
     at = end
-    n = data[at]
-    at += 1
-    if n:
-        at = _decode_fetch_request_tags_12(m, data, at - 1, size)
+    if data[at]:
+        at = _decode_fetch_request_tags_12(m, data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -893,11 +890,10 @@ def _decode_each_fetch_topic_13(
         if not 0 <= n * 33 <= size - at:
             raise bad_count("FetchTopic.partitions", n, size - at)
         fetch_topic.partitions, at = _decode_each_fetch_partition_12(data, at, size, n)
-        n = data[at]
-        at += 1
-        if n:
-            fetch_topic.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            fetch_topic.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             fetch_topic.unknown_tagged_fields = ()
     return items, at
 
@@ -920,11 +916,10 @@ def _decode_each_forgotten_topic_13(
             forgotten_topic.partitions, at = read_int32s(
                 data, at, n - 1, "ForgottenTopic.partitions"
             )
-        n = data[at]
-        at += 1
-        if n:
-            forgotten_topic.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            forgotten_topic.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             forgotten_topic.unknown_tagged_fields = ()
     return items, at
 
@@ -966,11 +961,10 @@ def _decode_fetch_request_13(data: bytes, at: int) -> tuple[FetchRequest, int]:
     end = at + n - 1
     m.rack_id = data[at:end].decode()
     at = end
-    n = data[at]
-    at += 1
-    if n:
-        at = _decode_fetch_request_tags_12(m, data, at - 1, size)
+    if data[at]:
+        at = _decode_fetch_request_tags_12(m, data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -985,11 +979,11 @@ def _decode_fetch_request_tags_15(m: FetchRequest, data: bytes, at: int, size: i
         if tag == 0:
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = string_length(data, at - 1, "FetchRequest.cluster_id")
             if n == 0:
                 m.cluster_id = None
             else:
+                if n > 127:
+                    n, at = string_length(data, at - 1, "FetchRequest.cluster_id")
                 end = at + n - 1
                 m.cluster_id = data[at:end].decode()
                 at = end
@@ -1044,11 +1038,10 @@ def _decode_fetch_request_15(data: bytes, at: int) -> tuple[FetchRequest, int]:
     end = at + n - 1
     m.rack_id = data[at:end].decode()
     at = end
-    n = data[at]
-    at += 1
-    if n:
-        at = _decode_fetch_request_tags_15(m, data, at - 1, size)
+    if data[at]:
+        at = _decode_fetch_request_tags_15(m, data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -1121,11 +1114,10 @@ def _decode_fetch_request_17(data: bytes, at: int) -> tuple[FetchRequest, int]:
                 at = _decode_fetch_partition_tags_17(fetch_partition, data, at - 1, size)
             else:
                 fetch_partition.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            fetch_topic.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            fetch_topic.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             fetch_topic.unknown_tagged_fields = ()
     n = data[at]
     at += 1
@@ -1142,11 +1134,10 @@ def _decode_fetch_request_17(data: bytes, at: int) -> tuple[FetchRequest, int]:
     end = at + n - 1
     m.rack_id = data[at:end].decode()
     at = end
-    n = data[at]
-    at += 1
-    if n:
-        at = _decode_fetch_request_tags_15(m, data, at - 1, size)
+    if data[at]:
+        at = _decode_fetch_request_tags_15(m, data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -1224,11 +1215,10 @@ def _decode_fetch_request_18(data: bytes, at: int) -> tuple[FetchRequest, int]:
                 at = _decode_fetch_partition_tags_18(fetch_partition, data, at - 1, size)
             else:
                 fetch_partition.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            fetch_topic.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            fetch_topic.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             fetch_topic.unknown_tagged_fields = ()
     n = data[at]
     at += 1
@@ -1245,11 +1235,10 @@ def _decode_fetch_request_18(data: bytes, at: int) -> tuple[FetchRequest, int]:
     end = at + n - 1
     m.rack_id = data[at:end].decode()
     at = end
-    n = data[at]
-    at += 1
-    if n:
-        at = _decode_fetch_request_tags_15(m, data, at - 1, size)
+    if data[at]:
+        at = _decode_fetch_request_tags_15(m, data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -1553,8 +1542,11 @@ def _encode_fetch_request_12(m: FetchRequest, out: list[Buffer]) -> None:
         out.append(s)
         partitions_2 = forgotten_topic.partitions
         n = len(partitions_2) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        out.append(write_int32s(partitions_2))
+        if n <= 32:
+            out.append(COMPACT_INT32S[n](n, *partitions_2))
+        else:
+            out.append(uvarint(n))
+            out.append(write_int32s(partitions_2))
         if forgotten_topic.unknown_tagged_fields:
             write_tags(out, forgotten_topic.unknown_tagged_fields)
         else:
@@ -1588,13 +1580,13 @@ def _encode_each_fetch_topic_13(items: list[FetchTopic], out: list[Buffer]) -> N
 def _encode_each_forgotten_topic_13(items: list[ForgottenTopic], out: list[Buffer]) -> None:
     for forgotten_topic in items:
         partitions = forgotten_topic.partitions
+        out.append(_pack_u(forgotten_topic.topic_id))
         n = len(partitions) + 1
-        if n < 128:
-            out.append(_pack_u_ub(forgotten_topic.topic_id, n))
+        if n <= 32:
+            out.append(COMPACT_INT32S[n](n, *partitions))
         else:
-            out.append(_pack_u(forgotten_topic.topic_id))
             out.append(uvarint(n))
-        out.append(write_int32s(partitions))
+            out.append(write_int32s(partitions))
         if forgotten_topic.unknown_tagged_fields:
             write_tags(out, forgotten_topic.unknown_tagged_fields)
         else:
@@ -2040,7 +2032,7 @@ def _decode_fetch_response_4(data: Buffer, at: int) -> tuple[FetchResponse, int]
             if n < 0:
                 partition_data.aborted_transactions = None
             else:
-                if n * 16 > size - at:
+                if not 0 <= n * 16 <= size - at:
                     raise bad_count("PartitionData.aborted_transactions", n, size - at)
                 partition_data.aborted_transactions, at = _decode_each_aborted_transaction_4(
                     data, at, size, n
@@ -2100,7 +2092,7 @@ def _decode_each_fetchable_topic_response_5(
             if n < 0:
                 partition_data.aborted_transactions = None
             else:
-                if n * 16 > size - at:
+                if not 0 <= n * 16 <= size - at:
                     raise bad_count("PartitionData.aborted_transactions", n, size - at)
                 partition_data.aborted_transactions, at = _decode_each_aborted_transaction_4(
                     data, at, size, n
@@ -2191,7 +2183,7 @@ def _decode_fetch_response_11(data: Buffer, at: int) -> tuple[FetchResponse, int
             if n < 0:
                 partition_data.aborted_transactions = None
             else:
-                if n * 16 > size - at:
+                if not 0 <= n * 16 <= size - at:
                     raise bad_count("PartitionData.aborted_transactions", n, size - at)
                 partition_data.aborted_transactions, at = _decode_each_aborted_transaction_4(
                     data, at, size, n
@@ -2281,13 +2273,13 @@ def _decode_each_partition_data_12(
             n,
         ) = _unpack_i_h_q3_ub(data, at)
         at += 31
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if n < 0:
+        if n == 0:
             partition_data.aborted_transactions = None
         else:
-            if n * 17 > size - at:
+            if n > 127:
+                n, at = read_uvarint(data, at - 1)
+            n -= 1
+            if not 0 <= n * 17 <= size - at:
                 raise bad_count("PartitionData.aborted_transactions", n, size - at)
             aborted_transactions: list[AbortedTransaction] = []
             partition_data.aborted_transactions = aborted_transactions
@@ -2306,19 +2298,21 @@ def _decode_each_partition_data_12(
                     aborted_transaction.unknown_tagged_fields = ()
         partition_data.preferred_read_replica, n = _unpack_i_ub(data, at)
         at += 5
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
         if n == 0:
             partition_data.records = None
         else:
+            if n > 127:
+                n = n & 127 | data[at] << 7
+                at += 1
+                if n > 16383:
+                    n, at = read_uvarint(data, at - 2)
             end = at + n - 1
             partition_data.records = view[at:end]
             at = end
-        n = data[at]
-        at += 1
-        if n:
-            at = _decode_partition_data_tags_12(partition_data, data, at - 1, size)
+        if data[at]:
+            at = _decode_partition_data_tags_12(partition_data, data, at, size)
         else:
+            at += 1
             partition_data.unknown_tagged_fields = ()
     return items, at
 
@@ -2355,19 +2349,15 @@ def _decode_fetch_response_12(data: Buffer, at: int) -> tuple[FetchResponse, int
         if not 0 <= n * 37 <= size - at:
             raise bad_count("FetchableTopicResponse.partitions", n, size - at)
         fetchable_topic_response.partitions, at = _decode_each_partition_data_12(data, at, size, n)
-        n = data[at]
-        at += 1
-        if n:
-            fetchable_topic_response.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
+        if data[at]:
+            fetchable_topic_response.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             fetchable_topic_response.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -2388,13 +2378,10 @@ def _decode_each_fetchable_topic_response_13(
         if not 0 <= n * 37 <= size - at:
             raise bad_count("FetchableTopicResponse.partitions", n, size - at)
         fetchable_topic_response.partitions, at = _decode_each_partition_data_12(data, at, size, n)
-        n = data[at]
-        at += 1
-        if n:
-            fetchable_topic_response.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
+        if data[at]:
+            fetchable_topic_response.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             fetchable_topic_response.unknown_tagged_fields = ()
     return items, at
 
@@ -2411,11 +2398,10 @@ def _decode_fetch_response_13(data: Buffer, at: int) -> tuple[FetchResponse, int
     if not 0 <= n * 18 <= size - at:
         raise bad_count("FetchResponse.responses", n, size - at)
     m.responses, at = _decode_each_fetchable_topic_response_13(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -2449,19 +2435,18 @@ def _decode_fetch_response_tags_16(m: FetchResponse, data: Buffer, at: int, size
                 at = end
                 node_endpoint.port, n = _unpack_i_ub(data, at)
                 at += 5
-                if n > 127:
-                    n, at = string_length(data, at - 1, "NodeEndpoint.rack")
                 if n == 0:
                     node_endpoint.rack = None
                 else:
+                    if n > 127:
+                        n, at = string_length(data, at - 1, "NodeEndpoint.rack")
                     end = at + n - 1
                     node_endpoint.rack = str(data[at:end], "utf-8")
                     at = end
-                n = data[at]
-                at += 1
-                if n:
-                    node_endpoint.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+                if data[at]:
+                    node_endpoint.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
                 else:
+                    at += 1
                     node_endpoint.unknown_tagged_fields = ()
             if at != end_of_tag:
                 raise tag_overrun("FetchResponse.node_endpoints")
@@ -2484,11 +2469,10 @@ def _decode_fetch_response_16(data: Buffer, at: int) -> tuple[FetchResponse, int
     if not 0 <= n * 18 <= size - at:
         raise bad_count("FetchResponse.responses", n, size - at)
     m.responses, at = _decode_each_fetchable_topic_response_13(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        at = _decode_fetch_response_tags_16(m, data, at - 1, size)
+    if data[at]:
+        at = _decode_fetch_response_tags_16(m, data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

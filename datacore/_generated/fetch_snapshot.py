@@ -276,11 +276,11 @@ def _decode_fetch_snapshot_request_tags_0(
         if tag == 0:
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = string_length(data, at - 1, "FetchSnapshotRequest.cluster_id")
             if n == 0:
                 m.cluster_id = None
             else:
+                if n > 127:
+                    n, at = string_length(data, at - 1, "FetchSnapshotRequest.cluster_id")
                 end = at + n - 1
                 m.cluster_id = data[at:end].decode()
                 at = end
@@ -349,17 +349,15 @@ def _decode_fetch_snapshot_request_0(data: bytes, at: int) -> tuple[FetchSnapsho
                 partition_snapshot.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
             else:
                 partition_snapshot.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            topic_snapshot.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topic_snapshot.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topic_snapshot.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        at = _decode_fetch_snapshot_request_tags_0(m, data, at - 1, size)
+    if data[at]:
+        at = _decode_fetch_snapshot_request_tags_0(m, data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -443,17 +441,15 @@ def _decode_fetch_snapshot_request_1(data: bytes, at: int) -> tuple[FetchSnapsho
                 )
             else:
                 partition_snapshot.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            topic_snapshot.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topic_snapshot.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topic_snapshot.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        at = _decode_fetch_snapshot_request_tags_0(m, data, at - 1, size)
+    if data[at]:
+        at = _decode_fetch_snapshot_request_tags_0(m, data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -656,19 +652,17 @@ def _decode_each_fetch_snapshot_response_topic_snapshot_0(
             end = at + n - 1
             partition_snapshot.unaligned_records = view[at:end]
             at = end
-            n = data[at]
-            at += 1
-            if n:
+            if data[at]:
                 at = _decode_fetch_snapshot_response_partition_snapshot_tags_0(
-                    partition_snapshot, data, at - 1, size
+                    partition_snapshot, data, at, size
                 )
             else:
+                at += 1
                 partition_snapshot.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            topic_snapshot.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topic_snapshot.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topic_snapshot.unknown_tagged_fields = ()
     return items, at
 
@@ -685,11 +679,10 @@ def _decode_fetch_snapshot_response_0(data: Buffer, at: int) -> tuple[FetchSnaps
     if not 0 <= n * 3 <= size - at:
         raise bad_count("FetchSnapshotResponse.topics", n, size - at)
     m.topics, at = _decode_each_fetch_snapshot_response_topic_snapshot_0(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -750,11 +743,10 @@ def _decode_fetch_snapshot_response_1(data: Buffer, at: int) -> tuple[FetchSnaps
     if not 0 <= n * 3 <= size - at:
         raise bad_count("FetchSnapshotResponse.topics", n, size - at)
     m.topics, at = _decode_each_fetch_snapshot_response_topic_snapshot_0(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        at = _decode_fetch_snapshot_response_tags_1(m, data, at - 1, size)
+    if data[at]:
+        at = _decode_fetch_snapshot_response_tags_1(m, data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -191,11 +191,10 @@ def _decode_find_coordinator_request_4(data: bytes, at: int) -> tuple[FindCoordi
     m.coordinator_keys, at = read_compact_strings(
         data, at, n, "FindCoordinatorRequest.coordinator_keys"
     )
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -308,11 +307,11 @@ def _decode_find_coordinator_response_3(
     m.coordinators = []
     m.throttle_time_ms, m.error_code, n = _unpack_i_h_ub(data, at)
     at += 7
-    if n > 127:
-        n, at = string_length(data, at - 1, "FindCoordinatorResponse.error_message")
     if n == 0:
         m.error_message = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "FindCoordinatorResponse.error_message")
         end = at + n - 1
         m.error_message = data[at:end].decode()
         at = end
@@ -367,25 +366,23 @@ def _decode_find_coordinator_response_4(
         at = end
         coordinator.port, coordinator.error_code, n = _unpack_i_h_ub(data, at)
         at += 7
-        if n > 127:
-            n, at = string_length(data, at - 1, "Coordinator.error_message")
         if n == 0:
             coordinator.error_message = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "Coordinator.error_message")
             end = at + n - 1
             coordinator.error_message = data[at:end].decode()
             at = end
-        n = data[at]
-        at += 1
-        if n:
-            coordinator.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            coordinator.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             coordinator.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

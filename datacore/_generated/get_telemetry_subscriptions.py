@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import INT8S, read_int8s, write_int8s
+from datacore.wire.arrays import COMPACT_INT8S, INT8S, read_int8s, write_int8s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, new
@@ -13,7 +13,6 @@ from datacore.wire.varint import read_uvarint, uvarint
 _pack_i2_t = Struct(">ii?").pack
 _pack_i2_t_ub = Struct(">ii?B").pack
 _pack_i_h_u_i = Struct(">ih16si").pack
-_pack_i_h_u_i_ub = Struct(">ih16siB").pack
 _pack_u = Struct(">16s").pack
 _unpack_i2_t_ub = Struct(">ii?B").unpack_from
 _unpack_i_h_u_i_ub = Struct(">ih16siB").unpack_from
@@ -138,11 +137,10 @@ def _decode_get_telemetry_subscriptions_response_0(
     m.requested_metrics, at = read_compact_strings(
         data, at, n, "GetTelemetrySubscriptionsResponse.requested_metrics"
     )
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -151,19 +149,15 @@ def _encode_get_telemetry_subscriptions_response_0(
     m: GetTelemetrySubscriptionsResponse, out: list[Buffer]
 ) -> None:
     accepted_compression_types = m.accepted_compression_types
+    out.append(
+        _pack_i_h_u_i(m.throttle_time_ms, m.error_code, m.client_instance_id, m.subscription_id)
+    )
     n = len(accepted_compression_types) + 1
-    if n < 128:
-        out.append(
-            _pack_i_h_u_i_ub(
-                m.throttle_time_ms, m.error_code, m.client_instance_id, m.subscription_id, n
-            )
-        )
+    if n <= 32:
+        out.append(COMPACT_INT8S[n](n, *accepted_compression_types))
     else:
-        out.append(
-            _pack_i_h_u_i(m.throttle_time_ms, m.error_code, m.client_instance_id, m.subscription_id)
-        )
         out.append(uvarint(n))
-    out.append(write_int8s(accepted_compression_types))
+        out.append(write_int8s(accepted_compression_types))
     requested_metrics = m.requested_metrics
     n = len(requested_metrics) + 1
     if n < 128:

@@ -139,19 +139,18 @@ def _decode_heartbeat_request_4(data: bytes, at: int) -> tuple[HeartbeatRequest,
     at = end
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "HeartbeatRequest.group_instance_id")
     if n == 0:
         m.group_instance_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "HeartbeatRequest.group_instance_id")
         end = at + n - 1
         m.group_instance_id = data[at:end].decode()
         at = end
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -228,25 +228,23 @@ def _decode_incremental_alter_configs_request_1(
             at = end
             alterable_config.config_operation, n = _unpack_b_ub(data, at)
             at += 2
-            if n > 127:
-                n, at = string_length(data, at - 1, "AlterableConfig.value")
             if n == 0:
                 alterable_config.value = None
             else:
+                if n > 127:
+                    n, at = string_length(data, at - 1, "AlterableConfig.value")
                 end = at + n - 1
                 alterable_config.value = data[at:end].decode()
                 at = end
-            n = data[at]
-            at += 1
-            if n:
-                alterable_config.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                alterable_config.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 alterable_config.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            alter_configs_resource.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            alter_configs_resource.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             alter_configs_resource.unknown_tagged_fields = ()
     m.validate_only, n = _unpack_t_ub(data, at)
     at += 2
@@ -389,11 +387,11 @@ def _decode_incremental_alter_configs_response_1(
         responses.append(alter_configs_resource_response)
         alter_configs_resource_response.error_code, n = _unpack_h_ub(data, at)
         at += 3
-        if n > 127:
-            n, at = string_length(data, at - 1, "AlterConfigsResourceResponse.error_message")
         if n == 0:
             alter_configs_resource_response.error_message = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "AlterConfigsResourceResponse.error_message")
             end = at + n - 1
             alter_configs_resource_response.error_message = data[at:end].decode()
             at = end
@@ -404,19 +402,17 @@ def _decode_incremental_alter_configs_response_1(
         end = at + n - 1
         alter_configs_resource_response.resource_name = data[at:end].decode()
         at = end
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             alter_configs_resource_response.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
+                data, at, size
             )
         else:
+            at += 1
             alter_configs_resource_response.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

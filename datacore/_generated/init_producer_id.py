@@ -124,11 +124,11 @@ def _decode_init_producer_id_request_2(data: bytes, at: int) -> tuple[InitProduc
     m.enable2_pc = m.keep_prepared_txn = False
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "InitProducerIdRequest.transactional_id")
     if n == 0:
         m.transactional_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "InitProducerIdRequest.transactional_id")
         end = at + n - 1
         m.transactional_id = data[at:end].decode()
         at = end
@@ -147,11 +147,11 @@ def _decode_init_producer_id_request_3(data: bytes, at: int) -> tuple[InitProduc
     m.enable2_pc = m.keep_prepared_txn = False
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "InitProducerIdRequest.transactional_id")
     if n == 0:
         m.transactional_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "InitProducerIdRequest.transactional_id")
         end = at + n - 1
         m.transactional_id = data[at:end].decode()
         at = end
@@ -169,11 +169,11 @@ def _decode_init_producer_id_request_6(data: bytes, at: int) -> tuple[InitProduc
     m = new(InitProducerIdRequest)
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "InitProducerIdRequest.transactional_id")
     if n == 0:
         m.transactional_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "InitProducerIdRequest.transactional_id")
         end = at + n - 1
         m.transactional_id = data[at:end].decode()
         at = end

@@ -310,13 +310,12 @@ def _decode_each_join_group_request_protocol_6(
         end = at + n - 1
         join_group_request_protocol.metadata = data[at:end]
         at = end
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             join_group_request_protocol.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
+                data, at, size
             )
         else:
+            at += 1
             join_group_request_protocol.unknown_tagged_fields = ()
     return items, at
 
@@ -341,11 +340,11 @@ def _decode_join_group_request_6(data: bytes, at: int) -> tuple[JoinGroupRequest
     at = end
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "JoinGroupRequest.group_instance_id")
     if n == 0:
         m.group_instance_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "JoinGroupRequest.group_instance_id")
         end = at + n - 1
         m.group_instance_id = data[at:end].decode()
         at = end
@@ -364,11 +363,10 @@ def _decode_join_group_request_6(data: bytes, at: int) -> tuple[JoinGroupRequest
     if not 0 <= n * 3 <= size - at:
         raise bad_count("JoinGroupRequest.protocols", n, size - at)
     m.protocols, at = _decode_each_join_group_request_protocol_6(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -392,11 +390,11 @@ def _decode_join_group_request_8(data: bytes, at: int) -> tuple[JoinGroupRequest
     at = end
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "JoinGroupRequest.group_instance_id")
     if n == 0:
         m.group_instance_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "JoinGroupRequest.group_instance_id")
         end = at + n - 1
         m.group_instance_id = data[at:end].decode()
         at = end
@@ -417,19 +415,18 @@ def _decode_join_group_request_8(data: bytes, at: int) -> tuple[JoinGroupRequest
     m.protocols, at = _decode_each_join_group_request_protocol_6(data, at, size, n)
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "JoinGroupRequest.reason")
     if n == 0:
         m.reason = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "JoinGroupRequest.reason")
         end = at + n - 1
         m.reason = data[at:end].decode()
         at = end
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -785,11 +782,11 @@ def _decode_each_join_group_response_member_6(
         at = end
         n = data[at]
         at += 1
-        if n > 127:
-            n, at = string_length(data, at - 1, "JoinGroupResponseMember.group_instance_id")
         if n == 0:
             join_group_response_member.group_instance_id = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "JoinGroupResponseMember.group_instance_id")
             end = at + n - 1
             join_group_response_member.group_instance_id = data[at:end].decode()
             at = end
@@ -800,13 +797,10 @@ def _decode_each_join_group_response_member_6(
         end = at + n - 1
         join_group_response_member.metadata = data[at:end]
         at = end
-        n = data[at]
-        at += 1
-        if n:
-            join_group_response_member.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
+        if data[at]:
+            join_group_response_member.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             join_group_response_member.unknown_tagged_fields = ()
     return items, at
 
@@ -845,11 +839,10 @@ def _decode_join_group_response_6(data: bytes, at: int) -> tuple[JoinGroupRespon
     if not 0 <= n * 4 <= size - at:
         raise bad_count("JoinGroupResponse.members", n, size - at)
     m.members, at = _decode_each_join_group_response_member_6(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -860,21 +853,21 @@ def _decode_join_group_response_7(data: bytes, at: int) -> tuple[JoinGroupRespon
     m.skip_assignment = False
     m.throttle_time_ms, m.error_code, m.generation_id, n = _unpack_i_h_i_ub(data, at)
     at += 11
-    if n > 127:
-        n, at = string_length(data, at - 1, "JoinGroupResponse.protocol_type")
     if n == 0:
         m.protocol_type = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "JoinGroupResponse.protocol_type")
         end = at + n - 1
         m.protocol_type = data[at:end].decode()
         at = end
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "JoinGroupResponse.protocol_name")
     if n == 0:
         m.protocol_name = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "JoinGroupResponse.protocol_name")
         end = at + n - 1
         m.protocol_name = data[at:end].decode()
         at = end
@@ -900,11 +893,10 @@ def _decode_join_group_response_7(data: bytes, at: int) -> tuple[JoinGroupRespon
     if not 0 <= n * 4 <= size - at:
         raise bad_count("JoinGroupResponse.members", n, size - at)
     m.members, at = _decode_each_join_group_response_member_6(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -914,21 +906,21 @@ def _decode_join_group_response_9(data: bytes, at: int) -> tuple[JoinGroupRespon
     m = new(JoinGroupResponse)
     m.throttle_time_ms, m.error_code, m.generation_id, n = _unpack_i_h_i_ub(data, at)
     at += 11
-    if n > 127:
-        n, at = string_length(data, at - 1, "JoinGroupResponse.protocol_type")
     if n == 0:
         m.protocol_type = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "JoinGroupResponse.protocol_type")
         end = at + n - 1
         m.protocol_type = data[at:end].decode()
         at = end
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "JoinGroupResponse.protocol_name")
     if n == 0:
         m.protocol_name = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "JoinGroupResponse.protocol_name")
         end = at + n - 1
         m.protocol_name = data[at:end].decode()
         at = end
@@ -954,11 +946,10 @@ def _decode_join_group_response_9(data: bytes, at: int) -> tuple[JoinGroupRespon
     if not 0 <= n * 4 <= size - at:
         raise bad_count("JoinGroupResponse.members", n, size - at)
     m.members, at = _decode_each_join_group_response_member_6(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import INT32S, read_int32s, write_int32s
+from datacore.wire.arrays import COMPACT_INT32S, INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -22,7 +22,6 @@ _pack_i2_q_i = Struct(">iiqi").pack
 _pack_i2_q_ub = Struct(">iiqB").pack
 _pack_i3 = Struct(">iii").pack
 _pack_i4 = Struct(">iiii").pack
-_pack_i4_ub = Struct(">iiiiB").pack
 _pack_i5 = Struct(">iiiii").pack
 _pack_i_h = Struct(">ih").pack
 _pack_i_t_i_q_b = Struct(">i?iqb").pack
@@ -678,13 +677,10 @@ def _decode_leader_and_isr_request_4(data: bytes, at: int) -> tuple[LeaderAndIsr
         leader_and_isr_topic_state.partition_states, at = (
             _decode_each_leader_and_isr_partition_state_4(data, at, size, n)
         )
-        n = data[at]
-        at += 1
-        if n:
-            leader_and_isr_topic_state.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
+        if data[at]:
+            leader_and_isr_topic_state.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             leader_and_isr_topic_state.unknown_tagged_fields = ()
     n = data[at]
     at += 1
@@ -694,11 +690,10 @@ def _decode_leader_and_isr_request_4(data: bytes, at: int) -> tuple[LeaderAndIsr
     if not 0 <= n * 10 <= size - at:
         raise bad_count("LeaderAndIsrRequest.live_leaders", n, size - at)
     m.live_leaders, at = _decode_each_leader_and_isr_live_leader_4(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -737,13 +732,10 @@ def _decode_leader_and_isr_request_5(data: bytes, at: int) -> tuple[LeaderAndIsr
         leader_and_isr_topic_state.partition_states, at = (
             _decode_each_leader_and_isr_partition_state_4(data, at, size, n)
         )
-        n = data[at]
-        at += 1
-        if n:
-            leader_and_isr_topic_state.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
+        if data[at]:
+            leader_and_isr_topic_state.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             leader_and_isr_topic_state.unknown_tagged_fields = ()
     n = data[at]
     at += 1
@@ -753,11 +745,10 @@ def _decode_leader_and_isr_request_5(data: bytes, at: int) -> tuple[LeaderAndIsr
     if not 0 <= n * 10 <= size - at:
         raise bad_count("LeaderAndIsrRequest.live_leaders", n, size - at)
     m.live_leaders, at = _decode_each_leader_and_isr_live_leader_4(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -847,13 +838,10 @@ def _decode_each_leader_and_isr_topic_state_6(
                 )
             else:
                 leader_and_isr_partition_state.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            leader_and_isr_topic_state.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
+        if data[at]:
+            leader_and_isr_topic_state.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             leader_and_isr_topic_state.unknown_tagged_fields = ()
     return items, at
 
@@ -879,11 +867,10 @@ def _decode_leader_and_isr_request_6(data: bytes, at: int) -> tuple[LeaderAndIsr
     if not 0 <= n * 10 <= size - at:
         raise bad_count("LeaderAndIsrRequest.live_leaders", n, size - at)
     m.live_leaders, at = _decode_each_leader_and_isr_live_leader_4(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -910,11 +897,10 @@ def _decode_leader_and_isr_request_7(data: bytes, at: int) -> tuple[LeaderAndIsr
     if not 0 <= n * 10 <= size - at:
         raise bad_count("LeaderAndIsrRequest.live_leaders", n, size - at)
     m.live_leaders, at = _decode_each_leader_and_isr_live_leader_4(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -1109,44 +1095,42 @@ def _encode_each_leader_and_isr_partition_state_4(
         if leader_and_isr_partition_state.leader_recovery_state != 0:
             raise absent_field("LeaderAndIsrPartitionState.leader_recovery_state")
         isr = leader_and_isr_partition_state.isr
+        out.append(
+            _pack_i4(
+                leader_and_isr_partition_state.partition_index,
+                leader_and_isr_partition_state.controller_epoch,
+                leader_and_isr_partition_state.leader,
+                leader_and_isr_partition_state.leader_epoch,
+            )
+        )
         n = len(isr) + 1
-        if n < 128:
-            out.append(
-                _pack_i4_ub(
-                    leader_and_isr_partition_state.partition_index,
-                    leader_and_isr_partition_state.controller_epoch,
-                    leader_and_isr_partition_state.leader,
-                    leader_and_isr_partition_state.leader_epoch,
-                    n,
-                )
-            )
+        if n <= 32:
+            out.append(COMPACT_INT32S[n](n, *isr))
         else:
-            out.append(
-                _pack_i4(
-                    leader_and_isr_partition_state.partition_index,
-                    leader_and_isr_partition_state.controller_epoch,
-                    leader_and_isr_partition_state.leader,
-                    leader_and_isr_partition_state.leader_epoch,
-                )
-            )
             out.append(uvarint(n))
-        out.append(write_int32s(isr))
+            out.append(write_int32s(isr))
         replicas = leader_and_isr_partition_state.replicas
+        out.append(_pack_i(leader_and_isr_partition_state.partition_epoch))
         n = len(replicas) + 1
-        if n < 128:
-            out.append(_pack_i_ub(leader_and_isr_partition_state.partition_epoch, n))
+        if n <= 32:
+            out.append(COMPACT_INT32S[n](n, *replicas))
         else:
-            out.append(_pack_i(leader_and_isr_partition_state.partition_epoch))
             out.append(uvarint(n))
-        out.append(write_int32s(replicas))
+            out.append(write_int32s(replicas))
         adding_replicas = leader_and_isr_partition_state.adding_replicas
         n = len(adding_replicas) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        out.append(write_int32s(adding_replicas))
+        if n <= 32:
+            out.append(COMPACT_INT32S[n](n, *adding_replicas))
+        else:
+            out.append(uvarint(n))
+            out.append(write_int32s(adding_replicas))
         removing_replicas = leader_and_isr_partition_state.removing_replicas
         n = len(removing_replicas) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        out.append(write_int32s(removing_replicas))
+        if n <= 32:
+            out.append(COMPACT_INT32S[n](n, *removing_replicas))
+        else:
+            out.append(uvarint(n))
+            out.append(write_int32s(removing_replicas))
         out.append(_pack_t(leader_and_isr_partition_state.is_new))
         if leader_and_isr_partition_state.unknown_tagged_fields:
             write_tags(out, leader_and_isr_partition_state.unknown_tagged_fields)
@@ -1272,44 +1256,42 @@ def _encode_each_leader_and_isr_topic_state_6(
             out.append(uvarint(n))
         for leader_and_isr_partition_state in partition_states:
             isr = leader_and_isr_partition_state.isr
+            out.append(
+                _pack_i4(
+                    leader_and_isr_partition_state.partition_index,
+                    leader_and_isr_partition_state.controller_epoch,
+                    leader_and_isr_partition_state.leader,
+                    leader_and_isr_partition_state.leader_epoch,
+                )
+            )
             n = len(isr) + 1
-            if n < 128:
-                out.append(
-                    _pack_i4_ub(
-                        leader_and_isr_partition_state.partition_index,
-                        leader_and_isr_partition_state.controller_epoch,
-                        leader_and_isr_partition_state.leader,
-                        leader_and_isr_partition_state.leader_epoch,
-                        n,
-                    )
-                )
+            if n <= 32:
+                out.append(COMPACT_INT32S[n](n, *isr))
             else:
-                out.append(
-                    _pack_i4(
-                        leader_and_isr_partition_state.partition_index,
-                        leader_and_isr_partition_state.controller_epoch,
-                        leader_and_isr_partition_state.leader,
-                        leader_and_isr_partition_state.leader_epoch,
-                    )
-                )
                 out.append(uvarint(n))
-            out.append(write_int32s(isr))
+                out.append(write_int32s(isr))
             replicas = leader_and_isr_partition_state.replicas
+            out.append(_pack_i(leader_and_isr_partition_state.partition_epoch))
             n = len(replicas) + 1
-            if n < 128:
-                out.append(_pack_i_ub(leader_and_isr_partition_state.partition_epoch, n))
+            if n <= 32:
+                out.append(COMPACT_INT32S[n](n, *replicas))
             else:
-                out.append(_pack_i(leader_and_isr_partition_state.partition_epoch))
                 out.append(uvarint(n))
-            out.append(write_int32s(replicas))
+                out.append(write_int32s(replicas))
             adding_replicas = leader_and_isr_partition_state.adding_replicas
             n = len(adding_replicas) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(adding_replicas))
+            if n <= 32:
+                out.append(COMPACT_INT32S[n](n, *adding_replicas))
+            else:
+                out.append(uvarint(n))
+                out.append(write_int32s(adding_replicas))
             removing_replicas = leader_and_isr_partition_state.removing_replicas
             n = len(removing_replicas) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(removing_replicas))
+            if n <= 32:
+                out.append(COMPACT_INT32S[n](n, *removing_replicas))
+            else:
+                out.append(uvarint(n))
+                out.append(write_int32s(removing_replicas))
             out.append(
                 _pack_t_b(
                     leader_and_isr_partition_state.is_new,
@@ -1448,11 +1430,10 @@ def _decode_leader_and_isr_response_4(data: bytes, at: int) -> tuple[LeaderAndIs
             )
         else:
             leader_and_isr_partition_error.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -1498,19 +1479,15 @@ def _decode_leader_and_isr_response_5(data: bytes, at: int) -> tuple[LeaderAndIs
                 )
             else:
                 leader_and_isr_partition_error.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            leader_and_isr_topic_error.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
+        if data[at]:
+            leader_and_isr_topic_error.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             leader_and_isr_topic_error.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

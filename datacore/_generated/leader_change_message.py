@@ -90,11 +90,10 @@ def _decode_leader_change_message_0(data: bytes, at: int) -> tuple[LeaderChangeM
     if not 0 <= n * 5 <= size - at:
         raise bad_count("LeaderChangeMessage.granting_voters", n, size - at)
     m.granting_voters, at = _decode_each_voter_0(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -132,11 +131,10 @@ def _decode_leader_change_message_1(data: bytes, at: int) -> tuple[LeaderChangeM
     if not 0 <= n * 21 <= size - at:
         raise bad_count("LeaderChangeMessage.granting_voters", n, size - at)
     m.granting_voters, at = _decode_each_voter_1(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -197,25 +197,23 @@ def _decode_leave_group_request_4(data: bytes, at: int) -> tuple[LeaveGroupReque
         at = end
         n = data[at]
         at += 1
-        if n > 127:
-            n, at = string_length(data, at - 1, "MemberIdentity.group_instance_id")
         if n == 0:
             member_identity.group_instance_id = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "MemberIdentity.group_instance_id")
             end = at + n - 1
             member_identity.group_instance_id = data[at:end].decode()
             at = end
-        n = data[at]
-        at += 1
-        if n:
-            member_identity.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            member_identity.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             member_identity.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -252,35 +250,33 @@ def _decode_leave_group_request_5(data: bytes, at: int) -> tuple[LeaveGroupReque
         at = end
         n = data[at]
         at += 1
-        if n > 127:
-            n, at = string_length(data, at - 1, "MemberIdentity.group_instance_id")
         if n == 0:
             member_identity.group_instance_id = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "MemberIdentity.group_instance_id")
             end = at + n - 1
             member_identity.group_instance_id = data[at:end].decode()
             at = end
         n = data[at]
         at += 1
-        if n > 127:
-            n, at = string_length(data, at - 1, "MemberIdentity.reason")
         if n == 0:
             member_identity.reason = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "MemberIdentity.reason")
             end = at + n - 1
             member_identity.reason = data[at:end].decode()
             at = end
-        n = data[at]
-        at += 1
-        if n:
-            member_identity.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            member_identity.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             member_identity.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -478,11 +474,11 @@ def _decode_leave_group_response_4(data: bytes, at: int) -> tuple[LeaveGroupResp
         at = end
         n = data[at]
         at += 1
-        if n > 127:
-            n, at = string_length(data, at - 1, "MemberResponse.group_instance_id")
         if n == 0:
             member_response.group_instance_id = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "MemberResponse.group_instance_id")
             end = at + n - 1
             member_response.group_instance_id = data[at:end].decode()
             at = end
@@ -492,11 +488,10 @@ def _decode_leave_group_response_4(data: bytes, at: int) -> tuple[LeaveGroupResp
             member_response.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
         else:
             member_response.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

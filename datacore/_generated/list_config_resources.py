@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import INT8S, read_int8s, write_int8s
+from datacore.wire.arrays import COMPACT_INT8S, INT8S, read_int8s, write_int8s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -82,11 +82,10 @@ def _decode_list_config_resources_request_0(
     size = len(data)
     m = new(ListConfigResourcesRequest)
     m.resource_types = []
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -106,11 +105,10 @@ def _decode_list_config_resources_request_1(
         m.resource_types, at = read_int8s(
             data, at, n - 1, "ListConfigResourcesRequest.resource_types"
         )
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -131,8 +129,11 @@ def _encode_list_config_resources_request_1(
 ) -> None:
     resource_types = m.resource_types
     n = len(resource_types) + 1
-    out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    out.append(write_int8s(resource_types))
+    if n <= 32:
+        out.append(COMPACT_INT8S[n](n, *resource_types))
+    else:
+        out.append(uvarint(n))
+        out.append(write_int8s(resource_types))
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:
@@ -164,17 +165,15 @@ def _decode_list_config_resources_response_0(
         end = at + n - 1
         config_resource.resource_name = data[at:end].decode()
         at = end
-        n = data[at]
-        at += 1
-        if n:
-            config_resource.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            config_resource.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             config_resource.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -209,11 +208,10 @@ def _decode_list_config_resources_response_1(
             config_resource.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
         else:
             config_resource.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

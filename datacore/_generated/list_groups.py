@@ -101,11 +101,10 @@ def _decode_list_groups_request_3(data: bytes, at: int) -> tuple[ListGroupsReque
     m = new(ListGroupsRequest)
     m.states_filter = []
     m.types_filter = []
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -122,11 +121,10 @@ def _decode_list_groups_request_4(data: bytes, at: int) -> tuple[ListGroupsReque
     if not 0 <= n <= size - at:
         raise bad_count("ListGroupsRequest.states_filter", n, size - at)
     m.states_filter, at = read_compact_strings(data, at, n, "ListGroupsRequest.states_filter")
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -150,11 +148,10 @@ def _decode_list_groups_request_5(data: bytes, at: int) -> tuple[ListGroupsReque
     if not 0 <= n <= size - at:
         raise bad_count("ListGroupsRequest.types_filter", n, size - at)
     m.types_filter, at = read_compact_strings(data, at, n, "ListGroupsRequest.types_filter")
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -288,17 +285,15 @@ def _decode_list_groups_response_3(data: bytes, at: int) -> tuple[ListGroupsResp
         end = at + n - 1
         listed_group.protocol_type = data[at:end].decode()
         at = end
-        n = data[at]
-        at += 1
-        if n:
-            listed_group.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            listed_group.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             listed_group.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -340,17 +335,15 @@ def _decode_list_groups_response_4(data: bytes, at: int) -> tuple[ListGroupsResp
         end = at + n - 1
         listed_group.group_state = data[at:end].decode()
         at = end
-        n = data[at]
-        at += 1
-        if n:
-            listed_group.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            listed_group.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             listed_group.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -398,17 +391,15 @@ def _decode_list_groups_response_5(data: bytes, at: int) -> tuple[ListGroupsResp
         end = at + n - 1
         listed_group.group_type = data[at:end].decode()
         at = end
-        n = data[at]
-        at += 1
-        if n:
-            listed_group.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            listed_group.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             listed_group.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -357,11 +357,10 @@ def _decode_each_list_offsets_topic_6(
                 )
             else:
                 list_offsets_partition.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            list_offsets_topic.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            list_offsets_topic.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             list_offsets_topic.unknown_tagged_fields = ()
     return items, at
 
@@ -378,11 +377,10 @@ def _decode_list_offsets_request_6(data: bytes, at: int) -> tuple[ListOffsetsReq
     if not 0 <= n * 3 <= size - at:
         raise bad_count("ListOffsetsRequest.topics", n, size - at)
     m.topics, at = _decode_each_list_offsets_topic_6(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -764,19 +762,17 @@ def _decode_list_offsets_response_6(data: bytes, at: int) -> tuple[ListOffsetsRe
                 )
             else:
                 list_offsets_partition_response.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             list_offsets_topic_response.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
+                data, at, size
             )
         else:
+            at += 1
             list_offsets_topic_response.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import INT32S, read_int32s, write_int32s
+from datacore.wire.arrays import COMPACT_INT32S, INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -12,7 +12,6 @@ from datacore.wire.varint import SINGLE_BYTE, read_uvarint, uvarint
 
 _pack_i = Struct(">i").pack
 _pack_i_h = Struct(">ih").pack
-_pack_i_ub = Struct(">iB").pack
 _unpack_i_h_ub = Struct(">ihB").unpack_from
 _unpack_i_ub = Struct(">iB").unpack_from
 
@@ -133,13 +132,13 @@ def _decode_list_partition_reassignments_request_0(
     m = new(ListPartitionReassignmentsRequest)
     m.timeout_ms, n = _unpack_i_ub(data, at)
     at += 5
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if n < 0:
+    if n == 0:
         m.topics = None
     else:
-        if n * 3 > size - at:
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        n -= 1
+        if not 0 <= n * 3 <= size - at:
             raise bad_count("ListPartitionReassignmentsRequest.topics", n, size - at)
         topics: list[ListPartitionReassignmentsTopics] = []
         m.topics = topics
@@ -163,19 +162,17 @@ def _decode_list_partition_reassignments_request_0(
                 list_partition_reassignments_topics.partition_indexes, at = read_int32s(
                     data, at, n - 1, "ListPartitionReassignmentsTopics.partition_indexes"
                 )
-            n = data[at]
-            at += 1
-            if n:
+            if data[at]:
                 list_partition_reassignments_topics.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
+                    data, at, size
                 )
             else:
+                at += 1
                 list_partition_reassignments_topics.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -201,8 +198,11 @@ def _encode_list_partition_reassignments_request_0(
             out.append(s)
             partition_indexes = list_partition_reassignments_topics.partition_indexes
             n = len(partition_indexes) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(partition_indexes))
+            if n <= 32:
+                out.append(COMPACT_INT32S[n](n, *partition_indexes))
+            else:
+                out.append(uvarint(n))
+                out.append(write_int32s(partition_indexes))
             if list_partition_reassignments_topics.unknown_tagged_fields:
                 write_tags(out, list_partition_reassignments_topics.unknown_tagged_fields)
             else:
@@ -220,11 +220,11 @@ def _decode_list_partition_reassignments_response_0(
     m = new(ListPartitionReassignmentsResponse)
     m.throttle_time_ms, m.error_code, n = _unpack_i_h_ub(data, at)
     at += 7
-    if n > 127:
-        n, at = string_length(data, at - 1, "ListPartitionReassignmentsResponse.error_message")
     if n == 0:
         m.error_message = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "ListPartitionReassignmentsResponse.error_message")
         end = at + n - 1
         m.error_message = data[at:end].decode()
         at = end
@@ -289,27 +289,22 @@ def _decode_list_partition_reassignments_response_0(
                 ongoing_partition_reassignment.removing_replicas, at = read_int32s(
                     data, at, n - 1, "OngoingPartitionReassignment.removing_replicas"
                 )
-            n = data[at]
-            at += 1
-            if n:
+            if data[at]:
                 ongoing_partition_reassignment.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
+                    data, at, size
                 )
             else:
+                at += 1
                 ongoing_partition_reassignment.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            ongoing_topic_reassignment.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
+        if data[at]:
+            ongoing_topic_reassignment.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             ongoing_topic_reassignment.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -343,21 +338,27 @@ def _encode_list_partition_reassignments_response_0(
         out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
         for ongoing_partition_reassignment in partitions:
             replicas = ongoing_partition_reassignment.replicas
+            out.append(_pack_i(ongoing_partition_reassignment.partition_index))
             n = len(replicas) + 1
-            if n < 128:
-                out.append(_pack_i_ub(ongoing_partition_reassignment.partition_index, n))
+            if n <= 32:
+                out.append(COMPACT_INT32S[n](n, *replicas))
             else:
-                out.append(_pack_i(ongoing_partition_reassignment.partition_index))
                 out.append(uvarint(n))
-            out.append(write_int32s(replicas))
+                out.append(write_int32s(replicas))
             adding_replicas = ongoing_partition_reassignment.adding_replicas
             n = len(adding_replicas) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(adding_replicas))
+            if n <= 32:
+                out.append(COMPACT_INT32S[n](n, *adding_replicas))
+            else:
+                out.append(uvarint(n))
+                out.append(write_int32s(adding_replicas))
             removing_replicas = ongoing_partition_reassignment.removing_replicas
             n = len(removing_replicas) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(removing_replicas))
+            if n <= 32:
+                out.append(COMPACT_INT32S[n](n, *removing_replicas))
+            else:
+                out.append(uvarint(n))
+                out.append(write_int32s(removing_replicas))
             if ongoing_partition_reassignment.unknown_tagged_fields:
                 write_tags(out, ongoing_partition_reassignment.unknown_tagged_fields)
             else:

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import INT64S, read_int64s, write_int64s
+from datacore.wire.arrays import COMPACT_INT64S, INT64S, read_int64s, write_int64s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -133,11 +133,10 @@ def _decode_list_transactions_request_0(
         m.producer_id_filters, at = read_int64s(
             data, at, n - 1, "ListTransactionsRequest.producer_id_filters"
         )
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -200,19 +199,18 @@ def _decode_list_transactions_request_2(
         )
     m.duration_filter, n = _unpack_q_ub(data, at)
     at += 9
-    if n > 127:
-        n, at = string_length(data, at - 1, "ListTransactionsRequest.transactional_id_pattern")
     if n == 0:
         m.transactional_id_pattern = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "ListTransactionsRequest.transactional_id_pattern")
         end = at + n - 1
         m.transactional_id_pattern = data[at:end].decode()
         at = end
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -228,8 +226,11 @@ def _encode_list_transactions_request_0(m: ListTransactionsRequest, out: list[Bu
     write_compact_strings(out, state_filters, "ListTransactionsRequest.state_filters")
     producer_id_filters = m.producer_id_filters
     n = len(producer_id_filters) + 1
-    out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    out.append(write_int64s(producer_id_filters))
+    if n <= 32:
+        out.append(COMPACT_INT64S[n](n, *producer_id_filters))
+    else:
+        out.append(uvarint(n))
+        out.append(write_int64s(producer_id_filters))
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
     else:
@@ -245,8 +246,11 @@ def _encode_list_transactions_request_1(m: ListTransactionsRequest, out: list[Bu
     write_compact_strings(out, state_filters, "ListTransactionsRequest.state_filters")
     producer_id_filters = m.producer_id_filters
     n = len(producer_id_filters) + 1
-    out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    out.append(write_int64s(producer_id_filters))
+    if n <= 32:
+        out.append(COMPACT_INT64S[n](n, *producer_id_filters))
+    else:
+        out.append(uvarint(n))
+        out.append(write_int64s(producer_id_filters))
     out.append(_pack_q(m.duration_filter))
     if m.unknown_tagged_fields:
         write_tags(out, m.unknown_tagged_fields)
@@ -261,8 +265,11 @@ def _encode_list_transactions_request_2(m: ListTransactionsRequest, out: list[Bu
     write_compact_strings(out, state_filters, "ListTransactionsRequest.state_filters")
     producer_id_filters = m.producer_id_filters
     n = len(producer_id_filters) + 1
-    out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    out.append(write_int64s(producer_id_filters))
+    if n <= 32:
+        out.append(COMPACT_INT64S[n](n, *producer_id_filters))
+    else:
+        out.append(uvarint(n))
+        out.append(write_int64s(producer_id_filters))
     transactional_id_pattern = m.transactional_id_pattern
     out.append(_pack_q(m.duration_filter))
     if transactional_id_pattern is None:
@@ -323,17 +330,15 @@ def _decode_list_transactions_response_0(
         end = at + n - 1
         transaction_state.transaction_state = data[at:end].decode()
         at = end
-        n = data[at]
-        at += 1
-        if n:
-            transaction_state.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            transaction_state.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             transaction_state.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import INT32S, read_int32s, write_int32s
+from datacore.wire.arrays import COMPACT_INT32S, INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field, null_value
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -13,7 +13,6 @@ from datacore.wire.varint import SINGLE_BYTE, read_uvarint, uvarint
 _pack_h = Struct(">h").pack
 _pack_h2 = Struct(">hh").pack
 _pack_h_i3 = Struct(">hiii").pack
-_pack_h_i3_ub = Struct(">hiiiB").pack
 _pack_h_i4 = Struct(">hiiii").pack
 _pack_h_ub = Struct(">hB").pack
 _pack_i = Struct(">i").pack
@@ -261,7 +260,7 @@ def _decode_metadata_request_1(data: bytes, at: int) -> tuple[MetadataRequest, i
     if n < 0:
         m.topics = None
     else:
-        if n * 2 > size - at:
+        if not 0 <= n * 2 <= size - at:
             raise bad_count("MetadataRequest.topics", n, size - at)
         m.topics, at = _decode_each_metadata_request_topic_0(data, at, size, n)
     m.unknown_tagged_fields = ()
@@ -277,7 +276,7 @@ def _decode_metadata_request_4(data: bytes, at: int) -> tuple[MetadataRequest, i
     if n < 0:
         m.topics = None
     else:
-        if n * 2 > size - at:
+        if not 0 <= n * 2 <= size - at:
             raise bad_count("MetadataRequest.topics", n, size - at)
         m.topics, at = _decode_each_metadata_request_topic_0(data, at, size, n)
     m.unknown_tagged_fields = ()
@@ -294,7 +293,7 @@ def _decode_metadata_request_8(data: bytes, at: int) -> tuple[MetadataRequest, i
     if n < 0:
         m.topics = None
     else:
-        if n * 2 > size - at:
+        if not 0 <= n * 2 <= size - at:
             raise bad_count("MetadataRequest.topics", n, size - at)
         m.topics, at = _decode_each_metadata_request_topic_0(data, at, size, n)
     m.unknown_tagged_fields = ()
@@ -312,13 +311,13 @@ def _decode_metadata_request_9(data: bytes, at: int) -> tuple[MetadataRequest, i
     m = new(MetadataRequest)
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if n < 0:
+    if n == 0:
         m.topics = None
     else:
-        if n * 2 > size - at:
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        n -= 1
+        if not 0 <= n * 2 <= size - at:
             raise bad_count("MetadataRequest.topics", n, size - at)
         topics: list[MetadataRequestTopic] = []
         m.topics = topics
@@ -333,13 +332,10 @@ def _decode_metadata_request_9(data: bytes, at: int) -> tuple[MetadataRequest, i
             end = at + n - 1
             metadata_request_topic.name = data[at:end].decode()
             at = end
-            n = data[at]
-            at += 1
-            if n:
-                metadata_request_topic.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
+            if data[at]:
+                metadata_request_topic.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 metadata_request_topic.unknown_tagged_fields = ()
     (
         m.allow_auto_topic_creation,
@@ -364,19 +360,18 @@ def _decode_each_metadata_request_topic_10(
         items.append(metadata_request_topic)
         metadata_request_topic.topic_id, n = _unpack_u_ub(data, at)
         at += 17
-        if n > 127:
-            n, at = string_length(data, at - 1, "MetadataRequestTopic.name")
         if n == 0:
             metadata_request_topic.name = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "MetadataRequestTopic.name")
             end = at + n - 1
             metadata_request_topic.name = data[at:end].decode()
             at = end
-        n = data[at]
-        at += 1
-        if n:
-            metadata_request_topic.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            metadata_request_topic.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             metadata_request_topic.unknown_tagged_fields = ()
     return items, at
 
@@ -386,13 +381,13 @@ def _decode_metadata_request_10(data: bytes, at: int) -> tuple[MetadataRequest, 
     m = new(MetadataRequest)
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if n < 0:
+    if n == 0:
         m.topics = None
     else:
-        if n * 18 > size - at:
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        n -= 1
+        if not 0 <= n * 18 <= size - at:
             raise bad_count("MetadataRequest.topics", n, size - at)
         m.topics, at = _decode_each_metadata_request_topic_10(data, at, size, n)
     (
@@ -415,13 +410,13 @@ def _decode_metadata_request_11(data: bytes, at: int) -> tuple[MetadataRequest, 
     m.include_cluster_authorized_operations = False
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if n < 0:
+    if n == 0:
         m.topics = None
     else:
-        if n * 18 > size - at:
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        n -= 1
+        if not 0 <= n * 18 <= size - at:
             raise bad_count("MetadataRequest.topics", n, size - at)
         m.topics, at = _decode_each_metadata_request_topic_10(data, at, size, n)
     m.allow_auto_topic_creation, m.include_topic_authorized_operations, n = _unpack_t2_ub(data, at)
@@ -1066,21 +1061,18 @@ def _decode_each_metadata_response_broker_9(
         at = end
         metadata_response_broker.port, n = _unpack_i_ub(data, at)
         at += 5
-        if n > 127:
-            n, at = string_length(data, at - 1, "MetadataResponseBroker.rack")
         if n == 0:
             metadata_response_broker.rack = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "MetadataResponseBroker.rack")
             end = at + n - 1
             metadata_response_broker.rack = data[at:end].decode()
             at = end
-        n = data[at]
-        at += 1
-        if n:
-            metadata_response_broker.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
+        if data[at]:
+            metadata_response_broker.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             metadata_response_broker.unknown_tagged_fields = ()
     return items, at
 
@@ -1128,13 +1120,12 @@ def _decode_each_metadata_response_partition_9(
             metadata_response_partition.offline_replicas, at = read_int32s(
                 data, at, n - 1, "MetadataResponsePartition.offline_replicas"
             )
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             metadata_response_partition.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
+                data, at, size
             )
         else:
+            at += 1
             metadata_response_partition.unknown_tagged_fields = ()
     return items, at
 
@@ -1153,11 +1144,11 @@ def _decode_metadata_response_9(data: bytes, at: int) -> tuple[MetadataResponse,
     m.brokers, at = _decode_each_metadata_response_broker_9(data, at, size, n)
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "MetadataResponse.cluster_id")
     if n == 0:
         m.cluster_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "MetadataResponse.cluster_id")
         end = at + n - 1
         m.cluster_id = data[at:end].decode()
         at = end
@@ -1259,11 +1250,11 @@ def _decode_metadata_response_10(data: bytes, at: int) -> tuple[MetadataResponse
     m.brokers, at = _decode_each_metadata_response_broker_9(data, at, size, n)
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "MetadataResponse.cluster_id")
     if n == 0:
         m.cluster_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "MetadataResponse.cluster_id")
         end = at + n - 1
         m.cluster_id = data[at:end].decode()
         at = end
@@ -1299,11 +1290,11 @@ def _decode_metadata_response_11(data: bytes, at: int) -> tuple[MetadataResponse
     m.brokers, at = _decode_each_metadata_response_broker_9(data, at, size, n)
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "MetadataResponse.cluster_id")
     if n == 0:
         m.cluster_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "MetadataResponse.cluster_id")
         end = at + n - 1
         m.cluster_id = data[at:end].decode()
         at = end
@@ -1315,11 +1306,10 @@ def _decode_metadata_response_11(data: bytes, at: int) -> tuple[MetadataResponse
     if not 0 <= n * 26 <= size - at:
         raise bad_count("MetadataResponse.topics", n, size - at)
     m.topics, at = _decode_each_metadata_response_topic_10(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -1333,11 +1323,11 @@ def _decode_each_metadata_response_topic_12(
         items.append(metadata_response_topic)
         metadata_response_topic.error_code, n = _unpack_h_ub(data, at)
         at += 3
-        if n > 127:
-            n, at = string_length(data, at - 1, "MetadataResponseTopic.name")
         if n == 0:
             metadata_response_topic.name = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "MetadataResponseTopic.name")
             end = at + n - 1
             metadata_response_topic.name = data[at:end].decode()
             at = end
@@ -1379,11 +1369,11 @@ def _decode_metadata_response_12(data: bytes, at: int) -> tuple[MetadataResponse
     m.brokers, at = _decode_each_metadata_response_broker_9(data, at, size, n)
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "MetadataResponse.cluster_id")
     if n == 0:
         m.cluster_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "MetadataResponse.cluster_id")
         end = at + n - 1
         m.cluster_id = data[at:end].decode()
         at = end
@@ -1395,11 +1385,10 @@ def _decode_metadata_response_12(data: bytes, at: int) -> tuple[MetadataResponse
     if not 0 <= n * 26 <= size - at:
         raise bad_count("MetadataResponse.topics", n, size - at)
     m.topics, at = _decode_each_metadata_response_topic_12(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -1418,11 +1407,11 @@ def _decode_metadata_response_13(data: bytes, at: int) -> tuple[MetadataResponse
     m.brokers, at = _decode_each_metadata_response_broker_9(data, at, size, n)
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "MetadataResponse.cluster_id")
     if n == 0:
         m.cluster_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "MetadataResponse.cluster_id")
         end = at + n - 1
         m.cluster_id = data[at:end].decode()
         at = end
@@ -1761,36 +1750,34 @@ def _encode_each_metadata_response_partition_9(
 ) -> None:
     for metadata_response_partition in items:
         replica_nodes = metadata_response_partition.replica_nodes
+        out.append(
+            _pack_h_i3(
+                metadata_response_partition.error_code,
+                metadata_response_partition.partition_index,
+                metadata_response_partition.leader_id,
+                metadata_response_partition.leader_epoch,
+            )
+        )
         n = len(replica_nodes) + 1
-        if n < 128:
-            out.append(
-                _pack_h_i3_ub(
-                    metadata_response_partition.error_code,
-                    metadata_response_partition.partition_index,
-                    metadata_response_partition.leader_id,
-                    metadata_response_partition.leader_epoch,
-                    n,
-                )
-            )
+        if n <= 32:
+            out.append(COMPACT_INT32S[n](n, *replica_nodes))
         else:
-            out.append(
-                _pack_h_i3(
-                    metadata_response_partition.error_code,
-                    metadata_response_partition.partition_index,
-                    metadata_response_partition.leader_id,
-                    metadata_response_partition.leader_epoch,
-                )
-            )
             out.append(uvarint(n))
-        out.append(write_int32s(replica_nodes))
+            out.append(write_int32s(replica_nodes))
         isr_nodes = metadata_response_partition.isr_nodes
         n = len(isr_nodes) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        out.append(write_int32s(isr_nodes))
+        if n <= 32:
+            out.append(COMPACT_INT32S[n](n, *isr_nodes))
+        else:
+            out.append(uvarint(n))
+            out.append(write_int32s(isr_nodes))
         offline_replicas = metadata_response_partition.offline_replicas
         n = len(offline_replicas) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        out.append(write_int32s(offline_replicas))
+        if n <= 32:
+            out.append(COMPACT_INT32S[n](n, *offline_replicas))
+        else:
+            out.append(uvarint(n))
+            out.append(write_int32s(offline_replicas))
         if metadata_response_partition.unknown_tagged_fields:
             write_tags(out, metadata_response_partition.unknown_tagged_fields)
         else:

@@ -480,21 +480,22 @@ def _decode_each_offset_commit_request_partition_8(
             n,
         ) = _unpack_i_q_i_ub(data, at)
         at += 17
-        if n > 127:
-            n, at = string_length(data, at - 1, "OffsetCommitRequestPartition.committed_metadata")
         if n == 0:
             offset_commit_request_partition.committed_metadata = None
         else:
+            if n > 127:
+                n, at = string_length(
+                    data, at - 1, "OffsetCommitRequestPartition.committed_metadata"
+                )
             end = at + n - 1
             offset_commit_request_partition.committed_metadata = data[at:end].decode()
             at = end
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             offset_commit_request_partition.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
+                data, at, size
             )
         else:
+            at += 1
             offset_commit_request_partition.unknown_tagged_fields = ()
     return items, at
 
@@ -519,11 +520,11 @@ def _decode_offset_commit_request_8(data: bytes, at: int) -> tuple[OffsetCommitR
     at = end
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "OffsetCommitRequest.group_instance_id")
     if n == 0:
         m.group_instance_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "OffsetCommitRequest.group_instance_id")
         end = at + n - 1
         m.group_instance_id = data[at:end].decode()
         at = end
@@ -557,19 +558,17 @@ def _decode_offset_commit_request_8(data: bytes, at: int) -> tuple[OffsetCommitR
         offset_commit_request_topic.partitions, at = _decode_each_offset_commit_request_partition_8(
             data, at, size, n
         )
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             offset_commit_request_topic.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
+                data, at, size
             )
         else:
+            at += 1
             offset_commit_request_topic.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -594,11 +593,11 @@ def _decode_offset_commit_request_10(data: bytes, at: int) -> tuple[OffsetCommit
     at = end
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "OffsetCommitRequest.group_instance_id")
     if n == 0:
         m.group_instance_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "OffsetCommitRequest.group_instance_id")
         end = at + n - 1
         m.group_instance_id = data[at:end].decode()
         at = end
@@ -625,19 +624,17 @@ def _decode_offset_commit_request_10(data: bytes, at: int) -> tuple[OffsetCommit
         offset_commit_request_topic.partitions, at = _decode_each_offset_commit_request_partition_8(
             data, at, size, n
         )
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             offset_commit_request_topic.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
+                data, at, size
             )
         else:
+            at += 1
             offset_commit_request_topic.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -1062,19 +1059,17 @@ def _decode_offset_commit_response_8(data: bytes, at: int) -> tuple[OffsetCommit
         offset_commit_response_topic.partitions, at = (
             _decode_each_offset_commit_response_partition_8(data, at, size, n)
         )
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             offset_commit_response_topic.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
+                data, at, size
             )
         else:
+            at += 1
             offset_commit_response_topic.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -1105,19 +1100,17 @@ def _decode_offset_commit_response_10(data: bytes, at: int) -> tuple[OffsetCommi
         offset_commit_response_topic.partitions, at = (
             _decode_each_offset_commit_response_partition_8(data, at, size, n)
         )
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             offset_commit_response_topic.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
+                data, at, size
             )
         else:
+            at += 1
             offset_commit_response_topic.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

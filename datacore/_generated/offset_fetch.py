@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import INT32S, read_int32s, write_int32s
+from datacore.wire.arrays import COMPACT_INT32S, INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field, null_value
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -306,7 +306,7 @@ def _decode_offset_fetch_request_2(data: bytes, at: int) -> tuple[OffsetFetchReq
     if n < 0:
         m.topics = None
     else:
-        if n * 6 > size - at:
+        if not 0 <= n * 6 <= size - at:
             raise bad_count("OffsetFetchRequest.topics", n, size - at)
         m.topics, at = _decode_each_offset_fetch_request_topic_0(data, at, size, n)
     m.unknown_tagged_fields = ()
@@ -337,13 +337,10 @@ def _decode_each_offset_fetch_request_topic_6(
             offset_fetch_request_topic.partition_indexes, at = read_int32s(
                 data, at, n - 1, "OffsetFetchRequestTopic.partition_indexes"
             )
-        n = data[at]
-        at += 1
-        if n:
-            offset_fetch_request_topic.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
+        if data[at]:
+            offset_fetch_request_topic.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             offset_fetch_request_topic.unknown_tagged_fields = ()
     return items, at
 
@@ -362,20 +359,19 @@ def _decode_offset_fetch_request_6(data: bytes, at: int) -> tuple[OffsetFetchReq
     at = end
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if n < 0:
+    if n == 0:
         m.topics = None
     else:
-        if n * 3 > size - at:
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        n -= 1
+        if not 0 <= n * 3 <= size - at:
             raise bad_count("OffsetFetchRequest.topics", n, size - at)
         m.topics, at = _decode_each_offset_fetch_request_topic_6(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -393,13 +389,13 @@ def _decode_offset_fetch_request_7(data: bytes, at: int) -> tuple[OffsetFetchReq
     at = end
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if n < 0:
+    if n == 0:
         m.topics = None
     else:
-        if n * 3 > size - at:
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        n -= 1
+        if not 0 <= n * 3 <= size - at:
             raise bad_count("OffsetFetchRequest.topics", n, size - at)
         m.topics, at = _decode_each_offset_fetch_request_topic_6(data, at, size, n)
     m.require_stable, n = _unpack_t_ub(data, at)
@@ -436,13 +432,12 @@ def _decode_each_offset_fetch_request_topics_8(
             offset_fetch_request_topics.partition_indexes, at = read_int32s(
                 data, at, n - 1, "OffsetFetchRequestTopics.partition_indexes"
             )
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             offset_fetch_request_topics.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
+                data, at, size
             )
         else:
+            at += 1
             offset_fetch_request_topics.unknown_tagged_fields = ()
     return items, at
 
@@ -475,24 +470,21 @@ def _decode_offset_fetch_request_8(data: bytes, at: int) -> tuple[OffsetFetchReq
         at = end
         n = data[at]
         at += 1
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if n < 0:
+        if n == 0:
             offset_fetch_request_group.topics = None
         else:
-            if n * 3 > size - at:
+            if n > 127:
+                n, at = read_uvarint(data, at - 1)
+            n -= 1
+            if not 0 <= n * 3 <= size - at:
                 raise bad_count("OffsetFetchRequestGroup.topics", n, size - at)
             offset_fetch_request_group.topics, at = _decode_each_offset_fetch_request_topics_8(
                 data, at, size, n
             )
-        n = data[at]
-        at += 1
-        if n:
-            offset_fetch_request_group.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
+        if data[at]:
+            offset_fetch_request_group.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             offset_fetch_request_group.unknown_tagged_fields = ()
     m.require_stable, n = _unpack_t_ub(data, at)
     at += 2
@@ -529,34 +521,31 @@ def _decode_offset_fetch_request_9(data: bytes, at: int) -> tuple[OffsetFetchReq
         at = end
         n = data[at]
         at += 1
-        if n > 127:
-            n, at = string_length(data, at - 1, "OffsetFetchRequestGroup.member_id")
         if n == 0:
             offset_fetch_request_group.member_id = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "OffsetFetchRequestGroup.member_id")
             end = at + n - 1
             offset_fetch_request_group.member_id = data[at:end].decode()
             at = end
         offset_fetch_request_group.member_epoch, n = _unpack_i_ub(data, at)
         at += 5
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if n < 0:
+        if n == 0:
             offset_fetch_request_group.topics = None
         else:
-            if n * 3 > size - at:
+            if n > 127:
+                n, at = read_uvarint(data, at - 1)
+            n -= 1
+            if not 0 <= n * 3 <= size - at:
                 raise bad_count("OffsetFetchRequestGroup.topics", n, size - at)
             offset_fetch_request_group.topics, at = _decode_each_offset_fetch_request_topics_8(
                 data, at, size, n
             )
-        n = data[at]
-        at += 1
-        if n:
-            offset_fetch_request_group.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
+        if data[at]:
+            offset_fetch_request_group.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             offset_fetch_request_group.unknown_tagged_fields = ()
     m.require_stable, n = _unpack_t_ub(data, at)
     at += 2
@@ -593,23 +582,23 @@ def _decode_offset_fetch_request_10(data: bytes, at: int) -> tuple[OffsetFetchRe
         at = end
         n = data[at]
         at += 1
-        if n > 127:
-            n, at = string_length(data, at - 1, "OffsetFetchRequestGroup.member_id")
         if n == 0:
             offset_fetch_request_group.member_id = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "OffsetFetchRequestGroup.member_id")
             end = at + n - 1
             offset_fetch_request_group.member_id = data[at:end].decode()
             at = end
         offset_fetch_request_group.member_epoch, n = _unpack_i_ub(data, at)
         at += 5
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
-        n -= 1
-        if n < 0:
+        if n == 0:
             offset_fetch_request_group.topics = None
         else:
-            if n * 18 > size - at:
+            if n > 127:
+                n, at = read_uvarint(data, at - 1)
+            n -= 1
+            if not 0 <= n * 18 <= size - at:
                 raise bad_count("OffsetFetchRequestGroup.topics", n, size - at)
             topics: list[OffsetFetchRequestTopics] = []
             offset_fetch_request_group.topics = topics
@@ -627,21 +616,17 @@ def _decode_offset_fetch_request_10(data: bytes, at: int) -> tuple[OffsetFetchRe
                     offset_fetch_request_topics.partition_indexes, at = read_int32s(
                         data, at, n - 1, "OffsetFetchRequestTopics.partition_indexes"
                     )
-                n = data[at]
-                at += 1
-                if n:
+                if data[at]:
                     offset_fetch_request_topics.unknown_tagged_fields, at = read_unknown_tags(
-                        data, at - 1, size
+                        data, at, size
                     )
                 else:
+                    at += 1
                     offset_fetch_request_topics.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            offset_fetch_request_group.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
+        if data[at]:
+            offset_fetch_request_group.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             offset_fetch_request_group.unknown_tagged_fields = ()
     m.require_stable, n = _unpack_t_ub(data, at)
     at += 2
@@ -711,8 +696,11 @@ def _encode_each_offset_fetch_request_topic_6(
         out.append(s)
         partition_indexes = offset_fetch_request_topic.partition_indexes
         n = len(partition_indexes) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        out.append(write_int32s(partition_indexes))
+        if n <= 32:
+            out.append(COMPACT_INT32S[n](n, *partition_indexes))
+        else:
+            out.append(uvarint(n))
+            out.append(write_int32s(partition_indexes))
         if offset_fetch_request_topic.unknown_tagged_fields:
             write_tags(out, offset_fetch_request_topic.unknown_tagged_fields)
         else:
@@ -772,8 +760,11 @@ def _encode_each_offset_fetch_request_topics_8(
         out.append(s)
         partition_indexes = offset_fetch_request_topics.partition_indexes
         n = len(partition_indexes) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        out.append(write_int32s(partition_indexes))
+        if n <= 32:
+            out.append(COMPACT_INT32S[n](n, *partition_indexes))
+        else:
+            out.append(uvarint(n))
+            out.append(write_int32s(partition_indexes))
         if offset_fetch_request_topics.unknown_tagged_fields:
             write_tags(out, offset_fetch_request_topics.unknown_tagged_fields)
         else:
@@ -891,13 +882,13 @@ def _encode_offset_fetch_request_10(m: OffsetFetchRequest, out: list[Buffer]) ->
             out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
             for offset_fetch_request_topics in topics:
                 partition_indexes = offset_fetch_request_topics.partition_indexes
+                out.append(_pack_u(offset_fetch_request_topics.topic_id))
                 n = len(partition_indexes) + 1
-                if n < 128:
-                    out.append(_pack_u_ub(offset_fetch_request_topics.topic_id, n))
+                if n <= 32:
+                    out.append(COMPACT_INT32S[n](n, *partition_indexes))
                 else:
-                    out.append(_pack_u(offset_fetch_request_topics.topic_id))
                     out.append(uvarint(n))
-                out.append(write_int32s(partition_indexes))
+                    out.append(write_int32s(partition_indexes))
                 if offset_fetch_request_topics.unknown_tagged_fields:
                     write_tags(out, offset_fetch_request_topics.unknown_tagged_fields)
                 else:
@@ -1095,11 +1086,11 @@ def _decode_offset_fetch_response_6(data: bytes, at: int) -> tuple[OffsetFetchRe
                 n,
             ) = _unpack_i_q_i_ub(data, at)
             at += 17
-            if n > 127:
-                n, at = string_length(data, at - 1, "OffsetFetchResponsePartition.metadata")
             if n == 0:
                 offset_fetch_response_partition.metadata = None
             else:
+                if n > 127:
+                    n, at = string_length(data, at - 1, "OffsetFetchResponsePartition.metadata")
                 end = at + n - 1
                 offset_fetch_response_partition.metadata = data[at:end].decode()
                 at = end
@@ -1111,13 +1102,12 @@ def _decode_offset_fetch_response_6(data: bytes, at: int) -> tuple[OffsetFetchRe
                 )
             else:
                 offset_fetch_response_partition.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             offset_fetch_response_topic.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
+                data, at, size
             )
         else:
+            at += 1
             offset_fetch_response_topic.unknown_tagged_fields = ()
     m.error_code, n = _unpack_h_ub(data, at)
     at += 3
@@ -1142,11 +1132,11 @@ def _decode_each_offset_fetch_response_partitions_8(
             n,
         ) = _unpack_i_q_i_ub(data, at)
         at += 17
-        if n > 127:
-            n, at = string_length(data, at - 1, "OffsetFetchResponsePartitions.metadata")
         if n == 0:
             offset_fetch_response_partitions.metadata = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "OffsetFetchResponsePartitions.metadata")
             end = at + n - 1
             offset_fetch_response_partitions.metadata = data[at:end].decode()
             at = end
@@ -1215,13 +1205,12 @@ def _decode_offset_fetch_response_8(data: bytes, at: int) -> tuple[OffsetFetchRe
             offset_fetch_response_topics.partitions, at = (
                 _decode_each_offset_fetch_response_partitions_8(data, at, size, n)
             )
-            n = data[at]
-            at += 1
-            if n:
+            if data[at]:
                 offset_fetch_response_topics.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
+                    data, at, size
                 )
             else:
+                at += 1
                 offset_fetch_response_topics.unknown_tagged_fields = ()
         offset_fetch_response_group.error_code, n = _unpack_h_ub(data, at)
         at += 3
@@ -1231,11 +1220,10 @@ def _decode_offset_fetch_response_8(data: bytes, at: int) -> tuple[OffsetFetchRe
             )
         else:
             offset_fetch_response_group.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -1287,13 +1275,12 @@ def _decode_offset_fetch_response_10(data: bytes, at: int) -> tuple[OffsetFetchR
             offset_fetch_response_topics.partitions, at = (
                 _decode_each_offset_fetch_response_partitions_8(data, at, size, n)
             )
-            n = data[at]
-            at += 1
-            if n:
+            if data[at]:
                 offset_fetch_response_topics.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
+                    data, at, size
                 )
             else:
+                at += 1
                 offset_fetch_response_topics.unknown_tagged_fields = ()
         offset_fetch_response_group.error_code, n = _unpack_h_ub(data, at)
         at += 3
@@ -1303,11 +1290,10 @@ def _decode_offset_fetch_response_10(data: bytes, at: int) -> tuple[OffsetFetchR
             )
         else:
             offset_fetch_response_group.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -289,19 +289,15 @@ def _decode_offset_for_leader_epoch_request_4(
                 )
             else:
                 offset_for_leader_partition.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            offset_for_leader_topic.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
+        if data[at]:
+            offset_for_leader_topic.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             offset_for_leader_topic.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -568,19 +564,17 @@ def _decode_offset_for_leader_epoch_response_4(
                 epoch_end_offset.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
             else:
                 epoch_end_offset.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             offset_for_leader_topic_result.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
+                data, at, size
             )
         else:
+            at += 1
             offset_for_leader_topic_result.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -320,19 +320,21 @@ def _decode_each_partition_produce_data_9(
         items.append(partition_produce_data)
         partition_produce_data.index, n = _unpack_i_ub(data, at)
         at += 5
-        if n > 127:
-            n, at = read_uvarint(data, at - 1)
         if n == 0:
             partition_produce_data.records = None
         else:
+            if n > 127:
+                n = n & 127 | data[at] << 7
+                at += 1
+                if n > 16383:
+                    n, at = read_uvarint(data, at - 2)
             end = at + n - 1
             partition_produce_data.records = view[at:end]
             at = end
-        n = data[at]
-        at += 1
-        if n:
-            partition_produce_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            partition_produce_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             partition_produce_data.unknown_tagged_fields = ()
     return items, at
 
@@ -342,11 +344,11 @@ def _decode_produce_request_9(data: Buffer, at: int) -> tuple[ProduceRequest, in
     m = new(ProduceRequest)
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "ProduceRequest.transactional_id")
     if n == 0:
         m.transactional_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "ProduceRequest.transactional_id")
         end = at + n - 1
         m.transactional_id = str(data[at:end], "utf-8")
         at = end
@@ -380,17 +382,15 @@ def _decode_produce_request_9(data: Buffer, at: int) -> tuple[ProduceRequest, in
         topic_produce_data.partition_data, at = _decode_each_partition_produce_data_9(
             data, at, size, n
         )
-        n = data[at]
-        at += 1
-        if n:
-            topic_produce_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topic_produce_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topic_produce_data.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -400,11 +400,11 @@ def _decode_produce_request_13(data: Buffer, at: int) -> tuple[ProduceRequest, i
     m = new(ProduceRequest)
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "ProduceRequest.transactional_id")
     if n == 0:
         m.transactional_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "ProduceRequest.transactional_id")
         end = at + n - 1
         m.transactional_id = str(data[at:end], "utf-8")
         at = end
@@ -431,17 +431,15 @@ def _decode_produce_request_13(data: Buffer, at: int) -> tuple[ProduceRequest, i
         topic_produce_data.partition_data, at = _decode_each_partition_produce_data_9(
             data, at, size, n
         )
-        n = data[at]
-        at += 1
-        if n:
-            topic_produce_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topic_produce_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topic_produce_data.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -837,23 +835,22 @@ def _decode_each_batch_index_and_error_message_9(
         items.append(batch_index_and_error_message)
         batch_index_and_error_message.batch_index, n = _unpack_i_ub(data, at)
         at += 5
-        if n > 127:
-            n, at = string_length(
-                data, at - 1, "BatchIndexAndErrorMessage.batch_index_error_message"
-            )
         if n == 0:
             batch_index_and_error_message.batch_index_error_message = None
         else:
+            if n > 127:
+                n, at = string_length(
+                    data, at - 1, "BatchIndexAndErrorMessage.batch_index_error_message"
+                )
             end = at + n - 1
             batch_index_and_error_message.batch_index_error_message = data[at:end].decode()
             at = end
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             batch_index_and_error_message.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
+                data, at, size
             )
         else:
+            at += 1
             batch_index_and_error_message.unknown_tagged_fields = ()
     return items, at
 
@@ -914,27 +911,25 @@ def _decode_produce_response_9(data: bytes, at: int) -> tuple[ProduceResponse, i
             )
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = string_length(data, at - 1, "PartitionProduceResponse.error_message")
             if n == 0:
                 partition_produce_response.error_message = None
             else:
+                if n > 127:
+                    n, at = string_length(data, at - 1, "PartitionProduceResponse.error_message")
                 end = at + n - 1
                 partition_produce_response.error_message = data[at:end].decode()
                 at = end
-            n = data[at]
-            at += 1
-            if n:
+            if data[at]:
                 partition_produce_response.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
+                    data, at, size
                 )
             else:
+                at += 1
                 partition_produce_response.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            topic_produce_response.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topic_produce_response.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topic_produce_response.unknown_tagged_fields = ()
     m.throttle_time_ms, n = _unpack_i_ub(data, at)
     at += 5
@@ -1003,21 +998,20 @@ def _decode_each_partition_produce_response_10(
         )
         n = data[at]
         at += 1
-        if n > 127:
-            n, at = string_length(data, at - 1, "PartitionProduceResponse.error_message")
         if n == 0:
             partition_produce_response.error_message = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "PartitionProduceResponse.error_message")
             end = at + n - 1
             partition_produce_response.error_message = data[at:end].decode()
             at = end
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             at = _decode_partition_produce_response_tags_10(
-                partition_produce_response, data, at - 1, size
+                partition_produce_response, data, at, size
             )
         else:
+            at += 1
             partition_produce_response.unknown_tagged_fields = ()
     return items, at
 
@@ -1038,19 +1032,18 @@ def _decode_each_node_endpoint_10(
         at = end
         node_endpoint.port, n = _unpack_i_ub(data, at)
         at += 5
-        if n > 127:
-            n, at = string_length(data, at - 1, "NodeEndpoint.rack")
         if n == 0:
             node_endpoint.rack = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "NodeEndpoint.rack")
             end = at + n - 1
             node_endpoint.rack = data[at:end].decode()
             at = end
-        n = data[at]
-        at += 1
-        if n:
-            node_endpoint.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            node_endpoint.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             node_endpoint.unknown_tagged_fields = ()
     return items, at
 
@@ -1114,11 +1107,10 @@ def _decode_produce_response_10(data: bytes, at: int) -> tuple[ProduceResponse, 
         topic_produce_response.partition_responses, at = _decode_each_partition_produce_response_10(
             data, at, size, n
         )
-        n = data[at]
-        at += 1
-        if n:
-            topic_produce_response.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topic_produce_response.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topic_produce_response.unknown_tagged_fields = ()
     m.throttle_time_ms, n = _unpack_i_ub(data, at)
     at += 5
@@ -1156,11 +1148,10 @@ def _decode_produce_response_13(data: bytes, at: int) -> tuple[ProduceResponse, 
         topic_produce_response.partition_responses, at = _decode_each_partition_produce_response_10(
             data, at, size, n
         )
-        n = data[at]
-        at += 1
-        if n:
-            topic_produce_response.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topic_produce_response.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topic_produce_response.unknown_tagged_fields = ()
     m.throttle_time_ms, n = _unpack_i_ub(data, at)
     at += 5

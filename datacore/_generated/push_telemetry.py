@@ -82,11 +82,10 @@ def _decode_push_telemetry_request_0(data: bytes, at: int) -> tuple[PushTelemetr
     end = at + n - 1
     m.metrics = data[at:end]
     at = end
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -206,17 +206,15 @@ def _decode_read_share_group_state_request_0(
                 partition_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
             else:
                 partition_data.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            read_state_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            read_state_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             read_state_data.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -288,11 +286,11 @@ def _decode_read_share_group_state_response_0(
             partitions.append(partition_result)
             partition_result.partition, partition_result.error_code, n = _unpack_i_h_ub(data, at)
             at += 7
-            if n > 127:
-                n, at = string_length(data, at - 1, "PartitionResult.error_message")
             if n == 0:
                 partition_result.error_message = None
             else:
+                if n > 127:
+                    n, at = string_length(data, at - 1, "PartitionResult.error_message")
                 end = at + n - 1
                 partition_result.error_message = data[at:end].decode()
                 at = end
@@ -322,23 +320,20 @@ def _decode_read_share_group_state_response_0(
                     state_batch.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
                 else:
                     state_batch.unknown_tagged_fields = ()
-            n = data[at]
-            at += 1
-            if n:
-                partition_result.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                partition_result.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 partition_result.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            read_state_result.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            read_state_result.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             read_state_result.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -178,19 +178,15 @@ def _decode_read_share_group_state_summary_request_0(
                 partition_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
             else:
                 partition_data.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            read_state_summary_data.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
+        if data[at]:
+            read_state_summary_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             read_state_summary_data.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -264,11 +260,11 @@ def _decode_read_share_group_state_summary_response_0(
             partitions.append(partition_result)
             partition_result.partition, partition_result.error_code, n = _unpack_i_h_ub(data, at)
             at += 7
-            if n > 127:
-                n, at = string_length(data, at - 1, "PartitionResult.error_message")
             if n == 0:
                 partition_result.error_message = None
             else:
+                if n > 127:
+                    n, at = string_length(data, at - 1, "PartitionResult.error_message")
                 end = at + n - 1
                 partition_result.error_message = data[at:end].decode()
                 at = end
@@ -283,19 +279,15 @@ def _decode_read_share_group_state_summary_response_0(
                 partition_result.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
             else:
                 partition_result.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            read_state_summary_result.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
+        if data[at]:
+            read_state_summary_result.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             read_state_summary_result.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

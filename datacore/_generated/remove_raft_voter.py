@@ -65,11 +65,11 @@ def _decode_remove_raft_voter_request_0(data: bytes, at: int) -> tuple[RemoveRaf
     m = new(RemoveRaftVoterRequest)
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "RemoveRaftVoterRequest.cluster_id")
     if n == 0:
         m.cluster_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "RemoveRaftVoterRequest.cluster_id")
         end = at + n - 1
         m.cluster_id = data[at:end].decode()
         at = end
@@ -107,19 +107,18 @@ def _decode_remove_raft_voter_response_0(
     m = new(RemoveRaftVoterResponse)
     m.throttle_time_ms, m.error_code, n = _unpack_i_h_ub(data, at)
     at += 7
-    if n > 127:
-        n, at = string_length(data, at - 1, "RemoveRaftVoterResponse.error_message")
     if n == 0:
         m.error_message = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "RemoveRaftVoterResponse.error_message")
         end = at + n - 1
         m.error_message = data[at:end].decode()
         at = end
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -77,11 +77,10 @@ def _decode_request_header_2(data: bytes, at: int) -> tuple[RequestHeader, int]:
         end = at + n
         m.client_id = data[at:end].decode()
         at = end
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

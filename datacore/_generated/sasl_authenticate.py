@@ -96,11 +96,10 @@ def _decode_sasl_authenticate_request_2(
     end = at + n - 1
     m.auth_bytes = data[at:end]
     at = end
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -180,11 +179,11 @@ def _decode_sasl_authenticate_response_2(
     m = new(SaslAuthenticateResponse)
     m.error_code, n = _unpack_h_ub(data, at)
     at += 3
-    if n > 127:
-        n, at = string_length(data, at - 1, "SaslAuthenticateResponse.error_message")
     if n == 0:
         m.error_message = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "SaslAuthenticateResponse.error_message")
         end = at + n - 1
         m.error_message = data[at:end].decode()
         at = end

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import INT8S, read_int8s, write_int8s
+from datacore.wire.arrays import COMPACT_INT8S, INT8S, read_int8s, write_int8s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new, shared_default
@@ -15,7 +15,6 @@ _pack_i2 = Struct(">ii").pack
 _pack_i_h = Struct(">ih").pack
 _pack_i_ub = Struct(">iB").pack
 _pack_q2 = Struct(">qq").pack
-_pack_q2_ub = Struct(">qqB").pack
 _pack_u = Struct(">16s").pack
 _pack_u_ub = Struct(">16sB").pack
 _unpack_i2_ub = Struct(">iiB").unpack_from
@@ -219,21 +218,21 @@ def _decode_share_acknowledge_request_0(
     m = new(ShareAcknowledgeRequest)
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "ShareAcknowledgeRequest.group_id")
     if n == 0:
         m.group_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "ShareAcknowledgeRequest.group_id")
         end = at + n - 1
         m.group_id = data[at:end].decode()
         at = end
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "ShareAcknowledgeRequest.member_id")
     if n == 0:
         m.member_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "ShareAcknowledgeRequest.member_id")
         end = at + n - 1
         m.member_id = data[at:end].decode()
         at = end
@@ -285,33 +284,27 @@ def _decode_share_acknowledge_request_0(
                     acknowledgement_batch.acknowledge_types, at = read_int8s(
                         data, at, n - 1, "AcknowledgementBatch.acknowledge_types"
                     )
-                n = data[at]
-                at += 1
-                if n:
+                if data[at]:
                     acknowledgement_batch.unknown_tagged_fields, at = read_unknown_tags(
-                        data, at - 1, size
+                        data, at, size
                     )
                 else:
+                    at += 1
                     acknowledgement_batch.unknown_tagged_fields = ()
-            n = data[at]
-            at += 1
-            if n:
-                acknowledge_partition.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
+            if data[at]:
+                acknowledge_partition.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 acknowledge_partition.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            acknowledge_topic.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            acknowledge_topic.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             acknowledge_topic.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -362,21 +355,15 @@ def _encode_share_acknowledge_request_0(m: ShareAcknowledgeRequest, out: list[Bu
                 out.append(uvarint(n))
             for acknowledgement_batch in acknowledgement_batches:
                 acknowledge_types = acknowledgement_batch.acknowledge_types
+                out.append(
+                    _pack_q2(acknowledgement_batch.first_offset, acknowledgement_batch.last_offset)
+                )
                 n = len(acknowledge_types) + 1
-                if n < 128:
-                    out.append(
-                        _pack_q2_ub(
-                            acknowledgement_batch.first_offset, acknowledgement_batch.last_offset, n
-                        )
-                    )
+                if n <= 32:
+                    out.append(COMPACT_INT8S[n](n, *acknowledge_types))
                 else:
-                    out.append(
-                        _pack_q2(
-                            acknowledgement_batch.first_offset, acknowledgement_batch.last_offset
-                        )
-                    )
                     out.append(uvarint(n))
-                out.append(write_int8s(acknowledge_types))
+                    out.append(write_int8s(acknowledge_types))
                 if acknowledgement_batch.unknown_tagged_fields:
                     write_tags(out, acknowledgement_batch.unknown_tagged_fields)
                 else:
@@ -402,11 +389,11 @@ def _decode_share_acknowledge_response_0(
     m = new(ShareAcknowledgeResponse)
     m.throttle_time_ms, m.error_code, n = _unpack_i_h_ub(data, at)
     at += 7
-    if n > 127:
-        n, at = string_length(data, at - 1, "ShareAcknowledgeResponse.error_message")
     if n == 0:
         m.error_message = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "ShareAcknowledgeResponse.error_message")
         end = at + n - 1
         m.error_message = data[at:end].decode()
         at = end
@@ -436,11 +423,11 @@ def _decode_share_acknowledge_response_0(
             partitions.append(partition_data)
             partition_data.partition_index, partition_data.error_code, n = _unpack_i_h_ub(data, at)
             at += 7
-            if n > 127:
-                n, at = string_length(data, at - 1, "PartitionData.error_message")
             if n == 0:
                 partition_data.error_message = None
             else:
+                if n > 127:
+                    n, at = string_length(data, at - 1, "PartitionData.error_message")
                 end = at + n - 1
                 partition_data.error_message = data[at:end].decode()
                 at = end
@@ -456,19 +443,17 @@ def _decode_share_acknowledge_response_0(
                 )
             else:
                 leader_id_and_epoch.unknown_tagged_fields = ()
-            n = data[at]
-            at += 1
-            if n:
-                partition_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                partition_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 partition_data.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             share_acknowledge_topic_response.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
+                data, at, size
             )
         else:
+            at += 1
             share_acknowledge_topic_response.unknown_tagged_fields = ()
     n = data[at]
     at += 1
@@ -491,25 +476,23 @@ def _decode_share_acknowledge_response_0(
         at = end
         node_endpoint.port, n = _unpack_i_ub(data, at)
         at += 5
-        if n > 127:
-            n, at = string_length(data, at - 1, "NodeEndpoint.rack")
         if n == 0:
             node_endpoint.rack = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "NodeEndpoint.rack")
             end = at + n - 1
             node_endpoint.rack = data[at:end].decode()
             at = end
-        n = data[at]
-        at += 1
-        if n:
-            node_endpoint.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            node_endpoint.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             node_endpoint.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -2,7 +2,16 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import INT8S, INT32S, read_int8s, read_int32s, write_int8s, write_int32s
+from datacore.wire.arrays import (
+    COMPACT_INT8S,
+    COMPACT_INT32S,
+    INT8S,
+    INT32S,
+    read_int8s,
+    read_int32s,
+    write_int8s,
+    write_int32s,
+)
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_value
 from datacore.wire.message import (
@@ -30,7 +39,6 @@ _pack_i_h = Struct(">ih").pack
 _pack_i_ub = Struct(">iB").pack
 _pack_q2 = Struct(">qq").pack
 _pack_q2_h = Struct(">qqh").pack
-_pack_q2_ub = Struct(">qqB").pack
 _pack_u = Struct(">16s").pack
 _pack_u_ub = Struct(">16sB").pack
 _unpack_h_ub = Struct(">hB").unpack_from
@@ -330,11 +338,10 @@ def _decode_each_acknowledgement_batch_0(
             acknowledgement_batch.acknowledge_types, at = read_int8s(
                 data, at, n - 1, "AcknowledgementBatch.acknowledge_types"
             )
-        n = data[at]
-        at += 1
-        if n:
-            acknowledgement_batch.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            acknowledgement_batch.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             acknowledgement_batch.unknown_tagged_fields = ()
     return items, at
 
@@ -356,11 +363,10 @@ def _decode_each_forgotten_topic_0(
             forgotten_topic.partitions, at = read_int32s(
                 data, at, n - 1, "ForgottenTopic.partitions"
             )
-        n = data[at]
-        at += 1
-        if n:
-            forgotten_topic.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            forgotten_topic.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             forgotten_topic.unknown_tagged_fields = ()
     return items, at
 
@@ -371,21 +377,21 @@ def _decode_share_fetch_request_0(data: bytes, at: int) -> tuple[ShareFetchReque
     m.max_records = m.batch_size = 0
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "ShareFetchRequest.group_id")
     if n == 0:
         m.group_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "ShareFetchRequest.group_id")
         end = at + n - 1
         m.group_id = data[at:end].decode()
         at = end
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "ShareFetchRequest.member_id")
     if n == 0:
         m.member_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "ShareFetchRequest.member_id")
         end = at + n - 1
         m.member_id = data[at:end].decode()
         at = end
@@ -425,17 +431,15 @@ def _decode_share_fetch_request_0(data: bytes, at: int) -> tuple[ShareFetchReque
             fetch_partition.acknowledgement_batches, at = _decode_each_acknowledgement_batch_0(
                 data, at, size, n
             )
-            n = data[at]
-            at += 1
-            if n:
-                fetch_partition.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                fetch_partition.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 fetch_partition.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            fetch_topic.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            fetch_topic.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             fetch_topic.unknown_tagged_fields = ()
     n = data[at]
     at += 1
@@ -445,11 +449,10 @@ def _decode_share_fetch_request_0(data: bytes, at: int) -> tuple[ShareFetchReque
     if not 0 <= n * 18 <= size - at:
         raise bad_count("ShareFetchRequest.forgotten_topics_data", n, size - at)
     m.forgotten_topics_data, at = _decode_each_forgotten_topic_0(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -459,21 +462,21 @@ def _decode_share_fetch_request_1(data: bytes, at: int) -> tuple[ShareFetchReque
     m = new(ShareFetchRequest)
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "ShareFetchRequest.group_id")
     if n == 0:
         m.group_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "ShareFetchRequest.group_id")
         end = at + n - 1
         m.group_id = data[at:end].decode()
         at = end
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "ShareFetchRequest.member_id")
     if n == 0:
         m.member_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "ShareFetchRequest.member_id")
         end = at + n - 1
         m.member_id = data[at:end].decode()
         at = end
@@ -520,17 +523,15 @@ def _decode_share_fetch_request_1(data: bytes, at: int) -> tuple[ShareFetchReque
             fetch_partition.acknowledgement_batches, at = _decode_each_acknowledgement_batch_0(
                 data, at, size, n
             )
-            n = data[at]
-            at += 1
-            if n:
-                fetch_partition.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                fetch_partition.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 fetch_partition.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            fetch_topic.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            fetch_topic.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             fetch_topic.unknown_tagged_fields = ()
     n = data[at]
     at += 1
@@ -540,11 +541,10 @@ def _decode_share_fetch_request_1(data: bytes, at: int) -> tuple[ShareFetchReque
     if not 0 <= n * 18 <= size - at:
         raise bad_count("ShareFetchRequest.forgotten_topics_data", n, size - at)
     m.forgotten_topics_data, at = _decode_each_forgotten_topic_0(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -554,19 +554,13 @@ def _encode_each_acknowledgement_batch_0(
 ) -> None:
     for acknowledgement_batch in items:
         acknowledge_types = acknowledgement_batch.acknowledge_types
+        out.append(_pack_q2(acknowledgement_batch.first_offset, acknowledgement_batch.last_offset))
         n = len(acknowledge_types) + 1
-        if n < 128:
-            out.append(
-                _pack_q2_ub(
-                    acknowledgement_batch.first_offset, acknowledgement_batch.last_offset, n
-                )
-            )
+        if n <= 32:
+            out.append(COMPACT_INT8S[n](n, *acknowledge_types))
         else:
-            out.append(
-                _pack_q2(acknowledgement_batch.first_offset, acknowledgement_batch.last_offset)
-            )
             out.append(uvarint(n))
-        out.append(write_int8s(acknowledge_types))
+            out.append(write_int8s(acknowledge_types))
         if acknowledgement_batch.unknown_tagged_fields:
             write_tags(out, acknowledgement_batch.unknown_tagged_fields)
         else:
@@ -576,13 +570,13 @@ def _encode_each_acknowledgement_batch_0(
 def _encode_each_forgotten_topic_0(items: list[ForgottenTopic], out: list[Buffer]) -> None:
     for forgotten_topic in items:
         partitions = forgotten_topic.partitions
+        out.append(_pack_u(forgotten_topic.topic_id))
         n = len(partitions) + 1
-        if n < 128:
-            out.append(_pack_u_ub(forgotten_topic.topic_id, n))
+        if n <= 32:
+            out.append(COMPACT_INT32S[n](n, *partitions))
         else:
-            out.append(_pack_u(forgotten_topic.topic_id))
             out.append(uvarint(n))
-        out.append(write_int32s(partitions))
+            out.append(write_int32s(partitions))
         if forgotten_topic.unknown_tagged_fields:
             write_tags(out, forgotten_topic.unknown_tagged_fields)
         else:
@@ -775,19 +769,18 @@ def _decode_each_node_endpoint_0(
         at = end
         node_endpoint.port, n = _unpack_i_ub(data, at)
         at += 5
-        if n > 127:
-            n, at = string_length(data, at - 1, "NodeEndpoint.rack")
         if n == 0:
             node_endpoint.rack = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "NodeEndpoint.rack")
             end = at + n - 1
             node_endpoint.rack = str(data[at:end], "utf-8")
             at = end
-        n = data[at]
-        at += 1
-        if n:
-            node_endpoint.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            node_endpoint.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             node_endpoint.unknown_tagged_fields = ()
     return items, at
 
@@ -799,11 +792,11 @@ def _decode_share_fetch_response_0(data: Buffer, at: int) -> tuple[ShareFetchRes
     m.acquisition_lock_timeout_ms = 0
     m.throttle_time_ms, m.error_code, n = _unpack_i_h_ub(data, at)
     at += 7
-    if n > 127:
-        n, at = string_length(data, at - 1, "ShareFetchResponse.error_message")
     if n == 0:
         m.error_message = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "ShareFetchResponse.error_message")
         end = at + n - 1
         m.error_message = str(data[at:end], "utf-8")
         at = end
@@ -833,21 +826,21 @@ def _decode_share_fetch_response_0(data: Buffer, at: int) -> tuple[ShareFetchRes
             partitions.append(partition_data)
             partition_data.partition_index, partition_data.error_code, n = _unpack_i_h_ub(data, at)
             at += 7
-            if n > 127:
-                n, at = string_length(data, at - 1, "PartitionData.error_message")
             if n == 0:
                 partition_data.error_message = None
             else:
+                if n > 127:
+                    n, at = string_length(data, at - 1, "PartitionData.error_message")
                 end = at + n - 1
                 partition_data.error_message = str(data[at:end], "utf-8")
                 at = end
             partition_data.acknowledge_error_code, n = _unpack_h_ub(data, at)
             at += 3
-            if n > 127:
-                n, at = string_length(data, at - 1, "PartitionData.acknowledge_error_message")
             if n == 0:
                 partition_data.acknowledge_error_message = None
             else:
+                if n > 127:
+                    n, at = string_length(data, at - 1, "PartitionData.acknowledge_error_message")
                 end = at + n - 1
                 partition_data.acknowledge_error_message = str(data[at:end], "utf-8")
                 at = end
@@ -865,11 +858,14 @@ def _decode_share_fetch_response_0(data: Buffer, at: int) -> tuple[ShareFetchRes
                 leader_id_and_epoch.unknown_tagged_fields = ()
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
             if n == 0:
                 partition_data.records = None
             else:
+                if n > 127:
+                    n = n & 127 | data[at] << 7
+                    at += 1
+                    if n > 16383:
+                        n, at = read_uvarint(data, at - 2)
                 end = at + n - 1
                 partition_data.records = view[at:end]
                 at = end
@@ -881,19 +877,17 @@ def _decode_share_fetch_response_0(data: Buffer, at: int) -> tuple[ShareFetchRes
             if not 0 <= n * 19 <= size - at:
                 raise bad_count("PartitionData.acquired_records", n, size - at)
             partition_data.acquired_records, at = _decode_each_acquired_records_0(data, at, size, n)
-            n = data[at]
-            at += 1
-            if n:
-                partition_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                partition_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 partition_data.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             share_fetchable_topic_response.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
+                data, at, size
             )
         else:
+            at += 1
             share_fetchable_topic_response.unknown_tagged_fields = ()
     n = data[at]
     at += 1
@@ -903,11 +897,10 @@ def _decode_share_fetch_response_0(data: Buffer, at: int) -> tuple[ShareFetchRes
     if not 0 <= n * 11 <= size - at:
         raise bad_count("ShareFetchResponse.node_endpoints", n, size - at)
     m.node_endpoints, at = _decode_each_node_endpoint_0(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -918,11 +911,11 @@ def _decode_share_fetch_response_1(data: Buffer, at: int) -> tuple[ShareFetchRes
     m = new(ShareFetchResponse)
     m.throttle_time_ms, m.error_code, n = _unpack_i_h_ub(data, at)
     at += 7
-    if n > 127:
-        n, at = string_length(data, at - 1, "ShareFetchResponse.error_message")
     if n == 0:
         m.error_message = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "ShareFetchResponse.error_message")
         end = at + n - 1
         m.error_message = str(data[at:end], "utf-8")
         at = end
@@ -952,21 +945,21 @@ def _decode_share_fetch_response_1(data: Buffer, at: int) -> tuple[ShareFetchRes
             partitions.append(partition_data)
             partition_data.partition_index, partition_data.error_code, n = _unpack_i_h_ub(data, at)
             at += 7
-            if n > 127:
-                n, at = string_length(data, at - 1, "PartitionData.error_message")
             if n == 0:
                 partition_data.error_message = None
             else:
+                if n > 127:
+                    n, at = string_length(data, at - 1, "PartitionData.error_message")
                 end = at + n - 1
                 partition_data.error_message = str(data[at:end], "utf-8")
                 at = end
             partition_data.acknowledge_error_code, n = _unpack_h_ub(data, at)
             at += 3
-            if n > 127:
-                n, at = string_length(data, at - 1, "PartitionData.acknowledge_error_message")
             if n == 0:
                 partition_data.acknowledge_error_message = None
             else:
+                if n > 127:
+                    n, at = string_length(data, at - 1, "PartitionData.acknowledge_error_message")
                 end = at + n - 1
                 partition_data.acknowledge_error_message = str(data[at:end], "utf-8")
                 at = end
@@ -997,19 +990,17 @@ def _decode_share_fetch_response_1(data: Buffer, at: int) -> tuple[ShareFetchRes
             if not 0 <= n * 19 <= size - at:
                 raise bad_count("PartitionData.acquired_records", n, size - at)
             partition_data.acquired_records, at = _decode_each_acquired_records_0(data, at, size, n)
-            n = data[at]
-            at += 1
-            if n:
-                partition_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                partition_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 partition_data.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             share_fetchable_topic_response.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
+                data, at, size
             )
         else:
+            at += 1
             share_fetchable_topic_response.unknown_tagged_fields = ()
     n = data[at]
     at += 1
@@ -1019,11 +1010,10 @@ def _decode_share_fetch_response_1(data: Buffer, at: int) -> tuple[ShareFetchRes
     if not 0 <= n * 11 <= size - at:
         raise bad_count("ShareFetchResponse.node_endpoints", n, size - at)
     m.node_endpoints, at = _decode_each_node_endpoint_0(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

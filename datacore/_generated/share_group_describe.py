@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import INT32S, read_int32s, write_int32s
+from datacore.wire.arrays import COMPACT_INT32S, INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -233,11 +233,11 @@ def _decode_share_group_describe_response_0(
         groups.append(described_group)
         described_group.error_code, n = _unpack_h_ub(data, at)
         at += 3
-        if n > 127:
-            n, at = string_length(data, at - 1, "DescribedGroup.error_message")
         if n == 0:
             described_group.error_message = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "DescribedGroup.error_message")
             end = at + n - 1
             described_group.error_message = data[at:end].decode()
             at = end
@@ -283,11 +283,11 @@ def _decode_share_group_describe_response_0(
             at = end
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = string_length(data, at - 1, "Member.rack_id")
             if n == 0:
                 member.rack_id = None
             else:
+                if n > 127:
+                    n, at = string_length(data, at - 1, "Member.rack_id")
                 end = at + n - 1
                 member.rack_id = data[at:end].decode()
                 at = end
@@ -346,25 +346,20 @@ def _decode_share_group_describe_response_0(
                     topic_partitions_2.partitions, at = read_int32s(
                         data, at, n - 1, "TopicPartitions.partitions"
                     )
-                n = data[at]
-                at += 1
-                if n:
-                    topic_partitions_2.unknown_tagged_fields, at = read_unknown_tags(
-                        data, at - 1, size
-                    )
+                if data[at]:
+                    topic_partitions_2.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
                 else:
+                    at += 1
                     topic_partitions_2.unknown_tagged_fields = ()
-            n = data[at]
-            at += 1
-            if n:
-                assignment.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                assignment.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 assignment.unknown_tagged_fields = ()
-            n = data[at]
-            at += 1
-            if n:
-                member.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                member.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 member.unknown_tagged_fields = ()
         described_group.authorized_operations, n = _unpack_i_ub(data, at)
         at += 5
@@ -372,11 +367,10 @@ def _decode_share_group_describe_response_0(
             described_group.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
         else:
             described_group.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -468,8 +462,11 @@ def _encode_share_group_describe_response_0(
                 out.append(s)
                 partitions = topic_partitions_2.partitions
                 n = len(partitions) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-                out.append(write_int32s(partitions))
+                if n <= 32:
+                    out.append(COMPACT_INT32S[n](n, *partitions))
+                else:
+                    out.append(uvarint(n))
+                    out.append(write_int32s(partitions))
                 if topic_partitions_2.unknown_tagged_fields:
                     write_tags(out, topic_partitions_2.unknown_tagged_fields)
                 else:

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import INT32S, read_int32s, write_int32s
+from datacore.wire.arrays import COMPACT_INT32S, INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -21,7 +21,6 @@ _pack_i = Struct(">i").pack
 _pack_i2 = Struct(">ii").pack
 _pack_i_h = Struct(">ih").pack
 _pack_u = Struct(">16s").pack
-_pack_u_ub = Struct(">16sB").pack
 _unpack_i2_b = Struct(">iib").unpack_from
 _unpack_i_h_ub = Struct(">ihB").unpack_from
 _unpack_i_ub = Struct(">iB").unpack_from
@@ -153,32 +152,31 @@ def _decode_share_group_heartbeat_request_0(
     at = end
     m.member_epoch, n = _unpack_i_ub(data, at)
     at += 5
-    if n > 127:
-        n, at = string_length(data, at - 1, "ShareGroupHeartbeatRequest.rack_id")
     if n == 0:
         m.rack_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "ShareGroupHeartbeatRequest.rack_id")
         end = at + n - 1
         m.rack_id = data[at:end].decode()
         at = end
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if n < 0:
+    if n == 0:
         m.subscribed_topic_names = None
     else:
-        if n > size - at:
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        n -= 1
+        if not 0 <= n <= size - at:
             raise bad_count("ShareGroupHeartbeatRequest.subscribed_topic_names", n, size - at)
         m.subscribed_topic_names, at = read_compact_strings(
             data, at, n, "ShareGroupHeartbeatRequest.subscribed_topic_names"
         )
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -231,21 +229,21 @@ def _decode_share_group_heartbeat_response_0(
     m = new(ShareGroupHeartbeatResponse)
     m.throttle_time_ms, m.error_code, n = _unpack_i_h_ub(data, at)
     at += 7
-    if n > 127:
-        n, at = string_length(data, at - 1, "ShareGroupHeartbeatResponse.error_message")
     if n == 0:
         m.error_message = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "ShareGroupHeartbeatResponse.error_message")
         end = at + n - 1
         m.error_message = data[at:end].decode()
         at = end
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "ShareGroupHeartbeatResponse.member_id")
     if n == 0:
         m.member_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "ShareGroupHeartbeatResponse.member_id")
         end = at + n - 1
         m.member_id = data[at:end].decode()
         at = end
@@ -278,23 +276,20 @@ def _decode_share_group_heartbeat_response_0(
                 topic_partitions_2.partitions, at = read_int32s(
                     data, at, n - 1, "TopicPartitions.partitions"
                 )
-            n = data[at]
-            at += 1
-            if n:
-                topic_partitions_2.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                topic_partitions_2.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 topic_partitions_2.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            assignment.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            assignment.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             assignment.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -340,13 +335,13 @@ def _encode_share_group_heartbeat_response_0(
             out.append(uvarint(n))
         for topic_partitions_2 in topic_partitions:
             partitions = topic_partitions_2.partitions
+            out.append(_pack_u(topic_partitions_2.topic_id))
             n = len(partitions) + 1
-            if n < 128:
-                out.append(_pack_u_ub(topic_partitions_2.topic_id, n))
+            if n <= 32:
+                out.append(COMPACT_INT32S[n](n, *partitions))
             else:
-                out.append(_pack_u(topic_partitions_2.topic_id))
                 out.append(uvarint(n))
-            out.append(write_int32s(partitions))
+                out.append(write_int32s(partitions))
             if topic_partitions_2.unknown_tagged_fields:
                 write_tags(out, topic_partitions_2.unknown_tagged_fields)
             else:

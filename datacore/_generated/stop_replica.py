@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import INT32S, read_int32s, write_int32s
+from datacore.wire.arrays import COMPACT_INT32S, INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -294,17 +294,15 @@ def _decode_stop_replica_request_2(data: bytes, at: int) -> tuple[StopReplicaReq
             stop_replica_topic_v1.partition_indexes, at = read_int32s(
                 data, at, n - 1, "StopReplicaTopicV1.partition_indexes"
             )
-        n = data[at]
-        at += 1
-        if n:
-            stop_replica_topic_v1.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            stop_replica_topic_v1.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             stop_replica_topic_v1.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -348,13 +346,10 @@ def _decode_each_stop_replica_topic_state_3(
                 )
             else:
                 stop_replica_partition_state.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            stop_replica_topic_state.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
+        if data[at]:
+            stop_replica_topic_state.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             stop_replica_topic_state.unknown_tagged_fields = ()
     return items, at
 
@@ -373,11 +368,10 @@ def _decode_stop_replica_request_3(data: bytes, at: int) -> tuple[StopReplicaReq
     if not 0 <= n * 3 <= size - at:
         raise bad_count("StopReplicaRequest.topic_states", n, size - at)
     m.topic_states, at = _decode_each_stop_replica_topic_state_3(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -398,11 +392,10 @@ def _decode_stop_replica_request_4(data: bytes, at: int) -> tuple[StopReplicaReq
     if not 0 <= n * 3 <= size - at:
         raise bad_count("StopReplicaRequest.topic_states", n, size - at)
     m.topic_states, at = _decode_each_stop_replica_topic_state_3(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -484,8 +477,11 @@ def _encode_stop_replica_request_2(m: StopReplicaRequest, out: list[Buffer]) -> 
         out.append(s)
         partition_indexes = stop_replica_topic_v1.partition_indexes
         n = len(partition_indexes) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        out.append(write_int32s(partition_indexes))
+        if n <= 32:
+            out.append(COMPACT_INT32S[n](n, *partition_indexes))
+        else:
+            out.append(uvarint(n))
+            out.append(write_int32s(partition_indexes))
         if stop_replica_topic_v1.unknown_tagged_fields:
             write_tags(out, stop_replica_topic_v1.unknown_tagged_fields)
         else:
@@ -639,11 +635,10 @@ def _decode_stop_replica_response_2(data: bytes, at: int) -> tuple[StopReplicaRe
             )
         else:
             stop_replica_partition_error.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import INT32S, read_int32s, write_int32s
+from datacore.wire.arrays import COMPACT_INT32S, INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -389,11 +389,10 @@ def _decode_each_key_value_0(data: bytes, at: int, size: int, n: int) -> tuple[l
         end = at + n - 1
         key_value.value = data[at:end].decode()
         at = end
-        n = data[at]
-        at += 1
-        if n:
-            key_value.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            key_value.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             key_value.unknown_tagged_fields = ()
     return items, at
 
@@ -420,11 +419,10 @@ def _decode_each_topic_info_0(
         if not 0 <= n * 3 <= size - at:
             raise bad_count("TopicInfo.topic_configs", n, size - at)
         topic_info.topic_configs, at = _decode_each_key_value_0(data, at, size, n)
-        n = data[at]
-        at += 1
-        if n:
-            topic_info.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topic_info.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topic_info.unknown_tagged_fields = ()
     return items, at
 
@@ -472,11 +470,10 @@ def _decode_each_task_ids_0(data: bytes, at: int, size: int, n: int) -> tuple[li
         else:
             n, at = read_uvarint(data, at - 1)
             task_ids.partitions, at = read_int32s(data, at, n - 1, "TaskIds.partitions")
-        n = data[at]
-        at += 1
-        if n:
-            task_ids.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            task_ids.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             task_ids.unknown_tagged_fields = ()
     return items, at
 
@@ -500,11 +497,11 @@ def _decode_streams_group_describe_response_0(
         groups.append(described_group)
         described_group.error_code, n = _unpack_h_ub(data, at)
         at += 3
-        if n > 127:
-            n, at = string_length(data, at - 1, "DescribedGroup.error_message")
         if n == 0:
             described_group.error_message = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "DescribedGroup.error_message")
             end = at + n - 1
             described_group.error_message = data[at:end].decode()
             at = end
@@ -531,13 +528,13 @@ def _decode_streams_group_describe_response_0(
             described_group.topology = topology
             topology.epoch, n = _unpack_i_ub(data, at)
             at += 5
-            if n > 127:
-                n, at = read_uvarint(data, at - 1)
-            n -= 1
-            if n < 0:
+            if n == 0:
                 topology.subtopologies = None
             else:
-                if n * 6 > size - at:
+                if n > 127:
+                    n, at = read_uvarint(data, at - 1)
+                n -= 1
+                if not 0 <= n * 6 <= size - at:
                     raise bad_count("Topology.subtopologies", n, size - at)
                 subtopologies: list[Subtopology] = []
                 topology.subtopologies = subtopologies
@@ -591,19 +588,15 @@ def _decode_streams_group_describe_response_0(
                     subtopology.repartition_source_topics, at = _decode_each_topic_info_0(
                         data, at, size, n
                     )
-                    n = data[at]
-                    at += 1
-                    if n:
-                        subtopology.unknown_tagged_fields, at = read_unknown_tags(
-                            data, at - 1, size
-                        )
+                    if data[at]:
+                        subtopology.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
                     else:
+                        at += 1
                         subtopology.unknown_tagged_fields = ()
-            n = data[at]
-            at += 1
-            if n:
-                topology.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                topology.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 topology.unknown_tagged_fields = ()
         n = data[at]
         at += 1
@@ -626,21 +619,21 @@ def _decode_streams_group_describe_response_0(
             at = end
             member.member_epoch, n = _unpack_i_ub(data, at)
             at += 5
-            if n > 127:
-                n, at = string_length(data, at - 1, "Member.instance_id")
             if n == 0:
                 member.instance_id = None
             else:
+                if n > 127:
+                    n, at = string_length(data, at - 1, "Member.instance_id")
                 end = at + n - 1
                 member.instance_id = data[at:end].decode()
                 at = end
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = string_length(data, at - 1, "Member.rack_id")
             if n == 0:
                 member.rack_id = None
             else:
+                if n > 127:
+                    n, at = string_length(data, at - 1, "Member.rack_id")
                 end = at + n - 1
                 member.rack_id = data[at:end].decode()
                 at = end
@@ -735,11 +728,10 @@ def _decode_streams_group_describe_response_0(
             if not 0 <= n * 3 <= size - at:
                 raise bad_count("Assignment.warmup_tasks", n, size - at)
             assignment.warmup_tasks, at = _decode_each_task_ids_0(data, at, size, n)
-            n = data[at]
-            at += 1
-            if n:
-                assignment.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                assignment.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 assignment.unknown_tagged_fields = ()
             assignment_2 = new(Assignment)
             member.target_assignment = assignment_2
@@ -767,11 +759,10 @@ def _decode_streams_group_describe_response_0(
             if not 0 <= n * 3 <= size - at:
                 raise bad_count("Assignment.warmup_tasks", n, size - at)
             assignment_2.warmup_tasks, at = _decode_each_task_ids_0(data, at, size, n)
-            n = data[at]
-            at += 1
-            if n:
-                assignment_2.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                assignment_2.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 assignment_2.unknown_tagged_fields = ()
             member.is_classic, n = _unpack_t_ub(data, at)
             at += 2
@@ -785,11 +776,10 @@ def _decode_streams_group_describe_response_0(
             described_group.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
         else:
             described_group.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -851,8 +841,11 @@ def _encode_each_task_ids_0(items: list[TaskIds], out: list[Buffer]) -> None:
         out.append(s)
         partitions = task_ids.partitions
         n = len(partitions) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        out.append(write_int32s(partitions))
+        if n <= 32:
+            out.append(COMPACT_INT32S[n](n, *partitions))
+        else:
+            out.append(uvarint(n))
+            out.append(write_int32s(partitions))
         if task_ids.unknown_tagged_fields:
             write_tags(out, task_ids.unknown_tagged_fields)
         else:

@@ -3,6 +3,8 @@
 from struct import Struct
 
 from datacore.wire.arrays import (
+    COMPACT_INT16S,
+    COMPACT_INT32S,
     INT16S,
     INT32S,
     read_int16s,
@@ -459,11 +461,10 @@ def _decode_each_key_value_0(data: bytes, at: int, size: int, n: int) -> tuple[l
         end = at + n - 1
         key_value.value = data[at:end].decode()
         at = end
-        n = data[at]
-        at += 1
-        if n:
-            key_value.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            key_value.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             key_value.unknown_tagged_fields = ()
     return items, at
 
@@ -490,11 +491,10 @@ def _decode_each_topic_info_0(
         if not 0 <= n * 3 <= size - at:
             raise bad_count("TopicInfo.topic_configs", n, size - at)
         topic_info.topic_configs, at = _decode_each_key_value_0(data, at, size, n)
-        n = data[at]
-        at += 1
-        if n:
-            topic_info.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topic_info.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topic_info.unknown_tagged_fields = ()
     return items, at
 
@@ -521,11 +521,10 @@ def _decode_each_streams_group_heartbeat_request_task_ids_0(
         else:
             n, at = read_uvarint(data, at - 1)
             task_ids.partitions, at = read_int32s(data, at, n - 1, "TaskIds.partitions")
-        n = data[at]
-        at += 1
-        if n:
-            task_ids.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            task_ids.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             task_ids.unknown_tagged_fields = ()
     return items, at
 
@@ -574,21 +573,21 @@ def _decode_streams_group_heartbeat_request_0(
     at = end
     m.member_epoch, m.endpoint_information_epoch, n = _unpack_i2_ub(data, at)
     at += 9
-    if n > 127:
-        n, at = string_length(data, at - 1, "StreamsGroupHeartbeatRequest.instance_id")
     if n == 0:
         m.instance_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "StreamsGroupHeartbeatRequest.instance_id")
         end = at + n - 1
         m.instance_id = data[at:end].decode()
         at = end
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "StreamsGroupHeartbeatRequest.rack_id")
     if n == 0:
         m.rack_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "StreamsGroupHeartbeatRequest.rack_id")
         end = at + n - 1
         m.rack_id = data[at:end].decode()
         at = end
@@ -706,72 +705,67 @@ def _decode_streams_group_heartbeat_request_0(
                     copartition_group.repartition_source_topics, at = read_int16s(
                         data, at, n - 1, "CopartitionGroup.repartition_source_topics"
                     )
-                n = data[at]
-                at += 1
-                if n:
-                    copartition_group.unknown_tagged_fields, at = read_unknown_tags(
-                        data, at - 1, size
-                    )
+                if data[at]:
+                    copartition_group.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
                 else:
+                    at += 1
                     copartition_group.unknown_tagged_fields = ()
-            n = data[at]
-            at += 1
-            if n:
-                subtopology.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                subtopology.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 subtopology.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            topology.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topology.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topology.unknown_tagged_fields = ()
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if n < 0:
+    if n == 0:
         m.active_tasks = None
     else:
-        if n * 3 > size - at:
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        n -= 1
+        if not 0 <= n * 3 <= size - at:
             raise bad_count("StreamsGroupHeartbeatRequest.active_tasks", n, size - at)
         m.active_tasks, at = _decode_each_streams_group_heartbeat_request_task_ids_0(
             data, at, size, n
         )
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if n < 0:
+    if n == 0:
         m.standby_tasks = None
     else:
-        if n * 3 > size - at:
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        n -= 1
+        if not 0 <= n * 3 <= size - at:
             raise bad_count("StreamsGroupHeartbeatRequest.standby_tasks", n, size - at)
         m.standby_tasks, at = _decode_each_streams_group_heartbeat_request_task_ids_0(
             data, at, size, n
         )
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if n < 0:
+    if n == 0:
         m.warmup_tasks = None
     else:
-        if n * 3 > size - at:
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        n -= 1
+        if not 0 <= n * 3 <= size - at:
             raise bad_count("StreamsGroupHeartbeatRequest.warmup_tasks", n, size - at)
         m.warmup_tasks, at = _decode_each_streams_group_heartbeat_request_task_ids_0(
             data, at, size, n
         )
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "StreamsGroupHeartbeatRequest.process_id")
     if n == 0:
         m.process_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "StreamsGroupHeartbeatRequest.process_id")
         end = at + n - 1
         m.process_id = data[at:end].decode()
         at = end
@@ -797,35 +791,35 @@ def _decode_streams_group_heartbeat_request_0(
             endpoint.unknown_tagged_fields = ()
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if n < 0:
+    if n == 0:
         m.client_tags = None
     else:
-        if n * 3 > size - at:
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        n -= 1
+        if not 0 <= n * 3 <= size - at:
             raise bad_count("StreamsGroupHeartbeatRequest.client_tags", n, size - at)
         m.client_tags, at = _decode_each_key_value_0(data, at, size, n)
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if n < 0:
+    if n == 0:
         m.task_offsets = None
     else:
-        if n * 14 > size - at:
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        n -= 1
+        if not 0 <= n * 14 <= size - at:
             raise bad_count("StreamsGroupHeartbeatRequest.task_offsets", n, size - at)
         m.task_offsets, at = _decode_each_task_offset_0(data, at, size, n)
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if n < 0:
+    if n == 0:
         m.task_end_offsets = None
     else:
-        if n * 14 > size - at:
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        n -= 1
+        if not 0 <= n * 14 <= size - at:
             raise bad_count("StreamsGroupHeartbeatRequest.task_end_offsets", n, size - at)
         m.task_end_offsets, at = _decode_each_task_offset_0(data, at, size, n)
     m.shutdown_application, n = _unpack_t_ub(data, at)
@@ -883,8 +877,11 @@ def _encode_each_streams_group_heartbeat_request_task_ids_0(
         out.append(s)
         partitions = task_ids.partitions
         n = len(partitions) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        out.append(write_int32s(partitions))
+        if n <= 32:
+            out.append(COMPACT_INT32S[n](n, *partitions))
+        else:
+            out.append(uvarint(n))
+            out.append(write_int32s(partitions))
         if task_ids.unknown_tagged_fields:
             write_tags(out, task_ids.unknown_tagged_fields)
         else:
@@ -990,16 +987,25 @@ def _encode_streams_group_heartbeat_request_0(
             for copartition_group in copartition_groups:
                 source_topics_2 = copartition_group.source_topics
                 n = len(source_topics_2) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-                out.append(write_int16s(source_topics_2))
+                if n <= 32:
+                    out.append(COMPACT_INT16S[n](n, *source_topics_2))
+                else:
+                    out.append(uvarint(n))
+                    out.append(write_int16s(source_topics_2))
                 source_topic_regex_2 = copartition_group.source_topic_regex
                 n = len(source_topic_regex_2) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-                out.append(write_int16s(source_topic_regex_2))
+                if n <= 32:
+                    out.append(COMPACT_INT16S[n](n, *source_topic_regex_2))
+                else:
+                    out.append(uvarint(n))
+                    out.append(write_int16s(source_topic_regex_2))
                 repartition_source_topics_2 = copartition_group.repartition_source_topics
                 n = len(repartition_source_topics_2) + 1
-                out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-                out.append(write_int16s(repartition_source_topics_2))
+                if n <= 32:
+                    out.append(COMPACT_INT16S[n](n, *repartition_source_topics_2))
+                else:
+                    out.append(uvarint(n))
+                    out.append(write_int16s(repartition_source_topics_2))
                 if copartition_group.unknown_tagged_fields:
                     write_tags(out, copartition_group.unknown_tagged_fields)
                 else:
@@ -1113,11 +1119,10 @@ def _decode_each_streams_group_heartbeat_response_task_ids_0(
         else:
             n, at = read_uvarint(data, at - 1)
             task_ids.partitions, at = read_int32s(data, at, n - 1, "TaskIds.partitions")
-        n = data[at]
-        at += 1
-        if n:
-            task_ids.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            task_ids.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             task_ids.unknown_tagged_fields = ()
     return items, at
 
@@ -1146,11 +1151,10 @@ def _decode_each_topic_partition_0(
             topic_partition.partitions, at = read_int32s(
                 data, at, n - 1, "TopicPartition.partitions"
             )
-        n = data[at]
-        at += 1
-        if n:
-            topic_partition.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topic_partition.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topic_partition.unknown_tagged_fields = ()
     return items, at
 
@@ -1162,11 +1166,11 @@ def _decode_streams_group_heartbeat_response_0(
     m = new(StreamsGroupHeartbeatResponse)
     m.throttle_time_ms, m.error_code, n = _unpack_i_h_ub(data, at)
     at += 7
-    if n > 127:
-        n, at = string_length(data, at - 1, "StreamsGroupHeartbeatResponse.error_message")
     if n == 0:
         m.error_message = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "StreamsGroupHeartbeatResponse.error_message")
         end = at + n - 1
         m.error_message = data[at:end].decode()
         at = end
@@ -1185,13 +1189,13 @@ def _decode_streams_group_heartbeat_response_0(
         n,
     ) = _unpack_i4_ub(data, at)
     at += 17
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if n < 0:
+    if n == 0:
         m.status = None
     else:
-        if n * 3 > size - at:
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        n -= 1
+        if not 0 <= n * 3 <= size - at:
             raise bad_count("StreamsGroupHeartbeatResponse.status", n, size - at)
         status: list[Status] = []
         m.status = status
@@ -1205,60 +1209,59 @@ def _decode_streams_group_heartbeat_response_0(
             end = at + n - 1
             status_2.status_detail = data[at:end].decode()
             at = end
-            n = data[at]
-            at += 1
-            if n:
-                status_2.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                status_2.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 status_2.unknown_tagged_fields = ()
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if n < 0:
+    if n == 0:
         m.active_tasks = None
     else:
-        if n * 3 > size - at:
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        n -= 1
+        if not 0 <= n * 3 <= size - at:
             raise bad_count("StreamsGroupHeartbeatResponse.active_tasks", n, size - at)
         m.active_tasks, at = _decode_each_streams_group_heartbeat_response_task_ids_0(
             data, at, size, n
         )
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if n < 0:
+    if n == 0:
         m.standby_tasks = None
     else:
-        if n * 3 > size - at:
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        n -= 1
+        if not 0 <= n * 3 <= size - at:
             raise bad_count("StreamsGroupHeartbeatResponse.standby_tasks", n, size - at)
         m.standby_tasks, at = _decode_each_streams_group_heartbeat_response_task_ids_0(
             data, at, size, n
         )
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if n < 0:
+    if n == 0:
         m.warmup_tasks = None
     else:
-        if n * 3 > size - at:
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        n -= 1
+        if not 0 <= n * 3 <= size - at:
             raise bad_count("StreamsGroupHeartbeatResponse.warmup_tasks", n, size - at)
         m.warmup_tasks, at = _decode_each_streams_group_heartbeat_response_task_ids_0(
             data, at, size, n
         )
     m.endpoint_information_epoch, n = _unpack_i_ub(data, at)
     at += 5
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if n < 0:
+    if n == 0:
         m.partitions_by_user_endpoint = None
     else:
-        if n * 7 > size - at:
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        n -= 1
+        if not 0 <= n * 7 <= size - at:
             raise bad_count(
                 "StreamsGroupHeartbeatResponse.partitions_by_user_endpoint", n, size - at
             )
@@ -1302,19 +1305,15 @@ def _decode_streams_group_heartbeat_response_0(
             endpoint_to_partitions.standby_partitions, at = _decode_each_topic_partition_0(
                 data, at, size, n
             )
-            n = data[at]
-            at += 1
-            if n:
-                endpoint_to_partitions.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
+            if data[at]:
+                endpoint_to_partitions.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 endpoint_to_partitions.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -1329,8 +1328,11 @@ def _encode_each_streams_group_heartbeat_response_task_ids_0(
         out.append(s)
         partitions = task_ids.partitions
         n = len(partitions) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        out.append(write_int32s(partitions))
+        if n <= 32:
+            out.append(COMPACT_INT32S[n](n, *partitions))
+        else:
+            out.append(uvarint(n))
+            out.append(write_int32s(partitions))
         if task_ids.unknown_tagged_fields:
             write_tags(out, task_ids.unknown_tagged_fields)
         else:
@@ -1345,8 +1347,11 @@ def _encode_each_topic_partition_0(items: list[TopicPartition], out: list[Buffer
         out.append(s)
         partitions = topic_partition.partitions
         n = len(partitions) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        out.append(write_int32s(partitions))
+        if n <= 32:
+            out.append(COMPACT_INT32S[n](n, *partitions))
+        else:
+            out.append(uvarint(n))
+            out.append(write_int32s(partitions))
         if topic_partition.unknown_tagged_fields:
             write_tags(out, topic_partition.unknown_tagged_fields)
         else:

@@ -224,13 +224,12 @@ def _decode_each_sync_group_request_assignment_4(
         end = at + n - 1
         sync_group_request_assignment.assignment = data[at:end]
         at = end
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             sync_group_request_assignment.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
+                data, at, size
             )
         else:
+            at += 1
             sync_group_request_assignment.unknown_tagged_fields = ()
     return items, at
 
@@ -255,11 +254,11 @@ def _decode_sync_group_request_4(data: bytes, at: int) -> tuple[SyncGroupRequest
     at = end
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "SyncGroupRequest.group_instance_id")
     if n == 0:
         m.group_instance_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "SyncGroupRequest.group_instance_id")
         end = at + n - 1
         m.group_instance_id = data[at:end].decode()
         at = end
@@ -271,11 +270,10 @@ def _decode_sync_group_request_4(data: bytes, at: int) -> tuple[SyncGroupRequest
     if not 0 <= n * 3 <= size - at:
         raise bad_count("SyncGroupRequest.assignments", n, size - at)
     m.assignments, at = _decode_each_sync_group_request_assignment_4(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -299,31 +297,31 @@ def _decode_sync_group_request_5(data: bytes, at: int) -> tuple[SyncGroupRequest
     at = end
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "SyncGroupRequest.group_instance_id")
     if n == 0:
         m.group_instance_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "SyncGroupRequest.group_instance_id")
         end = at + n - 1
         m.group_instance_id = data[at:end].decode()
         at = end
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "SyncGroupRequest.protocol_type")
     if n == 0:
         m.protocol_type = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "SyncGroupRequest.protocol_type")
         end = at + n - 1
         m.protocol_type = data[at:end].decode()
         at = end
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "SyncGroupRequest.protocol_name")
     if n == 0:
         m.protocol_name = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "SyncGroupRequest.protocol_name")
         end = at + n - 1
         m.protocol_name = data[at:end].decode()
         at = end
@@ -335,11 +333,10 @@ def _decode_sync_group_request_5(data: bytes, at: int) -> tuple[SyncGroupRequest
     if not 0 <= n * 3 <= size - at:
         raise bad_count("SyncGroupRequest.assignments", n, size - at)
     m.assignments, at = _decode_each_sync_group_request_assignment_4(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -541,11 +538,10 @@ def _decode_sync_group_response_4(data: bytes, at: int) -> tuple[SyncGroupRespon
     end = at + n - 1
     m.assignment = data[at:end]
     at = end
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -555,21 +551,21 @@ def _decode_sync_group_response_5(data: bytes, at: int) -> tuple[SyncGroupRespon
     m = new(SyncGroupResponse)
     m.throttle_time_ms, m.error_code, n = _unpack_i_h_ub(data, at)
     at += 7
-    if n > 127:
-        n, at = string_length(data, at - 1, "SyncGroupResponse.protocol_type")
     if n == 0:
         m.protocol_type = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "SyncGroupResponse.protocol_type")
         end = at + n - 1
         m.protocol_type = data[at:end].decode()
         at = end
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "SyncGroupResponse.protocol_name")
     if n == 0:
         m.protocol_name = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "SyncGroupResponse.protocol_name")
         end = at + n - 1
         m.protocol_name = data[at:end].decode()
         at = end
@@ -580,11 +576,10 @@ def _decode_sync_group_response_5(data: bytes, at: int) -> tuple[SyncGroupRespon
     end = at + n - 1
     m.assignment = data[at:end]
     at = end
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -323,11 +323,11 @@ def _decode_txn_offset_commit_request_3(data: bytes, at: int) -> tuple[TxnOffset
     at = end
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "TxnOffsetCommitRequest.group_instance_id")
     if n == 0:
         m.group_instance_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "TxnOffsetCommitRequest.group_instance_id")
         end = at + n - 1
         m.group_instance_id = data[at:end].decode()
         at = end
@@ -369,37 +369,34 @@ def _decode_txn_offset_commit_request_3(data: bytes, at: int) -> tuple[TxnOffset
                 n,
             ) = _unpack_i_q_i_ub(data, at)
             at += 17
-            if n > 127:
-                n, at = string_length(
-                    data, at - 1, "TxnOffsetCommitRequestPartition.committed_metadata"
-                )
             if n == 0:
                 txn_offset_commit_request_partition.committed_metadata = None
             else:
+                if n > 127:
+                    n, at = string_length(
+                        data, at - 1, "TxnOffsetCommitRequestPartition.committed_metadata"
+                    )
                 end = at + n - 1
                 txn_offset_commit_request_partition.committed_metadata = data[at:end].decode()
                 at = end
-            n = data[at]
-            at += 1
-            if n:
+            if data[at]:
                 txn_offset_commit_request_partition.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
+                    data, at, size
                 )
             else:
+                at += 1
                 txn_offset_commit_request_partition.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             txn_offset_commit_request_topic.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
+                data, at, size
             )
         else:
+            at += 1
             txn_offset_commit_request_topic.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -658,19 +655,17 @@ def _decode_txn_offset_commit_response_3(
                 )
             else:
                 txn_offset_commit_response_partition.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             txn_offset_commit_response_topic.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
+                data, at, size
             )
         else:
+            at += 1
             txn_offset_commit_response_topic.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -154,11 +154,10 @@ def _decode_update_features_request_0(data: bytes, at: int) -> tuple[UpdateFeatu
             feature_update_key.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
         else:
             feature_update_key.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -265,11 +264,11 @@ def _decode_update_features_response_0(data: bytes, at: int) -> tuple[UpdateFeat
     m = new(UpdateFeaturesResponse)
     m.throttle_time_ms, m.error_code, n = _unpack_i_h_ub(data, at)
     at += 7
-    if n > 127:
-        n, at = string_length(data, at - 1, "UpdateFeaturesResponse.error_message")
     if n == 0:
         m.error_message = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "UpdateFeaturesResponse.error_message")
         end = at + n - 1
         m.error_message = data[at:end].decode()
         at = end
@@ -294,27 +293,23 @@ def _decode_update_features_response_0(data: bytes, at: int) -> tuple[UpdateFeat
         at = end
         updatable_feature_result.error_code, n = _unpack_h_ub(data, at)
         at += 3
-        if n > 127:
-            n, at = string_length(data, at - 1, "UpdatableFeatureResult.error_message")
         if n == 0:
             updatable_feature_result.error_message = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "UpdatableFeatureResult.error_message")
             end = at + n - 1
             updatable_feature_result.error_message = data[at:end].decode()
             at = end
-        n = data[at]
-        at += 1
-        if n:
-            updatable_feature_result.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
+        if data[at]:
+            updatable_feature_result.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             updatable_feature_result.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -325,19 +320,18 @@ def _decode_update_features_response_2(data: bytes, at: int) -> tuple[UpdateFeat
     m.results = []
     m.throttle_time_ms, m.error_code, n = _unpack_i_h_ub(data, at)
     at += 7
-    if n > 127:
-        n, at = string_length(data, at - 1, "UpdateFeaturesResponse.error_message")
     if n == 0:
         m.error_message = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "UpdateFeaturesResponse.error_message")
         end = at + n - 1
         m.error_message = data[at:end].decode()
         at = end
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import INT32S, read_int32s, write_int32s
+from datacore.wire.arrays import COMPACT_INT32S, INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field, tag_overrun
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -19,7 +19,6 @@ _pack_i2_q_i = Struct(">iiqi").pack
 _pack_i2_q_ub = Struct(">iiqB").pack
 _pack_i3 = Struct(">iii").pack
 _pack_i4 = Struct(">iiii").pack
-_pack_i4_ub = Struct(">iiiiB").pack
 _pack_i5 = Struct(">iiiii").pack
 _pack_i_h = Struct(">ih").pack
 _pack_i_t_i_q = Struct(">i?iq").pack
@@ -652,13 +651,12 @@ def _decode_each_update_metadata_partition_state_6(
             update_metadata_partition_state.offline_replicas, at = read_int32s(
                 data, at, n - 1, "UpdateMetadataPartitionState.offline_replicas"
             )
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             update_metadata_partition_state.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
+                data, at, size
             )
         else:
+            at += 1
             update_metadata_partition_state.unknown_tagged_fields = ()
     return items, at
 
@@ -708,19 +706,18 @@ def _decode_each_update_metadata_broker_6(
                 update_metadata_endpoint.unknown_tagged_fields = ()
         n = data[at]
         at += 1
-        if n > 127:
-            n, at = string_length(data, at - 1, "UpdateMetadataBroker.rack")
         if n == 0:
             update_metadata_broker.rack = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "UpdateMetadataBroker.rack")
             end = at + n - 1
             update_metadata_broker.rack = data[at:end].decode()
             at = end
-        n = data[at]
-        at += 1
-        if n:
-            update_metadata_broker.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            update_metadata_broker.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             update_metadata_broker.unknown_tagged_fields = ()
     return items, at
 
@@ -761,13 +758,12 @@ def _decode_update_metadata_request_6(data: bytes, at: int) -> tuple[UpdateMetad
         update_metadata_topic_state.partition_states, at = (
             _decode_each_update_metadata_partition_state_6(data, at, size, n)
         )
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             update_metadata_topic_state.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
+                data, at, size
             )
         else:
+            at += 1
             update_metadata_topic_state.unknown_tagged_fields = ()
     n = data[at]
     at += 1
@@ -777,11 +773,10 @@ def _decode_update_metadata_request_6(data: bytes, at: int) -> tuple[UpdateMetad
     if not 0 <= n * 7 <= size - at:
         raise bad_count("UpdateMetadataRequest.live_brokers", n, size - at)
     m.live_brokers, at = _decode_each_update_metadata_broker_6(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -810,13 +805,12 @@ def _decode_each_update_metadata_topic_state_7(
         update_metadata_topic_state.partition_states, at = (
             _decode_each_update_metadata_partition_state_6(data, at, size, n)
         )
-        n = data[at]
-        at += 1
-        if n:
+        if data[at]:
             update_metadata_topic_state.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
+                data, at, size
             )
         else:
+            at += 1
             update_metadata_topic_state.unknown_tagged_fields = ()
     return items, at
 
@@ -843,11 +837,10 @@ def _decode_update_metadata_request_7(data: bytes, at: int) -> tuple[UpdateMetad
     if not 0 <= n * 7 <= size - at:
         raise bad_count("UpdateMetadataRequest.live_brokers", n, size - at)
     m.live_brokers, at = _decode_each_update_metadata_broker_6(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -896,11 +889,10 @@ def _decode_update_metadata_request_8(data: bytes, at: int) -> tuple[UpdateMetad
     if not 0 <= n * 7 <= size - at:
         raise bad_count("UpdateMetadataRequest.live_brokers", n, size - at)
     m.live_brokers, at = _decode_each_update_metadata_broker_6(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        at = _decode_update_metadata_request_tags_8(m, data, at - 1, size)
+    if data[at]:
+        at = _decode_update_metadata_request_tags_8(m, data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -1148,40 +1140,35 @@ def _encode_each_update_metadata_partition_state_6(
 ) -> None:
     for update_metadata_partition_state in items:
         isr = update_metadata_partition_state.isr
+        out.append(
+            _pack_i4(
+                update_metadata_partition_state.partition_index,
+                update_metadata_partition_state.controller_epoch,
+                update_metadata_partition_state.leader,
+                update_metadata_partition_state.leader_epoch,
+            )
+        )
         n = len(isr) + 1
-        if n < 128:
-            out.append(
-                _pack_i4_ub(
-                    update_metadata_partition_state.partition_index,
-                    update_metadata_partition_state.controller_epoch,
-                    update_metadata_partition_state.leader,
-                    update_metadata_partition_state.leader_epoch,
-                    n,
-                )
-            )
+        if n <= 32:
+            out.append(COMPACT_INT32S[n](n, *isr))
         else:
-            out.append(
-                _pack_i4(
-                    update_metadata_partition_state.partition_index,
-                    update_metadata_partition_state.controller_epoch,
-                    update_metadata_partition_state.leader,
-                    update_metadata_partition_state.leader_epoch,
-                )
-            )
             out.append(uvarint(n))
-        out.append(write_int32s(isr))
+            out.append(write_int32s(isr))
         replicas = update_metadata_partition_state.replicas
+        out.append(_pack_i(update_metadata_partition_state.zk_version))
         n = len(replicas) + 1
-        if n < 128:
-            out.append(_pack_i_ub(update_metadata_partition_state.zk_version, n))
+        if n <= 32:
+            out.append(COMPACT_INT32S[n](n, *replicas))
         else:
-            out.append(_pack_i(update_metadata_partition_state.zk_version))
             out.append(uvarint(n))
-        out.append(write_int32s(replicas))
+            out.append(write_int32s(replicas))
         offline_replicas = update_metadata_partition_state.offline_replicas
         n = len(offline_replicas) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        out.append(write_int32s(offline_replicas))
+        if n <= 32:
+            out.append(COMPACT_INT32S[n](n, *offline_replicas))
+        else:
+            out.append(uvarint(n))
+            out.append(write_int32s(offline_replicas))
         if update_metadata_partition_state.unknown_tagged_fields:
             write_tags(out, update_metadata_partition_state.unknown_tagged_fields)
         else:

@@ -147,11 +147,11 @@ def _decode_update_raft_voter_request_0(data: bytes, at: int) -> tuple[UpdateRaf
     m = new(UpdateRaftVoterRequest)
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "UpdateRaftVoterRequest.cluster_id")
     if n == 0:
         m.cluster_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "UpdateRaftVoterRequest.cluster_id")
         end = at + n - 1
         m.cluster_id = data[at:end].decode()
         at = end
@@ -197,11 +197,10 @@ def _decode_update_raft_voter_request_0(data: bytes, at: int) -> tuple[UpdateRaf
         kraft_version_feature.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
     else:
         kraft_version_feature.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -191,11 +191,11 @@ def _decode_vote_request_0(data: bytes, at: int) -> tuple[VoteRequest, int]:
     m.voter_id = -1
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "VoteRequest.cluster_id")
     if n == 0:
         m.cluster_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "VoteRequest.cluster_id")
         end = at + n - 1
         m.cluster_id = data[at:end].decode()
         at = end
@@ -245,17 +245,15 @@ def _decode_vote_request_0(data: bytes, at: int) -> tuple[VoteRequest, int]:
                 partition_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
             else:
                 partition_data.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topic_data.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -265,11 +263,11 @@ def _decode_vote_request_1(data: bytes, at: int) -> tuple[VoteRequest, int]:
     m = new(VoteRequest)
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "VoteRequest.cluster_id")
     if n == 0:
         m.cluster_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "VoteRequest.cluster_id")
         end = at + n - 1
         m.cluster_id = data[at:end].decode()
         at = end
@@ -320,17 +318,15 @@ def _decode_vote_request_1(data: bytes, at: int) -> tuple[VoteRequest, int]:
                 partition_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
             else:
                 partition_data.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topic_data.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -340,11 +336,11 @@ def _decode_vote_request_2(data: bytes, at: int) -> tuple[VoteRequest, int]:
     m = new(VoteRequest)
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "VoteRequest.cluster_id")
     if n == 0:
         m.cluster_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "VoteRequest.cluster_id")
         end = at + n - 1
         m.cluster_id = data[at:end].decode()
         at = end
@@ -395,17 +391,15 @@ def _decode_vote_request_2(data: bytes, at: int) -> tuple[VoteRequest, int]:
                 partition_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
             else:
                 partition_data.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topic_data.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -598,11 +592,10 @@ def _decode_each_vote_response_topic_data_0(
                 partition_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
             else:
                 partition_data.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topic_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topic_data.unknown_tagged_fields = ()
     return items, at
 
@@ -619,11 +612,10 @@ def _decode_vote_response_0(data: bytes, at: int) -> tuple[VoteResponse, int]:
     if not 0 <= n * 3 <= size - at:
         raise bad_count("VoteResponse.topics", n, size - at)
     m.topics, at = _decode_each_vote_response_topic_data_0(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -682,11 +674,10 @@ def _decode_vote_response_1(data: bytes, at: int) -> tuple[VoteResponse, int]:
     if not 0 <= n * 3 <= size - at:
         raise bad_count("VoteResponse.topics", n, size - at)
     m.topics, at = _decode_each_vote_response_topic_data_0(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        at = _decode_vote_response_tags_1(m, data, at - 1, size)
+    if data[at]:
+        at = _decode_vote_response_tags_1(m, data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

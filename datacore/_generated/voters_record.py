@@ -160,17 +160,15 @@ def _decode_voters_record_0(data: bytes, at: int) -> tuple[VotersRecord, int]:
             kraft_version_feature.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
         else:
             kraft_version_feature.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            voter.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            voter.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             voter.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

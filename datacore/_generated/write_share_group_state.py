@@ -227,23 +227,20 @@ def _decode_write_share_group_state_request_0(
                     state_batch.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
                 else:
                     state_batch.unknown_tagged_fields = ()
-            n = data[at]
-            at += 1
-            if n:
-                partition_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                partition_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 partition_data.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            write_state_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            write_state_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             write_state_data.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -349,31 +346,28 @@ def _decode_write_share_group_state_response_0(
             partitions.append(partition_result)
             partition_result.partition, partition_result.error_code, n = _unpack_i_h_ub(data, at)
             at += 7
-            if n > 127:
-                n, at = string_length(data, at - 1, "PartitionResult.error_message")
             if n == 0:
                 partition_result.error_message = None
             else:
+                if n > 127:
+                    n, at = string_length(data, at - 1, "PartitionResult.error_message")
                 end = at + n - 1
                 partition_result.error_message = data[at:end].decode()
                 at = end
-            n = data[at]
-            at += 1
-            if n:
-                partition_result.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                partition_result.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 partition_result.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            write_state_result.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            write_state_result.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             write_state_result.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

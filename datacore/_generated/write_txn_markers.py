@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import INT32S, read_int32s, write_int32s
+from datacore.wire.arrays import COMPACT_INT32S, INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -257,13 +257,12 @@ def _decode_write_txn_markers_request_1(data: bytes, at: int) -> tuple[WriteTxnM
                 writable_txn_marker_topic.partition_indexes, at = read_int32s(
                     data, at, n - 1, "WritableTxnMarkerTopic.partition_indexes"
                 )
-            n = data[at]
-            at += 1
-            if n:
+            if data[at]:
                 writable_txn_marker_topic.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
+                    data, at, size
                 )
             else:
+                at += 1
                 writable_txn_marker_topic.unknown_tagged_fields = ()
         writable_txn_marker.coordinator_epoch, n = _unpack_i_ub(data, at)
         at += 5
@@ -271,11 +270,10 @@ def _decode_write_txn_markers_request_1(data: bytes, at: int) -> tuple[WriteTxnM
             writable_txn_marker.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
         else:
             writable_txn_marker.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -343,8 +341,11 @@ def _encode_write_txn_markers_request_1(m: WriteTxnMarkersRequest, out: list[Buf
             out.append(s)
             partition_indexes = writable_txn_marker_topic.partition_indexes
             n = len(partition_indexes) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(partition_indexes))
+            if n <= 32:
+                out.append(COMPACT_INT32S[n](n, *partition_indexes))
+            else:
+                out.append(uvarint(n))
+                out.append(write_int32s(partition_indexes))
             if writable_txn_marker_topic.unknown_tagged_fields:
                 write_tags(out, writable_txn_marker_topic.unknown_tagged_fields)
             else:
@@ -471,27 +472,22 @@ def _decode_write_txn_markers_response_1(
                     )
                 else:
                     writable_txn_marker_partition_result.unknown_tagged_fields = ()
-            n = data[at]
-            at += 1
-            if n:
+            if data[at]:
                 writable_txn_marker_topic_result.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
+                    data, at, size
                 )
             else:
+                at += 1
                 writable_txn_marker_topic_result.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            writable_txn_marker_result.unknown_tagged_fields, at = read_unknown_tags(
-                data, at - 1, size
-            )
+        if data[at]:
+            writable_txn_marker_result.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             writable_txn_marker_result.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from datacore._generated.errors import ErrorCode
 from datacore._generated.fetch import EpochEndOffset, FetchableTopicResponse, FetchResponse
 from datacore._generated.fetch import PartitionData as FetchedPartition
+from datacore.log.error_codes import kafka_error
 from datacore.metadata.image import TopicId, TopicName
 from datacore.protocol.errors import KafkaError
 from datacore.record.errors import RecordError
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from datacore.wire.buffer import Buffer
 
 READ_COMMITTED = 1
-_INT32_MAX = 2**31 - 1
+_NOT_FOUND = frozenset({ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID})
 
 
 class Fetching:
@@ -148,8 +149,14 @@ class _Fetch:
                 cold = self._read(wanted, result, cold_reads.get(at))
             except KafkaError as error:
                 self._has_error = True
-                result.error_code = error.code
-                result.high_watermark = -1
+                result = FetchedPartition(
+                    partition_index=wanted.index,
+                    error_code=error.code,
+                    high_watermark=-1,
+                    # Kafka's logs refuse with null, and its look-up of a partition with none.
+                    aborted_transactions=[] if error.code in _NOT_FOUND else None,
+                    records=b"",
+                )
             else:
                 if cold is not None:
                     return _Cold(at, cold, wanted.fetch_offset, self._limit(wanted), cold_reads)
@@ -199,7 +206,7 @@ class _Fetch:
             try:
                 records = down_convert(records, self._magic)
             except RecordError as error:
-                raise KafkaError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, str(error)) from None
+                raise kafka_error(error) from None
         self._size += len(records)
         result.records = records
         return None

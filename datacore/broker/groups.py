@@ -10,7 +10,7 @@ import uuid
 from typing import TYPE_CHECKING, TypeVar
 
 from datacore._generated.delete_groups import DeletableGroupResult, DeleteGroupsResponse
-from datacore._generated.describe_groups import DescribeGroupsResponse
+from datacore._generated.describe_groups import DescribedGroup, DescribeGroupsResponse
 from datacore._generated.errors import ErrorCode
 from datacore._generated.list_groups import ListGroupsResponse
 from datacore._generated.offset_commit import (
@@ -20,7 +20,17 @@ from datacore._generated.offset_commit import (
     OffsetCommitResponsePartition,
     OffsetCommitResponseTopic,
 )
-from datacore._generated.offset_fetch import OffsetFetchRequest, OffsetFetchResponse
+from datacore._generated.offset_delete import (
+    OffsetDeleteRequestTopic,
+    OffsetDeleteResponse,
+    OffsetDeleteResponsePartition,
+    OffsetDeleteResponseTopic,
+)
+from datacore._generated.offset_fetch import (
+    OffsetFetchRequest,
+    OffsetFetchResponse,
+    OffsetFetchResponseGroup,
+)
 from datacore.broker.runtime import ShardRuntime
 from datacore.broker.topics import OFFSETS_TOPIC, NewTopic
 from datacore.coordinator.group.config import GroupConfig
@@ -38,7 +48,7 @@ if TYPE_CHECKING:
     from datacore._generated.join_group import JoinGroupRequest, JoinGroupResponse
     from datacore._generated.leave_group import LeaveGroupRequest, LeaveGroupResponse
     from datacore._generated.list_groups import ListGroupsRequest
-    from datacore._generated.offset_delete import OffsetDeleteRequest, OffsetDeleteResponse
+    from datacore._generated.offset_delete import OffsetDeleteRequest
     from datacore._generated.sync_group import SyncGroupRequest, SyncGroupResponse
     from datacore.broker.context import RequestContext
     from datacore.broker.topics import Topics
@@ -137,11 +147,15 @@ class Groups:
         await self._load_shards()
 
     async def _load_shards(self) -> None:
-        for index, log in self._logs.get(OFFSETS_TOPIC, {}).items():
-            if index not in self._shards:
-                shard = ShardRuntime(log, self._config, self._now_ms, self._spawn)
-                self._shards[index] = shard
-                await shard.load()
+        fresh = {
+            index: ShardRuntime(log, self._config, self._now_ms, self._spawn)
+            for index, log in self._logs.get(OFFSETS_TOPIC, {}).items()
+            if index not in self._shards
+        }
+        # All at once: a group's shard depends on how many there are.
+        self._shards |= fresh
+        for shard in fresh.values():
+            await shard.load()
 
     def forget_topic(self, topic: TopicImage) -> None:
         """Drops every group's offsets of a topic that is no more."""
@@ -221,13 +235,40 @@ class Groups:
                 response.topics.append(OffsetCommitResponseTopic(name=name, partitions=partitions))
         return response
 
-    def delete_offsets(
+    async def delete_offsets(
         self, context: RequestContext, request: OffsetDeleteRequest
-    ) -> Pending[OffsetDeleteResponse]:
+    ) -> OffsetDeleteResponse:
         """Forgets offsets of topics that nobody in the group subscribes to."""
-        return self._ask(
+        unknown = OffsetDeleteResponse()
+        known: list[OffsetDeleteRequestTopic] = []
+        for topic in request.topics:
+            there = self._logs.get(TopicName(topic.name), {})
+            missing = [p for p in topic.partitions if p.partition_index not in there]
+            if missing:
+                unknown.topics.append(
+                    OffsetDeleteResponseTopic(
+                        name=topic.name,
+                        partitions=[
+                            OffsetDeleteResponsePartition(
+                                partition_index=partition.partition_index,
+                                error_code=ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+                            )
+                            for partition in missing
+                        ],
+                    )
+                )
+            if len(missing) < len(topic.partitions):
+                topic.partitions = [p for p in topic.partitions if p.partition_index in there]
+                known.append(topic)
+        if unknown.topics and not known:
+            return unknown
+        request.topics = known
+        response: OffsetDeleteResponse = await self._ask(
             request.group_id, context, lambda shard, asker: shard.offset_delete(request, asker)
         )
+        if response.error_code == 0:
+            response.topics += unknown.topics
+        return response
 
     # --- several groups
 
@@ -242,27 +283,38 @@ class Groups:
         response = OffsetFetchResponse()
         for group in request.groups:
             single = OffsetFetchRequest(groups=[group], require_stable=request.require_stable)
-            answer: OffsetFetchResponse = await self._ask(
-                group.group_id, context, _offset_fetch(single)
-            )
-            response.groups += answer.groups
+            try:
+                answer: OffsetFetchResponse = await self._ask(
+                    group.group_id, context, _offset_fetch(single)
+                )
+            except KafkaError as error:
+                response.groups.append(
+                    OffsetFetchResponseGroup(group_id=group.group_id, error_code=error.code)
+                )
+            else:
+                response.groups += answer.groups
         return response
 
     async def describe(
         self, context: RequestContext, request: DescribeGroupsRequest
     ) -> DescribeGroupsResponse:
-        """Groups with their members."""
+        """Groups with their members; a shard that cannot answer fails its own groups only."""
         response = DescribeGroupsResponse()
-        by_shard: dict[ShardRuntime, list[str]] = {}
-        for group_id in request.groups:
-            by_shard.setdefault(self._shard(group_id), []).append(group_id)
-        for shard, group_ids in by_shard.items():
+        for group_ids in self._by_shard(request.groups):
             request.groups = group_ids
-            answer = await shard.call(
-                lambda machine, asker: machine.describe_groups(request, asker), context
-            )
-            assert isinstance(answer, DescribeGroupsResponse)
-            response.groups += answer.groups
+            try:
+                answer: DescribeGroupsResponse = await self._ask(
+                    group_ids[0],
+                    context,
+                    lambda machine, asker: machine.describe_groups(request, asker),
+                )
+            except KafkaError as error:
+                response.groups += [
+                    DescribedGroup(group_id=group_id, error_code=error.code)
+                    for group_id in group_ids
+                ]
+            else:
+                response.groups += answer.groups
         return response
 
     async def list_all(
@@ -281,23 +333,23 @@ class Groups:
     async def delete(
         self, context: RequestContext, request: DeleteGroupsRequest
     ) -> DeleteGroupsResponse:
-        """Deletes groups that have no members."""
+        """Deletes groups without members; a shard that cannot answer fails its own groups only."""
         response = DeleteGroupsResponse()
-        by_shard: dict[ShardRuntime, list[str]] = {}
-        for group_id in request.groups_names:
-            try:
-                by_shard.setdefault(self._shard(group_id), []).append(group_id)
-            except KafkaError as error:
-                response.results.append(
-                    DeletableGroupResult(group_id=group_id, error_code=error.code)
-                )
-        for shard, group_ids in by_shard.items():
+        for group_ids in self._by_shard(request.groups_names):
             request.groups_names = group_ids
-            answer = await shard.call(
-                lambda machine, asker: machine.delete_groups(request, asker), context
-            )
-            assert isinstance(answer, DeleteGroupsResponse)
-            response.results += answer.results
+            try:
+                answer: DeleteGroupsResponse = await self._ask(
+                    group_ids[0],
+                    context,
+                    lambda machine, asker: machine.delete_groups(request, asker),
+                )
+            except KafkaError as error:
+                response.results += [
+                    DeletableGroupResult(group_id=group_id, error_code=error.code)
+                    for group_id in group_ids
+                ]
+            else:
+                response.results += answer.results
         return response
 
     # --- shards
@@ -306,6 +358,14 @@ class Groups:
         if not self._shards:
             raise KafkaError(ErrorCode.NOT_COORDINATOR)
         return self._shards[partition_for(group_id, len(self._shards))]
+
+    def _by_shard(self, group_ids: list[str]) -> list[list[str]]:
+        """The same groups, put together by the shard that they belong to."""
+        by_shard: dict[int, list[str]] = {}
+        for group_id in group_ids:
+            index = partition_for(group_id, len(self._shards) or 1)
+            by_shard.setdefault(index, []).append(group_id)
+        return list(by_shard.values())
 
     def _ask(
         self,

@@ -8,6 +8,7 @@ v6      topics by id (KIP-516)
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from datacore._generated.delete_topics import DeletableTopicResult, DeleteTopicsResponse
@@ -29,9 +30,11 @@ async def handle(
 ) -> DeleteTopicsResponse:
     """Deletes each topic, or says why not."""
     response = DeleteTopicsResponse()
-    for name, topic_id in _asked(context, request):
+    for (name, topic_id), times_asked in Counter(_asked(context, request)).items():
         result = DeletableTopicResult(name=name, topic_id=topic_id)
         try:
+            if times_asked > 1:
+                raise KafkaError(ErrorCode.INVALID_REQUEST, "Duplicate topic name or id.")
             topic = _find(broker, name, topic_id)
             await broker.delete_topic(topic)
             result.name, result.topic_id = topic.name, topic.topic_id

@@ -14,14 +14,19 @@ if TYPE_CHECKING:
     from datacore.broker.broker import Broker
     from datacore.broker.context import RequestContext
 
-BROKER_ENDPOINTS = 1
+BROKER_ENDPOINTS, CONTROLLER_ENDPOINTS = 1, 2
 
 
 def handle(
     broker: Broker, context: RequestContext, request: DescribeClusterRequest
 ) -> DescribeClusterResponse:
     """The cluster's id, its controller and its brokers."""
-    if request.endpoint_type != BROKER_ENDPOINTS:
+    if request.endpoint_type not in {BROKER_ENDPOINTS, CONTROLLER_ENDPOINTS}:
+        raise KafkaError(
+            ErrorCode.UNSUPPORTED_ENDPOINT_TYPE,
+            f"Unsupported endpoint type {request.endpoint_type}",
+        )
+    if request.endpoint_type == CONTROLLER_ENDPOINTS:
         raise KafkaError(
             ErrorCode.MISMATCHED_ENDPOINT_TYPE,
             "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of "

@@ -23,6 +23,7 @@ from datacore.broker.described_configs import (
     effective_broker_configs,
     effective_topic_configs,
 )
+from datacore.broker.topics import check_topic_name
 from datacore.metadata.image import RESOURCE_BROKER, RESOURCE_TOPIC, TopicName
 from datacore.protocol.errors import KafkaError
 
@@ -67,6 +68,7 @@ def handle(
 def _describe(broker: Broker, resource: DescribeConfigsResource) -> Iterable[DescribedConfig]:
     name = resource.resource_name
     if resource.resource_type == RESOURCE_TOPIC:
+        check_topic_name(name)
         if TopicName(name) not in broker.topics.by_name:
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
         values = broker.metadata.image.configs.get((RESOURCE_TOPIC, name), {})

@@ -39,6 +39,8 @@ def handle(
         raise KafkaError(ErrorCode.INVALID_REQUEST, "The page's size must be above 0.")
     names = {topic.name for topic in request.topics}
     cursor = request.cursor
+    if cursor is not None and cursor.partition_index < 0:
+        raise KafkaError(ErrorCode.INVALID_REQUEST, "The cursor's partition is below 0.")
     response = DescribeTopicPartitionsResponse()
     for name in sorted(names or broker.topics.by_name):
         if cursor is not None and name < cursor.topic_name:
@@ -71,7 +73,10 @@ def _describe(
             check_topic_name(name)
         except KafkaError as error:
             code = error.code
-        return DescribeTopicPartitionsResponseTopic(error_code=code, name=name), None
+        unknown = DescribeTopicPartitionsResponseTopic(
+            error_code=code, name=name, topic_authorized_operations=TOPIC_OPERATIONS
+        )
+        return unknown, None
     indexes = [index for index in sorted(topic.partitions) if index >= first]
     result = DescribeTopicPartitionsResponseTopic(
         name=topic.name,

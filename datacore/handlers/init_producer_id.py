@@ -19,14 +19,32 @@ if TYPE_CHECKING:
     from datacore.broker.context import RequestContext
 
 
+NO_PRODUCER_ID = -1
+NO_PRODUCER_EPOCH = -1
+
+
 async def handle(
     broker: Broker, context: RequestContext, request: InitProducerIdRequest
 ) -> InitProducerIdResponse:
     """Hands out a producer id of epoch 0 to an idempotent producer."""
     del context
+    if request.transactional_id == "":
+        raise KafkaError(ErrorCode.INVALID_REQUEST)
+    if (request.producer_id == NO_PRODUCER_ID) != (request.producer_epoch == NO_PRODUCER_EPOCH):
+        raise KafkaError(ErrorCode.INVALID_REQUEST)
     if request.transactional_id is not None:
         # Without FindCoordinator's answer for transactions no client gets here.
         raise KafkaError(ErrorCode.NOT_COORDINATOR)
     return InitProducerIdResponse(
         producer_id=await broker.producer_ids.allocate(), producer_epoch=0
+    )
+
+
+def error_response(
+    context: RequestContext, request: InitProducerIdRequest, error: KafkaError
+) -> InitProducerIdResponse:
+    """The error, and no producer id."""
+    del context, request
+    return InitProducerIdResponse(
+        error_code=error.code, producer_id=NO_PRODUCER_ID, producer_epoch=NO_PRODUCER_EPOCH
     )

@@ -97,11 +97,12 @@ def _answer(broker: Broker, context: RequestContext, request: MetadataRequest) -
     if asked is None or (context.api_version == 0 and not asked):
         topics = [_described(topic, operations) for topic in broker.topics.by_name.values()]
     else:
+        # A topic that is asked for twice is told once.
         topics = [
-            _by_id(broker, topic.topic_id, operations)
-            if topic.topic_id != NO_TOPIC_ID
-            else _by_name(broker, topic.name or "", operations)
-            for topic in asked
+            _by_name(broker, name or "", operations)
+            if topic_id == NO_TOPIC_ID
+            else _by_id(broker, topic_id, operations)
+            for topic_id, name in dict.fromkeys((each.topic_id, each.name) for each in asked)
         ]
     return MetadataResponse(
         brokers=[

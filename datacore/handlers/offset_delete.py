@@ -8,11 +8,10 @@ if TYPE_CHECKING:
     from datacore._generated.offset_delete import OffsetDeleteRequest, OffsetDeleteResponse
     from datacore.broker.broker import Broker
     from datacore.broker.context import RequestContext
-    from datacore.storage.pending import Pending
 
 
-def handle(
+async def handle(
     broker: Broker, context: RequestContext, request: OffsetDeleteRequest
-) -> Pending[OffsetDeleteResponse]:
+) -> OffsetDeleteResponse:
     """Forgets the offsets, or says which are still in use."""
-    return broker.groups.delete_offsets(context, request)
+    return await broker.groups.delete_offsets(context, request)

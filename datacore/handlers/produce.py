@@ -17,15 +17,19 @@ from typing import TYPE_CHECKING
 
 from datacore._generated.errors import ErrorCode
 from datacore._generated.produce import (
+    BatchIndexAndErrorMessage,
     PartitionProduceResponse,
     ProduceRequest,
     ProduceResponse,
     TopicProduceResponse,
 )
 from datacore.broker.topics import INTERNAL_TOPICS
+from datacore.log.error_codes import RefusedAppend, kafka_error
 from datacore.metadata.image import TopicId, TopicName
 from datacore.protocol.errors import KafkaError
-from datacore.record.errors import RecordError
+from datacore.record.batch import MAGIC, clear_log_append_time, magic_of, parse_header
+from datacore.record.compression import Codec
+from datacore.record.errors import RecordError, UnsupportedCodec
 from datacore.record.legacy import up_convert
 from datacore.storage.pending import Pending
 
@@ -33,9 +37,11 @@ if TYPE_CHECKING:
     from datacore._generated.produce import PartitionProduceData, TopicProduceData
     from datacore.broker.broker import Broker
     from datacore.broker.context import RequestContext
+    from datacore.log.partition_log import PartitionLog
 
 ACKS_ALL = -1
-_NO_VERSION_OF_MAGIC_2 = 3
+MAGIC_2_SINCE = 3
+ZSTD_SINCE = 7
 
 
 def handle(
@@ -60,6 +66,13 @@ def handle(
             except KafkaError as error:
                 failed = result.error_code = error.code
                 result.error_message = error.message
+                if isinstance(error, RefusedAppend):
+                    result.record_errors = [
+                        BatchIndexAndErrorMessage(
+                            batch_index=fault.batch_index, batch_index_error_message=fault.reason
+                        )
+                        for fault in error.faults
+                    ]
             else:
                 if durable is not None:
                     waiting.setdefault(durable, []).append(result)
@@ -101,16 +114,33 @@ def _append(
         )
     log = broker.partitions.log(name, partition.index)
     records = memoryview(partition.records or b"")
-    if version < _NO_VERSION_OF_MAGIC_2:
-        try:
-            records = memoryview(up_convert(records))
-        except RecordError as error:
-            raise KafkaError(ErrorCode.CORRUPT_MESSAGE, str(error)) from None
+    if version < ZSTD_SINCE:
+        records = _from_old_client(log, records, version, now_ms)
     appended = log.append(records, now_ms)
     result.base_offset = appended.base_offset
     result.log_append_time_ms = appended.log_append_time_ms
     result.log_start_offset = log.log_start_offset
     return appended.durable
+
+
+def _from_old_client(
+    log: PartitionLog, records: memoryview, version: int, now_ms: int
+) -> memoryview:
+    """The batch that a client which knows no zstd, and perhaps no batches either, has sent."""
+    try:
+        if version >= MAGIC_2_SINCE:
+            if magic_of(records) == MAGIC and parse_header(records).codec == Codec.ZSTD:
+                raise UnsupportedCodec(f"Produce version {version} knows no zstd.")
+            return records
+        is_stamped = log.config.log_append_time
+        batch = up_convert(records, log_append_time_ms=now_ms if is_stamped else None)
+    except RecordError as error:
+        raise kafka_error(error) from None
+    converted = memoryview(batch)
+    if is_stamped:
+        # The log sets the time, and refuses a producer that has done so.
+        clear_log_append_time(converted)
+    return converted
 
 
 def _when_durable(

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 from datacore._generated.api_keys import ApiKey
 from datacore._generated.describe_cluster import DescribeClusterResponse
 from datacore._generated.heartbeat import HeartbeatResponse
-from datacore._generated.init_producer_id import InitProducerIdResponse
 from datacore._generated.leave_group import LeaveGroupResponse
 from datacore._generated.list_groups import ListGroupsResponse
 from datacore._generated.offset_delete import OffsetDeleteResponse
@@ -88,8 +87,7 @@ _APIS: Final = (
     _api(ApiKey.LIST_GROUPS, 5, list_groups.handle, top_level_error(ListGroupsResponse)),
     _api(ApiKey.CREATE_TOPICS, 7, create_topics.handle, create_topics.error_response),
     _api(ApiKey.DELETE_TOPICS, 6, delete_topics.handle, delete_topics.error_response),
-    _api(ApiKey.INIT_PRODUCER_ID, 5, init_producer_id.handle,
-         top_level_error(InitProducerIdResponse)),
+    _api(ApiKey.INIT_PRODUCER_ID, 5, init_producer_id.handle, init_producer_id.error_response),
     _api(ApiKey.OFFSET_FOR_LEADER_EPOCH, 4, offset_for_leader_epoch.handle,
          offset_for_leader_epoch.error_response),
     _api(ApiKey.DESCRIBE_CONFIGS, 4, describe_configs.handle, describe_configs.error_response),

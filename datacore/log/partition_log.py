@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from datacore._generated.errors import ErrorCode
+from datacore.log.error_codes import kafka_error
 from datacore.log.leader_epochs import LeaderEpochs
 from datacore.log.producers import Producers, ProducerState
 from datacore.protocol.errors import KafkaError
 from datacore.record.batch import (
+    CODEC_MASK,
     BatchHeader,
     assign,
     clear_log_append_time,
@@ -31,9 +33,10 @@ from datacore.record.batch import (
     set_log_append_time,
     verify_crc,
 )
-from datacore.record.errors import CorruptBatch, RecordError
+from datacore.record.compression import Codec
+from datacore.record.errors import DecompressionError, InvalidTimestamp, RecordError
 from datacore.record.records import first_record_at_or_after, validate_records
-from datacore.storage.engine import OffsetTruncated, StorageError
+from datacore.storage.engine import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -171,6 +174,8 @@ class PartitionLog:
                 return Appended(repeated.base_offset, repeated.log_append_time_ms, flush)
         log_append_time_ms = UNKNOWN
         if self.config.log_append_time:
+            if header.has_log_append_time:
+                raise kafka_error(InvalidTimestamp("A producer may not set LogAppendTime."))
             set_log_append_time(records, now_ms)
             header.max_timestamp = log_append_time_ms = now_ms
         elif header.has_log_append_time:
@@ -193,10 +198,8 @@ class PartitionLog:
             raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, "The log is recovering.")
         try:
             header = parse_header(records)
-        except CorruptBatch as error:
-            raise KafkaError(ErrorCode.CORRUPT_MESSAGE, str(error)) from None
         except RecordError as error:
-            raise KafkaError(ErrorCode.INVALID_RECORD, str(error)) from None
+            raise kafka_error(error) from None
         config = self.config
         if header.size != len(records):
             raise KafkaError(ErrorCode.INVALID_RECORD, "A record set holds exactly one batch.")
@@ -213,15 +216,20 @@ class PartitionLog:
             or header.records_count <= 0
             or header.records_count != header.last_offset_delta + 1
             or header.is_control
+            or (header.producer_id >= 0 and header.base_sequence < 0)
         ):
             raise KafkaError(ErrorCode.INVALID_RECORD, None)
         if header.is_transactional:
-            raise KafkaError(ErrorCode.INVALID_TXN_STATE, "There is no open transaction.")
+            # Requests with a transactional id do not get here; without one nobody may write these.
+            raise KafkaError(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+        if header.attributes & CODEC_MASK > Codec.ZSTD:
+            # Nobody could ever read it. Kafka finds out when it decompresses.
+            raise kafka_error(DecompressionError("The codec is not known."))
         if config.compacted:
             try:
                 validate_records(records, header, require_keys=True)
             except RecordError as error:
-                raise KafkaError(ErrorCode.INVALID_RECORD, str(error)) from None
+                raise kafka_error(error) from None
         return header
 
     def _append(
@@ -238,7 +246,7 @@ class PartitionLog:
                 max_timestamp_ms=header.max_timestamp,
             )
         except StorageError as error:
-            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, str(error)) from error
+            raise kafka_error(error) from error
         if header.producer_id >= 0:
             self.producers.remember(header, base_offset, now_ms, log_append_time_ms)
         if header.max_timestamp > self._max_timestamp_ms:
@@ -294,7 +302,7 @@ class PartitionLog:
                 offset, max_bytes=max_bytes, before_offset=before_offset
             )
         except StorageError as error:
-            raise _read_error(error) from error
+            raise kafka_error(error) from error
 
     async def read(self, offset: int, max_bytes: int, before_offset: int) -> list[Buffer]:
         """``read_warm``, waiting for the device where need be.
@@ -307,7 +315,7 @@ class PartitionLog:
                 offset, max_bytes=max_bytes, before_offset=before_offset
             )
         except StorageError as error:
-            raise _read_error(error) from error
+            raise kafka_error(error) from error
 
     # --- looking up
 
@@ -392,9 +400,3 @@ class PartitionLog:
             self._max_timestamp_ms = header.max_timestamp
             self._max_timestamp_offset = header.base_offset
         self.leader_epochs.assign(header.leader_epoch, header.base_offset)
-
-
-def _read_error(error: StorageError) -> KafkaError:
-    if isinstance(error, OffsetTruncated):
-        return KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE, str(error))
-    return KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, str(error))

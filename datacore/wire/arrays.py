@@ -1,7 +1,8 @@
 """Arrays of one fixed width, read and written in one call each.
 
-Short arrays (replicas, in-sync replicas) use layouts that are made once: the tables in capitals
-hold an `unpack_from` for each length below `READY`, and generated code calls those itself.
+Short arrays (replicas, in-sync replicas) use layouts that are made once and that generated code
+calls itself: `INT32S[n]` unpacks an array of n, `COMPACT_INT32S[n]` packs a compact array, whose
+length is one byte n = length + 1, together with that byte.
 """
 
 from collections.abc import Callable
@@ -14,18 +15,24 @@ from datacore.wire.errors import bad_count
 READY: Final = 32
 """Arrays below this length find their layout ready."""
 
-ReadyLayouts = tuple[Callable[[Buffer, int], tuple[Any, ...]], ...]
+ReadyUnpackers = tuple[Callable[[Buffer, int], tuple[Any, ...]], ...]
+ReadyPackers = tuple[Callable[..., bytes], ...]
 ArrayReader = Callable[[Buffer, int, int, str], tuple[list[Any], int]]
 ArrayWriter = Callable[[list[Any]], bytes]
 
 
-def _layout(code: str, count: int) -> Struct:
+def _layout(code: str, count: int, prefix: str = "") -> Struct:
     # A repeat count before "s" is a width, so a UUID's code is repeated itself.
-    return Struct(">" + code * count if code.endswith("s") else f">{count}{code}")
+    return Struct(f">{prefix}{code * count if code.endswith('s') else f'{count}{code}'}")
 
 
-def _ready(code: str) -> ReadyLayouts:
+def _ready(code: str) -> ReadyUnpackers:
     return tuple(_layout(code, count).unpack_from for count in range(READY))
+
+
+def _ready_compact(code: str) -> ReadyPackers:
+    # There is no n = 0: that is null.
+    return tuple(_layout(code, max(n - 1, 0), "B").pack for n in range(READY + 1))
 
 
 def _reader(code: str) -> ArrayReader:
@@ -59,6 +66,16 @@ UINT32S: Final = _ready("I")
 INT64S: Final = _ready("q")
 FLOAT64S: Final = _ready("d")
 UUIDS: Final = _ready("16s")
+
+COMPACT_BOOLS: Final = _ready_compact("?")
+COMPACT_INT8S: Final = _ready_compact("b")
+COMPACT_INT16S: Final = _ready_compact("h")
+COMPACT_UINT16S: Final = _ready_compact("H")
+COMPACT_INT32S: Final = _ready_compact("i")
+COMPACT_UINT32S: Final = _ready_compact("I")
+COMPACT_INT64S: Final = _ready_compact("q")
+COMPACT_FLOAT64S: Final = _ready_compact("d")
+COMPACT_UUIDS: Final = _ready_compact("16s")
 
 read_bools: Final = _reader("?")
 read_int8s: Final = _reader("b")

@@ -13,7 +13,8 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from tests.compat.broker_process import broker_process
+import datacore
+from datacore.testing.broker_process import BrokerProcess
 from tests.compat.driver import Driver
 from tests.compat.environments import NotRunError, Program
 from tests.compat.matrix import Client
@@ -26,19 +27,22 @@ _PROGRAM = pytest.StashKey[Program]()
 
 
 @pytest.fixture(scope="session")
-def bootstrap(
-    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
-) -> Iterator[str]:
-    """`host:port` of the broker under test."""
-    given = os.environ.get("DATACORE_COMPAT_BOOTSTRAP")
+def bootstrap(pytestconfig: pytest.Config) -> Iterator[str]:
+    """`host:port` of the broker under test; our own must end with status 0 after SIGTERM."""
     results = pytestconfig.stash[_RESULTS]
-    if given:
+    if given := os.environ.get("DATACORE_COMPAT_BOOTSTRAP"):
         results.broker = given
         yield given
-    else:
-        results.broker = "datacore"
-        with broker_process(tmp_path_factory.mktemp("broker")) as address:
-            yield address
+        return
+    results.broker = f"DataCore {datacore.__version__}"
+    with BrokerProcess() as broker:
+        try:
+            yield broker.bootstrap_servers
+            assert broker.stop() == 0, broker.log()
+        finally:
+            log = cache_dir() / "compat" / "broker.log"
+            log.parent.mkdir(exist_ok=True)
+            log.write_text(broker.log())
 
 
 @pytest.fixture

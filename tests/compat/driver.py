@@ -25,7 +25,7 @@ from tests.compat.environments import Program
 
 __all__ = ["DEADLINE_S", "Driver", "DriverFailedError", "Member", "Seen", "eventually"]
 
-DEADLINE_S = 60.0
+DEADLINE_S = 30.0
 # A driver ends by itself at the deadline; this much later the harness stops believing that.
 _GRACE_S = 5.0
 _POLL_S = 0.02

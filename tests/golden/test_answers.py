@@ -18,30 +18,11 @@ _OPAQUE = "a batch is stored as it came; its records are looked at where a featu
 _DUPLICATE = "the answer to a duplicate has its offset, not its timestamp, which no client reads"
 DELIBERATE = {
     "Produce v9 of a batch and a cut one": "what was sent and not stored is refused, not dropped",
-    "Produce v9 of codec 5": _OPAQUE,
     "Produce v9 of gzip that is none": _OPAQUE,
     "Produce v9, idempotent, the same again": _DUPLICATE,
     "Produce v9, idempotent, an older one again": _DUPLICATE,
 }
-OPEN = {
-    "DescribeCluster v1 of an endpoint type that nobody knows": "115, not 114",
-    "Metadata v9 of a topic asked for twice": "it is told once",
-    "DescribeTopicPartitions v0 of an unknown topic": "with what the caller may do",
-    "DescribeTopicPartitions v0 with a negative cursor": "42",
-    "DeleteTopics v6 of one name twice": "told once, 42",
-    "DescribeConfigs v1 of a topic name with a space": "17, not 3",
-    "DescribeConfigs v1 of an empty topic name": "17, not 3",
-    "Produce v9 of a transactional batch without an id": "53, not 48",
-    "Produce v3 of zstd": "76 below version 7 (KIP-110)",
-    "Produce v9 without a key to a compacted topic": "with the index of each record (KIP-467)",
-    "Fetch v12 behind the end": "offsets are -1 beside an error",
-    "Fetch v12 before the start": "offsets are -1 beside an error",
-    "Fetch v4 behind the end": "offsets are -1 beside an error",
-    "Fetch v12 with a leader epoch of the future": "null aborted transactions beside an error",
-    "InitProducerId v4 with an empty transactional id": "42",
-    "InitProducerId v4 with a producer id and no epoch": "42",
-    "OffsetDelete v0 of an unknown topic": "3",
-}
+OPEN: dict[str, str] = {}
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from fastcrc import crc32
 
 from datacore._generated.errors import ErrorCode
 from datacore.log.partition_log import LogConfig, PartitionLog, TimestampedOffset
@@ -299,3 +300,36 @@ async def test_a_client_of_another_epoch_is_told(
     assert refused.value.code is code
     log.check_leader_epoch(3)
     log.check_leader_epoch(-1)
+
+
+async def test_log_append_time_is_the_brokers_to_set(held: HeldLog) -> None:
+    log = await with_config(held, LogConfig(log_append_time=True))
+    stamped = memoryview(encode_batch([Record(timestamp_ms=NOW_MS)], log_append_time_ms=NOW_MS))
+    assert refusal(log, stamped).code is ErrorCode.INVALID_TIMESTAMP
+    assert log.log_end_offset == 0
+
+
+async def test_a_codec_that_nobody_has_defined_is_refused(log: PartitionLog) -> None:
+    batch = bytearray(encode_batch([Record(timestamp_ms=NOW_MS)]))
+    batch[22] = 5
+    batch[17:21] = crc32.iscsi(memoryview(batch)[21:]).to_bytes(4)
+    assert refusal(log, memoryview(batch)).code is ErrorCode.UNKNOWN_SERVER_ERROR
+
+
+async def test_a_producer_id_needs_a_sequence(log: PartitionLog) -> None:
+    batch = encode_batch([Record(timestamp_ms=NOW_MS)], producer_id=PRODUCER, producer_epoch=0)
+    assert refusal(log, memoryview(batch)).code is ErrorCode.INVALID_RECORD
+
+
+async def test_a_transactional_batch_without_a_transactional_id_is_refused(
+    log: PartitionLog,
+) -> None:
+    batch = encode_batch(
+        [Record(timestamp_ms=NOW_MS)],
+        producer_id=PRODUCER,
+        producer_epoch=0,
+        base_sequence=0,
+        transactional=True,
+    )
+    code = refusal(log, memoryview(batch)).code
+    assert code is ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED

@@ -2,6 +2,7 @@
 
 import pytest
 
+from datacore._generated.broker_heartbeat import BrokerHeartbeatRequest
 from datacore._generated.fetch import FetchableTopicResponse, FetchResponse, LeaderIdAndEpoch
 from datacore._generated.fetch import PartitionData as FetchPartitionData
 from datacore._generated.metadata import MetadataRequest, MetadataRequestTopic
@@ -107,6 +108,17 @@ def test_values_out_of_range_are_refused() -> None:
         ProduceRequest(transactional_id="x" * 32768).encode(3)
     with pytest.raises(EncodeError, match="surrogates not allowed"):
         ProduceRequest(transactional_id="\ud800").encode(9)
+
+
+def test_a_count_that_the_frame_cannot_hold_is_refused_before_anything_is_made() -> None:
+    with pytest.raises(DecodeError, match="topics claims 2147483647 elements in 3 bytes"):
+        MetadataRequest.decode(bytes.fromhex("7fffffff 0001 61"), 0)
+    # Tag 0 of version 1 is an array of UUIDs.
+    frame = BrokerHeartbeatRequest(offline_log_dirs=[bytes(16)]).encode(1)
+    hostile = frame.replace(b"\x01\x00\x11\x02", b"\x01\x00\x11\xff\xff\xff\xff\x0f")
+    assert hostile != frame
+    with pytest.raises(DecodeError, match="offline_log_dirs claims 4294967294 elements"):
+        BrokerHeartbeatRequest.decode(hostile, 1)
 
 
 def test_bad_utf_8_is_refused() -> None:

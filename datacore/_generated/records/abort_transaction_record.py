@@ -39,11 +39,11 @@ def _decode_abort_transaction_record_tags_0(
         if tag == 0:
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = string_length(data, at - 1, "AbortTransactionRecord.reason")
             if n == 0:
                 m.reason = None
             else:
+                if n > 127:
+                    n, at = string_length(data, at - 1, "AbortTransactionRecord.reason")
                 end = at + n - 1
                 m.reason = data[at:end].decode()
                 at = end
@@ -60,11 +60,10 @@ def _decode_abort_transaction_record_0(data: bytes, at: int) -> tuple[AbortTrans
     size = len(data)
     m = new(AbortTransactionRecord)
     m.reason = None
-    n = data[at]
-    at += 1
-    if n:
-        at = _decode_abort_transaction_record_tags_0(m, data, at - 1, size)
+    if data[at]:
+        at = _decode_abort_transaction_record_tags_0(m, data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -39,11 +39,11 @@ def _decode_begin_transaction_record_tags_0(
         if tag == 0:
             n = data[at]
             at += 1
-            if n > 127:
-                n, at = string_length(data, at - 1, "BeginTransactionRecord.name")
             if n == 0:
                 m.name = None
             else:
+                if n > 127:
+                    n, at = string_length(data, at - 1, "BeginTransactionRecord.name")
                 end = at + n - 1
                 m.name = data[at:end].decode()
                 at = end
@@ -60,11 +60,10 @@ def _decode_begin_transaction_record_0(data: bytes, at: int) -> tuple[BeginTrans
     size = len(data)
     m = new(BeginTransactionRecord)
     m.name = None
-    n = data[at]
-    at += 1
-    if n:
-        at = _decode_begin_transaction_record_tags_0(m, data, at - 1, size)
+    if data[at]:
+        at = _decode_begin_transaction_record_tags_0(m, data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

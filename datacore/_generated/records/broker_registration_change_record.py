@@ -2,12 +2,12 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import UUIDS, read_uuids, write_uuids
+from datacore.wire.arrays import COMPACT_UUIDS, UUIDS, read_uuids, write_uuids
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, tag_overrun
 from datacore.wire.message import UNSET, WireMessage, new
 from datacore.wire.tagged_fields import TaggedFields, read_tag, write_tags
-from datacore.wire.varint import SINGLE_BYTE, read_uvarint, uvarint
+from datacore.wire.varint import read_uvarint, uvarint
 
 _pack_b = Struct(">b").pack
 _pack_i_q = Struct(">iq").pack
@@ -251,8 +251,11 @@ def _encode_broker_registration_change_record_tags_2(
         field_3: list[Buffer] = []
         log_dirs = m.log_dirs
         n = len(log_dirs) + 1
-        field_3.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        field_3.append(write_uuids(log_dirs))
+        if n <= 32:
+            field_3.append(COMPACT_UUIDS[n](n, *log_dirs))
+        else:
+            field_3.append(uvarint(n))
+            field_3.append(write_uuids(log_dirs))
         fields.append((2, b"".join(field_3)))
     write_tags(out, fields)
 

@@ -36,11 +36,10 @@ def _decode_clear_elr_record_0(data: bytes, at: int) -> tuple[ClearElrRecord, in
     end = at + n - 1
     m.topic_name = data[at:end].decode()
     at = end
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -77,19 +77,18 @@ def _decode_client_quota_record_0(data: bytes, at: int) -> tuple[ClientQuotaReco
         at = end
         n = data[at]
         at += 1
-        if n > 127:
-            n, at = string_length(data, at - 1, "EntityData.entity_name")
         if n == 0:
             entity_data.entity_name = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "EntityData.entity_name")
             end = at + n - 1
             entity_data.entity_name = data[at:end].decode()
             at = end
-        n = data[at]
-        at += 1
-        if n:
-            entity_data.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            entity_data.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             entity_data.unknown_tagged_fields = ()
     n = data[at]
     at += 1

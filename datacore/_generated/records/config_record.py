@@ -57,19 +57,18 @@ def _decode_config_record_0(data: bytes, at: int) -> tuple[ConfigRecord, int]:
     at = end
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "ConfigRecord.value")
     if n == 0:
         m.value = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "ConfigRecord.value")
         end = at + n - 1
         m.value = data[at:end].decode()
         at = end
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

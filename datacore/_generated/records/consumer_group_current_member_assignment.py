@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import INT32S, read_int32s, write_int32s
+from datacore.wire.arrays import COMPACT_INT32S, INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count, null_field
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -13,7 +13,6 @@ _pack_h = Struct(">h").pack
 _pack_i2_b = Struct(">iib").pack
 _pack_i2_b_ub = Struct(">iibB").pack
 _pack_u = Struct(">16s").pack
-_pack_u_ub = Struct(">16sB").pack
 _unpack_h = Struct(">h").unpack_from
 _unpack_i2_b_ub = Struct(">iibB").unpack_from
 _unpack_u_ub = Struct(">16sB").unpack_from
@@ -140,11 +139,10 @@ def _decode_each_topic_partitions_0(
             topic_partitions.partitions, at = read_int32s(
                 data, at, n - 1, "TopicPartitions.partitions"
             )
-        n = data[at]
-        at += 1
-        if n:
-            topic_partitions.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topic_partitions.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topic_partitions.unknown_tagged_fields = ()
     return items, at
 
@@ -174,11 +172,10 @@ def _decode_consumer_group_current_member_assignment_value_0(
             "ConsumerGroupCurrentMemberAssignmentValue.partitions_pending_revocation", n, size - at
         )
     m.partitions_pending_revocation, at = _decode_each_topic_partitions_0(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -186,13 +183,13 @@ def _decode_consumer_group_current_member_assignment_value_0(
 def _encode_each_topic_partitions_0(items: list[TopicPartitions], out: list[Buffer]) -> None:
     for topic_partitions in items:
         partitions = topic_partitions.partitions
+        out.append(_pack_u(topic_partitions.topic_id))
         n = len(partitions) + 1
-        if n < 128:
-            out.append(_pack_u_ub(topic_partitions.topic_id, n))
+        if n <= 32:
+            out.append(COMPACT_INT32S[n](n, *partitions))
         else:
-            out.append(_pack_u(topic_partitions.topic_id))
             out.append(uvarint(n))
-        out.append(write_int32s(partitions))
+            out.append(write_int32s(partitions))
         if topic_partitions.unknown_tagged_fields:
             write_tags(out, topic_partitions.unknown_tagged_fields)
         else:

@@ -201,21 +201,19 @@ def _decode_consumer_group_member_metadata_value_tags_0(
                     end = at + n - 1
                     classic_protocol.metadata = data[at:end]
                     at = end
-                    n = data[at]
-                    at += 1
-                    if n:
+                    if data[at]:
                         classic_protocol.unknown_tagged_fields, at = read_unknown_tags(
-                            data, at - 1, size
+                            data, at, size
                         )
                     else:
+                        at += 1
                         classic_protocol.unknown_tagged_fields = ()
-                n = data[at]
-                at += 1
-                if n:
+                if data[at]:
                     classic_member_metadata.unknown_tagged_fields, at = read_unknown_tags(
-                        data, at - 1, size
+                        data, at, size
                     )
                 else:
+                    at += 1
                     classic_member_metadata.unknown_tagged_fields = ()
             if at != end_of_tag:
                 raise tag_overrun("ConsumerGroupMemberMetadataValue.classic_member_metadata")
@@ -234,21 +232,21 @@ def _decode_consumer_group_member_metadata_value_0(
     m.classic_member_metadata = ClassicMemberMetadata()
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "ConsumerGroupMemberMetadataValue.instance_id")
     if n == 0:
         m.instance_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "ConsumerGroupMemberMetadataValue.instance_id")
         end = at + n - 1
         m.instance_id = data[at:end].decode()
         at = end
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "ConsumerGroupMemberMetadataValue.rack_id")
     if n == 0:
         m.rack_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "ConsumerGroupMemberMetadataValue.rack_id")
         end = at + n - 1
         m.rack_id = data[at:end].decode()
         at = end
@@ -278,31 +276,30 @@ def _decode_consumer_group_member_metadata_value_0(
     )
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(
-            data, at - 1, "ConsumerGroupMemberMetadataValue.subscribed_topic_regex"
-        )
     if n == 0:
         m.subscribed_topic_regex = None
     else:
+        if n > 127:
+            n, at = string_length(
+                data, at - 1, "ConsumerGroupMemberMetadataValue.subscribed_topic_regex"
+            )
         end = at + n - 1
         m.subscribed_topic_regex = data[at:end].decode()
         at = end
     m.rebalance_timeout_ms, n = _unpack_i_ub(data, at)
     at += 5
-    if n > 127:
-        n, at = string_length(data, at - 1, "ConsumerGroupMemberMetadataValue.server_assignor")
     if n == 0:
         m.server_assignor = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "ConsumerGroupMemberMetadataValue.server_assignor")
         end = at + n - 1
         m.server_assignor = data[at:end].decode()
         at = end
-    n = data[at]
-    at += 1
-    if n:
-        at = _decode_consumer_group_member_metadata_value_tags_0(m, data, at - 1, size)
+    if data[at]:
+        at = _decode_consumer_group_member_metadata_value_tags_0(m, data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -170,25 +170,20 @@ def _decode_consumer_group_partition_metadata_value_0(
             partition_metadata_2.racks, at = read_compact_strings(
                 data, at, n, "PartitionMetadata.racks"
             )
-            n = data[at]
-            at += 1
-            if n:
-                partition_metadata_2.unknown_tagged_fields, at = read_unknown_tags(
-                    data, at - 1, size
-                )
+            if data[at]:
+                partition_metadata_2.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 partition_metadata_2.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            topic_metadata.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topic_metadata.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topic_metadata.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

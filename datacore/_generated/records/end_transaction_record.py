@@ -25,11 +25,10 @@ class EndTransactionRecord(WireMessage):
 def _decode_end_transaction_record_0(data: bytes, at: int) -> tuple[EndTransactionRecord, int]:
     size = len(data)
     m = new(EndTransactionRecord)
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

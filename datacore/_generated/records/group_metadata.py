@@ -428,21 +428,21 @@ def _decode_group_metadata_value_4(data: bytes, at: int) -> tuple[GroupMetadataV
     at = end
     m.generation, n = _unpack_i_ub(data, at)
     at += 5
-    if n > 127:
-        n, at = string_length(data, at - 1, "GroupMetadataValue.protocol")
     if n == 0:
         m.protocol = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "GroupMetadataValue.protocol")
         end = at + n - 1
         m.protocol = data[at:end].decode()
         at = end
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "GroupMetadataValue.leader")
     if n == 0:
         m.leader = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "GroupMetadataValue.leader")
         end = at + n - 1
         m.leader = data[at:end].decode()
         at = end
@@ -467,11 +467,11 @@ def _decode_group_metadata_value_4(data: bytes, at: int) -> tuple[GroupMetadataV
         at = end
         n = data[at]
         at += 1
-        if n > 127:
-            n, at = string_length(data, at - 1, "MemberMetadata.group_instance_id")
         if n == 0:
             member_metadata.group_instance_id = None
         else:
+            if n > 127:
+                n, at = string_length(data, at - 1, "MemberMetadata.group_instance_id")
             end = at + n - 1
             member_metadata.group_instance_id = data[at:end].decode()
             at = end
@@ -505,17 +505,15 @@ def _decode_group_metadata_value_4(data: bytes, at: int) -> tuple[GroupMetadataV
         end = at + n - 1
         member_metadata.assignment = data[at:end]
         at = end
-        n = data[at]
-        at += 1
-        if n:
-            member_metadata.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            member_metadata.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             member_metadata.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

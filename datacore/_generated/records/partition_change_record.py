@@ -2,12 +2,21 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import INT32S, UUIDS, read_int32s, read_uuids, write_int32s, write_uuids
+from datacore.wire.arrays import (
+    COMPACT_INT32S,
+    COMPACT_UUIDS,
+    INT32S,
+    UUIDS,
+    read_int32s,
+    read_uuids,
+    write_int32s,
+    write_uuids,
+)
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, tag_overrun
 from datacore.wire.message import ZERO_UUID, WireMessage, new
 from datacore.wire.tagged_fields import TaggedFields, read_tag, write_tags
-from datacore.wire.varint import SINGLE_BYTE, read_uvarint, uvarint
+from datacore.wire.varint import read_uvarint, uvarint
 
 _pack_b = Struct(">b").pack
 _pack_i = Struct(">i").pack
@@ -428,8 +437,11 @@ def _encode_partition_change_record_tags_0(m: PartitionChangeRecord, out: list[B
         field: list[Buffer] = []
         isr = m.isr
         n = len(isr) + 1
-        field.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        field.append(write_int32s(isr))
+        if n <= 32:
+            field.append(COMPACT_INT32S[n](n, *isr))
+        else:
+            field.append(uvarint(n))
+            field.append(write_int32s(isr))
         fields.append((0, b"".join(field)))
     if m.leader != -2:
         field_2: list[Buffer] = []
@@ -439,22 +451,31 @@ def _encode_partition_change_record_tags_0(m: PartitionChangeRecord, out: list[B
         field_3: list[Buffer] = []
         replicas = m.replicas
         n = len(replicas) + 1
-        field_3.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        field_3.append(write_int32s(replicas))
+        if n <= 32:
+            field_3.append(COMPACT_INT32S[n](n, *replicas))
+        else:
+            field_3.append(uvarint(n))
+            field_3.append(write_int32s(replicas))
         fields.append((2, b"".join(field_3)))
     if m.removing_replicas is not None:
         field_4: list[Buffer] = []
         removing_replicas = m.removing_replicas
         n = len(removing_replicas) + 1
-        field_4.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        field_4.append(write_int32s(removing_replicas))
+        if n <= 32:
+            field_4.append(COMPACT_INT32S[n](n, *removing_replicas))
+        else:
+            field_4.append(uvarint(n))
+            field_4.append(write_int32s(removing_replicas))
         fields.append((3, b"".join(field_4)))
     if m.adding_replicas is not None:
         field_5: list[Buffer] = []
         adding_replicas = m.adding_replicas
         n = len(adding_replicas) + 1
-        field_5.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        field_5.append(write_int32s(adding_replicas))
+        if n <= 32:
+            field_5.append(COMPACT_INT32S[n](n, *adding_replicas))
+        else:
+            field_5.append(uvarint(n))
+            field_5.append(write_int32s(adding_replicas))
         fields.append((4, b"".join(field_5)))
     if m.leader_recovery_state != -1:
         field_6: list[Buffer] = []
@@ -491,8 +512,11 @@ def _encode_partition_change_record_tags_1(m: PartitionChangeRecord, out: list[B
         field: list[Buffer] = []
         isr = m.isr
         n = len(isr) + 1
-        field.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        field.append(write_int32s(isr))
+        if n <= 32:
+            field.append(COMPACT_INT32S[n](n, *isr))
+        else:
+            field.append(uvarint(n))
+            field.append(write_int32s(isr))
         fields.append((0, b"".join(field)))
     if m.leader != -2:
         field_2: list[Buffer] = []
@@ -502,22 +526,31 @@ def _encode_partition_change_record_tags_1(m: PartitionChangeRecord, out: list[B
         field_3: list[Buffer] = []
         replicas = m.replicas
         n = len(replicas) + 1
-        field_3.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        field_3.append(write_int32s(replicas))
+        if n <= 32:
+            field_3.append(COMPACT_INT32S[n](n, *replicas))
+        else:
+            field_3.append(uvarint(n))
+            field_3.append(write_int32s(replicas))
         fields.append((2, b"".join(field_3)))
     if m.removing_replicas is not None:
         field_4: list[Buffer] = []
         removing_replicas = m.removing_replicas
         n = len(removing_replicas) + 1
-        field_4.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        field_4.append(write_int32s(removing_replicas))
+        if n <= 32:
+            field_4.append(COMPACT_INT32S[n](n, *removing_replicas))
+        else:
+            field_4.append(uvarint(n))
+            field_4.append(write_int32s(removing_replicas))
         fields.append((3, b"".join(field_4)))
     if m.adding_replicas is not None:
         field_5: list[Buffer] = []
         adding_replicas = m.adding_replicas
         n = len(adding_replicas) + 1
-        field_5.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        field_5.append(write_int32s(adding_replicas))
+        if n <= 32:
+            field_5.append(COMPACT_INT32S[n](n, *adding_replicas))
+        else:
+            field_5.append(uvarint(n))
+            field_5.append(write_int32s(adding_replicas))
         fields.append((4, b"".join(field_5)))
     if m.leader_recovery_state != -1:
         field_6: list[Buffer] = []
@@ -527,8 +560,11 @@ def _encode_partition_change_record_tags_1(m: PartitionChangeRecord, out: list[B
         field_7: list[Buffer] = []
         directories = m.directories
         n = len(directories) + 1
-        field_7.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        field_7.append(write_uuids(directories))
+        if n <= 32:
+            field_7.append(COMPACT_UUIDS[n](n, *directories))
+        else:
+            field_7.append(uvarint(n))
+            field_7.append(write_uuids(directories))
         fields.append((8, b"".join(field_7)))
     write_tags(out, fields)
 
@@ -560,8 +596,11 @@ def _encode_partition_change_record_tags_2(m: PartitionChangeRecord, out: list[B
         field: list[Buffer] = []
         isr = m.isr
         n = len(isr) + 1
-        field.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        field.append(write_int32s(isr))
+        if n <= 32:
+            field.append(COMPACT_INT32S[n](n, *isr))
+        else:
+            field.append(uvarint(n))
+            field.append(write_int32s(isr))
         fields.append((0, b"".join(field)))
     if m.leader != -2:
         field_2: list[Buffer] = []
@@ -571,22 +610,31 @@ def _encode_partition_change_record_tags_2(m: PartitionChangeRecord, out: list[B
         field_3: list[Buffer] = []
         replicas = m.replicas
         n = len(replicas) + 1
-        field_3.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        field_3.append(write_int32s(replicas))
+        if n <= 32:
+            field_3.append(COMPACT_INT32S[n](n, *replicas))
+        else:
+            field_3.append(uvarint(n))
+            field_3.append(write_int32s(replicas))
         fields.append((2, b"".join(field_3)))
     if m.removing_replicas is not None:
         field_4: list[Buffer] = []
         removing_replicas = m.removing_replicas
         n = len(removing_replicas) + 1
-        field_4.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        field_4.append(write_int32s(removing_replicas))
+        if n <= 32:
+            field_4.append(COMPACT_INT32S[n](n, *removing_replicas))
+        else:
+            field_4.append(uvarint(n))
+            field_4.append(write_int32s(removing_replicas))
         fields.append((3, b"".join(field_4)))
     if m.adding_replicas is not None:
         field_5: list[Buffer] = []
         adding_replicas = m.adding_replicas
         n = len(adding_replicas) + 1
-        field_5.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        field_5.append(write_int32s(adding_replicas))
+        if n <= 32:
+            field_5.append(COMPACT_INT32S[n](n, *adding_replicas))
+        else:
+            field_5.append(uvarint(n))
+            field_5.append(write_int32s(adding_replicas))
         fields.append((4, b"".join(field_5)))
     if m.leader_recovery_state != -1:
         field_6: list[Buffer] = []
@@ -596,22 +644,31 @@ def _encode_partition_change_record_tags_2(m: PartitionChangeRecord, out: list[B
         field_7: list[Buffer] = []
         eligible_leader_replicas = m.eligible_leader_replicas
         n = len(eligible_leader_replicas) + 1
-        field_7.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        field_7.append(write_int32s(eligible_leader_replicas))
+        if n <= 32:
+            field_7.append(COMPACT_INT32S[n](n, *eligible_leader_replicas))
+        else:
+            field_7.append(uvarint(n))
+            field_7.append(write_int32s(eligible_leader_replicas))
         fields.append((6, b"".join(field_7)))
     if m.last_known_elr is not None:
         field_8: list[Buffer] = []
         last_known_elr = m.last_known_elr
         n = len(last_known_elr) + 1
-        field_8.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        field_8.append(write_int32s(last_known_elr))
+        if n <= 32:
+            field_8.append(COMPACT_INT32S[n](n, *last_known_elr))
+        else:
+            field_8.append(uvarint(n))
+            field_8.append(write_int32s(last_known_elr))
         fields.append((7, b"".join(field_8)))
     if m.directories is not None:
         field_9: list[Buffer] = []
         directories = m.directories
         n = len(directories) + 1
-        field_9.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        field_9.append(write_uuids(directories))
+        if n <= 32:
+            field_9.append(COMPACT_UUIDS[n](n, *directories))
+        else:
+            field_9.append(uvarint(n))
+            field_9.append(write_uuids(directories))
         fields.append((8, b"".join(field_9)))
     write_tags(out, fields)
 

@@ -2,18 +2,25 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import INT32S, UUIDS, read_int32s, read_uuids, write_int32s, write_uuids
+from datacore.wire.arrays import (
+    COMPACT_INT32S,
+    COMPACT_UUIDS,
+    INT32S,
+    UUIDS,
+    read_int32s,
+    read_uuids,
+    write_int32s,
+    write_uuids,
+)
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, tag_overrun
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, new
 from datacore.wire.tagged_fields import TaggedFields, read_tag, write_tags
-from datacore.wire.varint import SINGLE_BYTE, read_uvarint, uvarint
+from datacore.wire.varint import read_uvarint, uvarint
 
 _pack_b = Struct(">b").pack
 _pack_i3 = Struct(">iii").pack
-_pack_i3_ub = Struct(">iiiB").pack
 _pack_i_u = Struct(">i16s").pack
-_pack_i_u_ub = Struct(">i16sB").pack
 _unpack_b = Struct(">b").unpack_from
 _unpack_i3_ub = Struct(">iiiB").unpack_from
 _unpack_i_u_ub = Struct(">i16sB").unpack_from
@@ -188,11 +195,10 @@ def _decode_partition_record_1(data: bytes, at: int) -> tuple[PartitionRecord, i
     else:
         n, at = read_uvarint(data, at - 1)
         m.directories, at = read_uuids(data, at, n - 1, "PartitionRecord.directories")
-    n = data[at]
-    at += 1
-    if n:
-        at = _decode_partition_record_tags_0(m, data, at - 1, size)
+    if data[at]:
+        at = _decode_partition_record_tags_0(m, data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -291,11 +297,10 @@ def _decode_partition_record_2(data: bytes, at: int) -> tuple[PartitionRecord, i
     else:
         n, at = read_uvarint(data, at - 1)
         m.directories, at = read_uuids(data, at, n - 1, "PartitionRecord.directories")
-    n = data[at]
-    at += 1
-    if n:
-        at = _decode_partition_record_tags_2(m, data, at - 1, size)
+    if data[at]:
+        at = _decode_partition_record_tags_2(m, data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -317,25 +322,34 @@ def _encode_partition_record_0(m: PartitionRecord, out: list[Buffer]) -> None:
     if m.last_known_elr is not None:
         raise absent_field("PartitionRecord.last_known_elr")
     replicas = m.replicas
+    out.append(_pack_i_u(m.partition_id, m.topic_id))
     n = len(replicas) + 1
-    if n < 128:
-        out.append(_pack_i_u_ub(m.partition_id, m.topic_id, n))
+    if n <= 32:
+        out.append(COMPACT_INT32S[n](n, *replicas))
     else:
-        out.append(_pack_i_u(m.partition_id, m.topic_id))
         out.append(uvarint(n))
-    out.append(write_int32s(replicas))
+        out.append(write_int32s(replicas))
     isr = m.isr
     n = len(isr) + 1
-    out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    out.append(write_int32s(isr))
+    if n <= 32:
+        out.append(COMPACT_INT32S[n](n, *isr))
+    else:
+        out.append(uvarint(n))
+        out.append(write_int32s(isr))
     removing_replicas = m.removing_replicas
     n = len(removing_replicas) + 1
-    out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    out.append(write_int32s(removing_replicas))
+    if n <= 32:
+        out.append(COMPACT_INT32S[n](n, *removing_replicas))
+    else:
+        out.append(uvarint(n))
+        out.append(write_int32s(removing_replicas))
     adding_replicas = m.adding_replicas
     n = len(adding_replicas) + 1
-    out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    out.append(write_int32s(adding_replicas))
+    if n <= 32:
+        out.append(COMPACT_INT32S[n](n, *adding_replicas))
+    else:
+        out.append(uvarint(n))
+        out.append(write_int32s(adding_replicas))
     out.append(_pack_i3(m.leader, m.leader_epoch, m.partition_epoch))
     if m.leader_recovery_state != 0 or m.unknown_tagged_fields:
         _encode_partition_record_tags_0(m, out)
@@ -349,33 +363,42 @@ def _encode_partition_record_1(m: PartitionRecord, out: list[Buffer]) -> None:
     if m.last_known_elr is not None:
         raise absent_field("PartitionRecord.last_known_elr")
     replicas = m.replicas
+    out.append(_pack_i_u(m.partition_id, m.topic_id))
     n = len(replicas) + 1
-    if n < 128:
-        out.append(_pack_i_u_ub(m.partition_id, m.topic_id, n))
+    if n <= 32:
+        out.append(COMPACT_INT32S[n](n, *replicas))
     else:
-        out.append(_pack_i_u(m.partition_id, m.topic_id))
         out.append(uvarint(n))
-    out.append(write_int32s(replicas))
+        out.append(write_int32s(replicas))
     isr = m.isr
     n = len(isr) + 1
-    out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    out.append(write_int32s(isr))
+    if n <= 32:
+        out.append(COMPACT_INT32S[n](n, *isr))
+    else:
+        out.append(uvarint(n))
+        out.append(write_int32s(isr))
     removing_replicas = m.removing_replicas
     n = len(removing_replicas) + 1
-    out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    out.append(write_int32s(removing_replicas))
+    if n <= 32:
+        out.append(COMPACT_INT32S[n](n, *removing_replicas))
+    else:
+        out.append(uvarint(n))
+        out.append(write_int32s(removing_replicas))
     adding_replicas = m.adding_replicas
     n = len(adding_replicas) + 1
-    out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    out.append(write_int32s(adding_replicas))
-    directories = m.directories
-    n = len(directories) + 1
-    if n < 128:
-        out.append(_pack_i3_ub(m.leader, m.leader_epoch, m.partition_epoch, n))
+    if n <= 32:
+        out.append(COMPACT_INT32S[n](n, *adding_replicas))
     else:
-        out.append(_pack_i3(m.leader, m.leader_epoch, m.partition_epoch))
         out.append(uvarint(n))
-    out.append(write_uuids(directories))
+        out.append(write_int32s(adding_replicas))
+    directories = m.directories
+    out.append(_pack_i3(m.leader, m.leader_epoch, m.partition_epoch))
+    n = len(directories) + 1
+    if n <= 32:
+        out.append(COMPACT_UUIDS[n](n, *directories))
+    else:
+        out.append(uvarint(n))
+        out.append(write_uuids(directories))
     if m.leader_recovery_state != 0 or m.unknown_tagged_fields:
         _encode_partition_record_tags_0(m, out)
     else:
@@ -392,48 +415,63 @@ def _encode_partition_record_tags_2(m: PartitionRecord, out: list[Buffer]) -> No
         field_2: list[Buffer] = []
         eligible_leader_replicas = m.eligible_leader_replicas
         n = len(eligible_leader_replicas) + 1
-        field_2.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        field_2.append(write_int32s(eligible_leader_replicas))
+        if n <= 32:
+            field_2.append(COMPACT_INT32S[n](n, *eligible_leader_replicas))
+        else:
+            field_2.append(uvarint(n))
+            field_2.append(write_int32s(eligible_leader_replicas))
         fields.append((1, b"".join(field_2)))
     if m.last_known_elr is not None:
         field_3: list[Buffer] = []
         last_known_elr = m.last_known_elr
         n = len(last_known_elr) + 1
-        field_3.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        field_3.append(write_int32s(last_known_elr))
+        if n <= 32:
+            field_3.append(COMPACT_INT32S[n](n, *last_known_elr))
+        else:
+            field_3.append(uvarint(n))
+            field_3.append(write_int32s(last_known_elr))
         fields.append((2, b"".join(field_3)))
     write_tags(out, fields)
 
 
 def _encode_partition_record_2(m: PartitionRecord, out: list[Buffer]) -> None:
     replicas = m.replicas
+    out.append(_pack_i_u(m.partition_id, m.topic_id))
     n = len(replicas) + 1
-    if n < 128:
-        out.append(_pack_i_u_ub(m.partition_id, m.topic_id, n))
+    if n <= 32:
+        out.append(COMPACT_INT32S[n](n, *replicas))
     else:
-        out.append(_pack_i_u(m.partition_id, m.topic_id))
         out.append(uvarint(n))
-    out.append(write_int32s(replicas))
+        out.append(write_int32s(replicas))
     isr = m.isr
     n = len(isr) + 1
-    out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    out.append(write_int32s(isr))
+    if n <= 32:
+        out.append(COMPACT_INT32S[n](n, *isr))
+    else:
+        out.append(uvarint(n))
+        out.append(write_int32s(isr))
     removing_replicas = m.removing_replicas
     n = len(removing_replicas) + 1
-    out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    out.append(write_int32s(removing_replicas))
+    if n <= 32:
+        out.append(COMPACT_INT32S[n](n, *removing_replicas))
+    else:
+        out.append(uvarint(n))
+        out.append(write_int32s(removing_replicas))
     adding_replicas = m.adding_replicas
     n = len(adding_replicas) + 1
-    out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-    out.append(write_int32s(adding_replicas))
-    directories = m.directories
-    n = len(directories) + 1
-    if n < 128:
-        out.append(_pack_i3_ub(m.leader, m.leader_epoch, m.partition_epoch, n))
+    if n <= 32:
+        out.append(COMPACT_INT32S[n](n, *adding_replicas))
     else:
-        out.append(_pack_i3(m.leader, m.leader_epoch, m.partition_epoch))
         out.append(uvarint(n))
-    out.append(write_uuids(directories))
+        out.append(write_int32s(adding_replicas))
+    directories = m.directories
+    out.append(_pack_i3(m.leader, m.leader_epoch, m.partition_epoch))
+    n = len(directories) + 1
+    if n <= 32:
+        out.append(COMPACT_UUIDS[n](n, *directories))
+    else:
+        out.append(uvarint(n))
+        out.append(write_uuids(directories))
     if (
         m.leader_recovery_state != 0
         or m.eligible_leader_replicas is not None

@@ -82,13 +82,13 @@ def _decode_quorum_state_data_0(data: bytes, at: int) -> tuple[QuorumStateData, 
     at = end
     m.leader_id, m.leader_epoch, m.voted_id, m.applied_offset, n = _unpack_i3_q_ub(data, at)
     at += 21
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if n < 0:
+    if n == 0:
         m.current_voters = None
     else:
-        if n * 5 > size - at:
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        n -= 1
+        if not 0 <= n * 5 <= size - at:
             raise bad_count("QuorumStateData.current_voters", n, size - at)
         current_voters: list[Voter] = []
         m.current_voters = current_voters
@@ -101,11 +101,10 @@ def _decode_quorum_state_data_0(data: bytes, at: int) -> tuple[QuorumStateData, 
                 voter.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
             else:
                 voter.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import UUIDS, read_uuids, write_uuids
+from datacore.wire.arrays import COMPACT_UUIDS, UUIDS, read_uuids, write_uuids
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, tag_overrun
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -189,11 +189,11 @@ def _decode_register_broker_record_0(data: bytes, at: int) -> tuple[RegisterBrok
     m.features, at = _decode_each_broker_feature_0(data, at, size, n)
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "RegisterBrokerRecord.rack")
     if n == 0:
         m.rack = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "RegisterBrokerRecord.rack")
         end = at + n - 1
         m.rack = data[at:end].decode()
         at = end
@@ -229,11 +229,11 @@ def _decode_register_broker_record_1(data: bytes, at: int) -> tuple[RegisterBrok
     m.features, at = _decode_each_broker_feature_0(data, at, size, n)
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "RegisterBrokerRecord.rack")
     if n == 0:
         m.rack = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "RegisterBrokerRecord.rack")
         end = at + n - 1
         m.rack = data[at:end].decode()
         at = end
@@ -270,11 +270,11 @@ def _decode_register_broker_record_2(data: bytes, at: int) -> tuple[RegisterBrok
     m.features, at = _decode_each_broker_feature_0(data, at, size, n)
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "RegisterBrokerRecord.rack")
     if n == 0:
         m.rack = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "RegisterBrokerRecord.rack")
         end = at + n - 1
         m.rack = data[at:end].decode()
         at = end
@@ -338,11 +338,11 @@ def _decode_register_broker_record_3(data: bytes, at: int) -> tuple[RegisterBrok
     m.features, at = _decode_each_broker_feature_0(data, at, size, n)
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "RegisterBrokerRecord.rack")
     if n == 0:
         m.rack = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "RegisterBrokerRecord.rack")
         end = at + n - 1
         m.rack = data[at:end].decode()
         at = end
@@ -495,8 +495,11 @@ def _encode_register_broker_record_tags_3(m: RegisterBrokerRecord, out: list[Buf
         field: list[Buffer] = []
         log_dirs = m.log_dirs
         n = len(log_dirs) + 1
-        field.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        field.append(write_uuids(log_dirs))
+        if n <= 32:
+            field.append(COMPACT_UUIDS[n](n, *log_dirs))
+        else:
+            field.append(uvarint(n))
+            field.append(write_uuids(log_dirs))
         fields.append((0, b"".join(field)))
     write_tags(out, fields)
 

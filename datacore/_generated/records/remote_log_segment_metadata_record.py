@@ -211,11 +211,14 @@ def _decode_remote_log_segment_metadata_record_0(
             segment_leader_epoch_entry.unknown_tagged_fields = ()
     m.segment_size_in_bytes, n = _unpack_i_ub(data, at)
     at += 5
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
     if n == 0:
         m.custom_metadata = None
     else:
+        if n > 127:
+            n = n & 127 | data[at] << 7
+            at += 1
+            if n > 16383:
+                n, at = read_uvarint(data, at - 2)
         end = at + n - 1
         m.custom_metadata = data[at:end]
         at = end

@@ -122,11 +122,14 @@ def _decode_remote_log_segment_metadata_update_record_0(
         remote_log_segment_id_entry.unknown_tagged_fields = ()
     m.broker_id, m.event_timestamp_ms, n = _unpack_i_q_ub(data, at)
     at += 13
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
     if n == 0:
         m.custom_metadata = None
     else:
+        if n > 127:
+            n = n & 127 | data[at] << 7
+            at += 1
+            if n > 16383:
+                n, at = read_uvarint(data, at - 2)
         end = at + n - 1
         m.custom_metadata = data[at:end]
         at = end

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import INT32S, read_int32s, write_int32s
+from datacore.wire.arrays import COMPACT_INT32S, INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count, null_field
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -13,7 +13,6 @@ _pack_h = Struct(">h").pack
 _pack_i2_b = Struct(">iib").pack
 _pack_i2_b_ub = Struct(">iibB").pack
 _pack_u = Struct(">16s").pack
-_pack_u_ub = Struct(">16sB").pack
 _unpack_h = Struct(">h").unpack_from
 _unpack_i2_b_ub = Struct(">iibB").unpack_from
 _unpack_u_ub = Struct(">16sB").unpack_from
@@ -145,17 +144,15 @@ def _decode_share_group_current_member_assignment_value_0(
             topic_partitions.partitions, at = read_int32s(
                 data, at, n - 1, "TopicPartitions.partitions"
             )
-        n = data[at]
-        at += 1
-        if n:
-            topic_partitions.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topic_partitions.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topic_partitions.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -172,13 +169,13 @@ def _encode_share_group_current_member_assignment_value_0(
         out.append(uvarint(n))
     for topic_partitions in assigned_partitions:
         partitions = topic_partitions.partitions
+        out.append(_pack_u(topic_partitions.topic_id))
         n = len(partitions) + 1
-        if n < 128:
-            out.append(_pack_u_ub(topic_partitions.topic_id, n))
+        if n <= 32:
+            out.append(COMPACT_INT32S[n](n, *partitions))
         else:
-            out.append(_pack_u(topic_partitions.topic_id))
             out.append(uvarint(n))
-        out.append(write_int32s(partitions))
+            out.append(write_int32s(partitions))
         if topic_partitions.unknown_tagged_fields:
             write_tags(out, topic_partitions.unknown_tagged_fields)
         else:

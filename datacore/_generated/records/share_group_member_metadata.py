@@ -109,11 +109,11 @@ def _decode_share_group_member_metadata_value_0(
     m = new(ShareGroupMemberMetadataValue)
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "ShareGroupMemberMetadataValue.rack_id")
     if n == 0:
         m.rack_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "ShareGroupMemberMetadataValue.rack_id")
         end = at + n - 1
         m.rack_id = data[at:end].decode()
         at = end
@@ -141,11 +141,10 @@ def _decode_share_group_member_metadata_value_0(
     m.subscribed_topic_names, at = read_compact_strings(
         data, at, n, "ShareGroupMemberMetadataValue.subscribed_topic_names"
     )
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import INT32S, read_int32s, write_int32s
+from datacore.wire.arrays import COMPACT_INT32S, INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count, null_field
 from datacore.wire.message import UNSET, ZERO_UUID, WireMessage, WireStruct, new
@@ -144,11 +144,10 @@ def _decode_each_topic_partitions_info_0(
             topic_partitions_info.partitions, at = read_int32s(
                 data, at, n - 1, "TopicPartitionsInfo.partitions"
             )
-        n = data[at]
-        at += 1
-        if n:
-            topic_partitions_info.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topic_partitions_info.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topic_partitions_info.unknown_tagged_fields = ()
     return items, at
 
@@ -193,17 +192,15 @@ def _decode_share_group_state_partition_metadata_value_0(
         end = at + n - 1
         topic_info.topic_name = data[at:end].decode()
         at = end
-        n = data[at]
-        at += 1
-        if n:
-            topic_info.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topic_info.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topic_info.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -222,8 +219,11 @@ def _encode_each_topic_partitions_info_0(
         out.append(s)
         partitions = topic_partitions_info.partitions
         n = len(partitions) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        out.append(write_int32s(partitions))
+        if n <= 32:
+            out.append(COMPACT_INT32S[n](n, *partitions))
+        else:
+            out.append(uvarint(n))
+            out.append(write_int32s(partitions))
         if topic_partitions_info.unknown_tagged_fields:
             write_tags(out, topic_partitions_info.unknown_tagged_fields)
         else:

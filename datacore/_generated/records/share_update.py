@@ -144,11 +144,10 @@ def _decode_share_update_value_0(data: bytes, at: int) -> tuple[ShareUpdateValue
             state_batch.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
         else:
             state_batch.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

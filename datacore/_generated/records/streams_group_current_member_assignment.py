@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import INT32S, read_int32s, write_int32s
+from datacore.wire.arrays import COMPACT_INT32S, INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count, null_field
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -155,11 +155,10 @@ def _decode_each_task_ids_0(data: bytes, at: int, size: int, n: int) -> tuple[li
         else:
             n, at = read_uvarint(data, at - 1)
             task_ids.partitions, at = read_int32s(data, at, n - 1, "TaskIds.partitions")
-        n = data[at]
-        at += 1
-        if n:
-            task_ids.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            task_ids.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             task_ids.unknown_tagged_fields = ()
     return items, at
 
@@ -225,11 +224,10 @@ def _decode_streams_group_current_member_assignment_value_0(
             "StreamsGroupCurrentMemberAssignmentValue.warmup_tasks_pending_revocation", n, size - at
         )
     m.warmup_tasks_pending_revocation, at = _decode_each_task_ids_0(data, at, size, n)
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -242,8 +240,11 @@ def _encode_each_task_ids_0(items: list[TaskIds], out: list[Buffer]) -> None:
         out.append(s)
         partitions = task_ids.partitions
         n = len(partitions) + 1
-        out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-        out.append(write_int32s(partitions))
+        if n <= 32:
+            out.append(COMPACT_INT32S[n](n, *partitions))
+        else:
+            out.append(uvarint(n))
+            out.append(write_int32s(partitions))
         if task_ids.unknown_tagged_fields:
             write_tags(out, task_ids.unknown_tagged_fields)
         else:

@@ -155,21 +155,21 @@ def _decode_streams_group_member_metadata_value_0(
     m = new(StreamsGroupMemberMetadataValue)
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "StreamsGroupMemberMetadataValue.instance_id")
     if n == 0:
         m.instance_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "StreamsGroupMemberMetadataValue.instance_id")
         end = at + n - 1
         m.instance_id = data[at:end].decode()
         at = end
     n = data[at]
     at += 1
-    if n > 127:
-        n, at = string_length(data, at - 1, "StreamsGroupMemberMetadataValue.rack_id")
     if n == 0:
         m.rack_id = None
     else:
+        if n > 127:
+            n, at = string_length(data, at - 1, "StreamsGroupMemberMetadataValue.rack_id")
         end = at + n - 1
         m.rack_id = data[at:end].decode()
         at = end
@@ -240,17 +240,15 @@ def _decode_streams_group_member_metadata_value_0(
         end = at + n - 1
         key_value.value = data[at:end].decode()
         at = end
-        n = data[at]
-        at += 1
-        if n:
-            key_value.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            key_value.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             key_value.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import INT16S, read_int16s, write_int16s
+from datacore.wire.arrays import COMPACT_INT16S, INT16S, read_int16s, write_int16s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import bad_count, null_field
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -233,17 +233,15 @@ def _decode_each_topic_info_0(
             end = at + n - 1
             topic_config.value = data[at:end].decode()
             at = end
-            n = data[at]
-            at += 1
-            if n:
-                topic_config.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                topic_config.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 topic_config.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            topic_info.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            topic_info.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             topic_info.unknown_tagged_fields = ()
     return items, at
 
@@ -360,23 +358,20 @@ def _decode_streams_group_topology_value_0(
                 copartition_group.repartition_source_topics, at = read_int16s(
                     data, at, n - 1, "CopartitionGroup.repartition_source_topics"
                 )
-            n = data[at]
-            at += 1
-            if n:
-                copartition_group.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                copartition_group.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 copartition_group.unknown_tagged_fields = ()
-        n = data[at]
-        at += 1
-        if n:
-            subtopology.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+        if data[at]:
+            subtopology.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
         else:
+            at += 1
             subtopology.unknown_tagged_fields = ()
-    n = data[at]
-    at += 1
-    if n:
-        m.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+    if data[at]:
+        m.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
     else:
+        at += 1
         m.unknown_tagged_fields = ()
     return m, at
 
@@ -452,16 +447,25 @@ def _encode_streams_group_topology_value_0(m: StreamsGroupTopologyValue, out: li
         for copartition_group in copartition_groups:
             source_topics_2 = copartition_group.source_topics
             n = len(source_topics_2) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int16s(source_topics_2))
+            if n <= 32:
+                out.append(COMPACT_INT16S[n](n, *source_topics_2))
+            else:
+                out.append(uvarint(n))
+                out.append(write_int16s(source_topics_2))
             source_topic_regex_2 = copartition_group.source_topic_regex
             n = len(source_topic_regex_2) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int16s(source_topic_regex_2))
+            if n <= 32:
+                out.append(COMPACT_INT16S[n](n, *source_topic_regex_2))
+            else:
+                out.append(uvarint(n))
+                out.append(write_int16s(source_topic_regex_2))
             repartition_source_topics_2 = copartition_group.repartition_source_topics
             n = len(repartition_source_topics_2) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int16s(repartition_source_topics_2))
+            if n <= 32:
+                out.append(COMPACT_INT16S[n](n, *repartition_source_topics_2))
+            else:
+                out.append(uvarint(n))
+                out.append(write_int16s(repartition_source_topics_2))
             if copartition_group.unknown_tagged_fields:
                 write_tags(out, copartition_group.unknown_tagged_fields)
             else:

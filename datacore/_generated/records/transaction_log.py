@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from datacore.wire.arrays import INT32S, read_int32s, write_int32s
+from datacore.wire.arrays import COMPACT_INT32S, INT32S, read_int32s, write_int32s
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import absent_field, bad_count, null_field, tag_overrun
 from datacore.wire.message import UNSET, WireMessage, WireStruct, new
@@ -140,7 +140,7 @@ def _decode_transaction_log_value_0(data: bytes, at: int) -> tuple[TransactionLo
     if n < 0:
         m.transaction_partitions = None
     else:
-        if n * 6 > size - at:
+        if not 0 <= n * 6 <= size - at:
             raise bad_count("TransactionLogValue.transaction_partitions", n, size - at)
         transaction_partitions: list[PartitionsSchema] = []
         m.transaction_partitions = transaction_partitions
@@ -215,13 +215,13 @@ def _decode_transaction_log_value_1(data: bytes, at: int) -> tuple[TransactionLo
         _unpack_q_h_i_b_ub(data, at)
     )
     at += 16
-    if n > 127:
-        n, at = read_uvarint(data, at - 1)
-    n -= 1
-    if n < 0:
+    if n == 0:
         m.transaction_partitions = None
     else:
-        if n * 3 > size - at:
+        if n > 127:
+            n, at = read_uvarint(data, at - 1)
+        n -= 1
+        if not 0 <= n * 3 <= size - at:
             raise bad_count("TransactionLogValue.transaction_partitions", n, size - at)
         transaction_partitions: list[PartitionsSchema] = []
         m.transaction_partitions = transaction_partitions
@@ -245,11 +245,10 @@ def _decode_transaction_log_value_1(data: bytes, at: int) -> tuple[TransactionLo
                 partitions_schema.partition_ids, at = read_int32s(
                     data, at, n - 1, "PartitionsSchema.partition_ids"
                 )
-            n = data[at]
-            at += 1
-            if n:
-                partitions_schema.unknown_tagged_fields, at = read_unknown_tags(data, at - 1, size)
+            if data[at]:
+                partitions_schema.unknown_tagged_fields, at = read_unknown_tags(data, at, size)
             else:
+                at += 1
                 partitions_schema.unknown_tagged_fields = ()
     m.transaction_last_update_timestamp_ms, m.transaction_start_timestamp_ms, n = _unpack_q2_ub(
         data, at
@@ -335,8 +334,11 @@ def _encode_transaction_log_value_1(m: TransactionLogValue, out: list[Buffer]) -
             out.append(s)
             partition_ids = partitions_schema.partition_ids
             n = len(partition_ids) + 1
-            out.append(SINGLE_BYTE[n] if n < 128 else uvarint(n))
-            out.append(write_int32s(partition_ids))
+            if n <= 32:
+                out.append(COMPACT_INT32S[n](n, *partition_ids))
+            else:
+                out.append(uvarint(n))
+                out.append(write_int32s(partition_ids))
             if partitions_schema.unknown_tagged_fields:
                 write_tags(out, partitions_schema.unknown_tagged_fields)
             else:

@@ -21,11 +21,13 @@ _HEADER_SIZE: Final = _CRC.size + _OFFSET.size
 
 
 def write_snapshot(files: Files, folder: Path, offset: int, snapshot: bytes) -> None:
-    """Replaces the log's snapshot, durably.
+    """Replaces the log's snapshot, durably, unless it says the same.
 
     Raises:
         OSError: The one before is still there.
     """
+    if read_snapshot(folder) == (offset, snapshot):
+        return
     content = _OFFSET.pack(offset) + snapshot
     files.replace(folder / "snapshot", _CRC.pack(crc32.iscsi(content)) + content)
 

@@ -1,7 +1,7 @@
 """Random lives of a shard: clients join, sync, commit and vanish, and coordinators restart.
 
 What holds, whatever happens: an assignment reaches exactly the member it was made for; generations
-never go back; a replayed shard is the live shard; whoever waits is answered in bounded time; a
+never go back; a replayed shard is the live one; whoever waits is answered in bounded time; a
 committed offset stays until it is committed again.
 """
 

@@ -1,0 +1,54 @@
+"""What is wrong with records, or with an engine, as Kafka's error codes: the one table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from datacore._generated.errors import ErrorCode
+from datacore.protocol.errors import KafkaError
+from datacore.record.errors import (
+    CorruptBatch,
+    DecompressionError,
+    InvalidTimestamp,
+    RecordError,
+    RefusedRecords,
+    UnsupportedCodec,
+)
+from datacore.storage.engine import OffsetTruncated, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from datacore.record.errors import RecordFault
+
+# The first line that fits counts. Kafka has no code for data that does not decompress, and answers
+# the one of its own failures.
+ERROR_CODES: Final[tuple[tuple[type[Exception], ErrorCode], ...]] = (
+    (DecompressionError, ErrorCode.UNKNOWN_SERVER_ERROR),
+    (CorruptBatch, ErrorCode.CORRUPT_MESSAGE),
+    (InvalidTimestamp, ErrorCode.INVALID_TIMESTAMP),
+    (UnsupportedCodec, ErrorCode.UNSUPPORTED_COMPRESSION_TYPE),
+    (RecordError, ErrorCode.INVALID_RECORD),
+    (OffsetTruncated, ErrorCode.OFFSET_OUT_OF_RANGE),
+    (StorageError, ErrorCode.KAFKA_STORAGE_ERROR),
+)
+
+
+class RefusedAppend(KafkaError):
+    """Records were refused, some of them for reasons of their own.
+
+    Attributes:
+        faults: What is wrong with single records, as Produce tells it since v8 (KIP-467).
+    """
+
+    def __init__(self, code: ErrorCode, message: str, faults: Sequence[RecordFault]) -> None:
+        super().__init__(code, message)
+        self.faults = faults
+
+
+def kafka_error(error: RecordError | StorageError) -> KafkaError:
+    """The same as clients are told it."""
+    code = next(code for kind, code in ERROR_CODES if isinstance(error, kind))
+    if isinstance(error, RefusedRecords):
+        return RefusedAppend(code, str(error), error.faults)
+    return KafkaError(code, str(error))

@@ -1,0 +1,213 @@
+"""A script of requests, told to a shard and to Apache Kafka at once, answer compared with answer.
+
+Messages name members by placeholders ("<a>"), since each side gives ids of its own: a placeholder
+stands for the id that the side gave in its last answer to JoinGroup under that name. What is
+compared is everything that the answers say, with ids put back to placeholders and lists that have
+no order sorted.
+"""
+
+import re
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any
+
+from datacore._generated.api_keys import (
+    request_class,
+    request_header_version,
+    response_class,
+    response_header_version,
+)
+from datacore._generated.describe_groups import DescribeGroupsRequest
+from datacore._generated.errors import ErrorCode
+from datacore._generated.find_coordinator import FindCoordinatorRequest
+from datacore._generated.heartbeat import HeartbeatRequest
+from datacore._generated.join_group import JoinGroupRequest, JoinGroupResponse
+from datacore._generated.metadata import MetadataRequest, MetadataRequestTopic
+from datacore._generated.request_header import RequestHeader
+from datacore._generated.response_header import ResponseHeader
+from tests.coordinator.group.driver import Driver
+
+ANSWER_TIMEOUT_S = 40.0
+GENERATED_ID = re.compile(r"^.*-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
+
+Handler = Callable[[Any, Any], Any]
+
+
+class Wire:
+    """One request on a connection of its own, as a parked request needs it."""
+
+    def __init__(self, port: int, message: Any, version: int, client_id: str) -> None:
+        self._response = response_class(message.api_key)
+        self._version = version
+        self._header_version = response_header_version(message.api_key, version)
+        header_version = request_header_version(message.api_key, version)
+        header = RequestHeader(
+            request_api_key=message.api_key,
+            request_api_version=version,
+            correlation_id=1,
+            client_id=client_id,
+        )
+        frame = header.encode(header_version) + message.encode(version)
+        self._socket = socket.create_connection(("127.0.0.1", port), ANSWER_TIMEOUT_S)
+        self._socket.sendall(struct.pack(">i", len(frame)) + frame)
+
+    def answer(self) -> Any:
+        with self._socket:
+            size = struct.unpack(">i", self._read(4))[0]
+            frame = self._read(size)
+        _, at = ResponseHeader.decode(frame, self._header_version)
+        message, _ = self._response.decode(frame, self._version, at)
+        return message
+
+    def has_answer(self) -> bool:
+        self._socket.setblocking(False)  # noqa: FBT003  # the socket module's way
+        try:
+            return bool(self._socket.recv(1, socket.MSG_PEEK))
+        except BlockingIOError:
+            return False
+        finally:
+            self._socket.settimeout(ANSWER_TIMEOUT_S)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _read(self, size: int) -> bytes:
+        data = bytearray()
+        while len(data) < size:
+            part = self._socket.recv(size - len(data))
+            assert part, "Kafka closed the connection"
+            data += part
+        return bytes(data)
+
+
+class Twin:
+    """Both sides of a script."""
+
+    def __init__(self, port: int, **config: int) -> None:
+        self.port = port
+        self.driver = Driver(**config)
+        self.waiting: dict[int, tuple[str, int, Wire]] = {}
+        self.ours: dict[str, str] = {}
+        self.theirs: dict[str, str] = {}
+        self.compared = 0
+
+    def ask(self, message: Any, version: int, *, name: str = "", client_id: str = "c") -> None:
+        """Tells both; compares all answers that the shard gives by that."""
+        ours = _named(message, version, self.ours)
+        theirs = _named(message, version, self.theirs)
+        context = self.driver.context(version, client_id)
+        shard = self.driver.shard
+        if isinstance(ours, JoinGroupRequest):
+            outcome = shard.join_group(ours, context, _uuid(self.driver.last_token))
+        else:
+            outcome = self._handler(ours)(ours, context)
+        wire = Wire(self.port, theirs, version, client_id)
+        self.waiting[self.driver.last_token] = name, version, wire
+        self.driver.take(outcome)
+        if self.driver.last_token not in self.driver.answers:
+            self._wait_until_kafka_has_parked_it(ours.group_id)
+        self._compare()
+
+    def advance(self, ms: int) -> None:
+        """Lets time pass for the shard; Kafka's answers by that are waited for."""
+        self.driver.advance(ms)
+        self._compare()
+
+    def keep(self, name: str, kept: str) -> None:
+        """Remembers a member's id under another name, before it gets a new one."""
+        self.ours[kept], self.theirs[kept] = self.ours[name], self.theirs[name]
+
+    def close(self) -> None:
+        """Whoever waits in the shard must wait in Kafka too."""
+        early = [name for name, _, wire in self.waiting.values() if wire.has_answer()]
+        for _, _, wire in self.waiting.values():
+            wire.close()
+        assert not early, f"Kafka has answered {early}"
+
+    def _handler(self, message: Any) -> Handler:
+        name = type(message).__name__.removesuffix("Request")
+        snake = "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+        handler: Handler = getattr(self.driver.shard, snake)
+        return handler
+
+    def _wait_until_kafka_has_parked_it(self, group_id: str) -> None:
+        """Connections have no order among them: the next request must not overtake this one."""
+        group = self.driver.group(group_id)
+        expected = group.state.value, len(group.members)
+        ask_kafka_until(
+            self.port,
+            DescribeGroupsRequest(groups=[group_id]),
+            5,
+            lambda a: (a.groups[0].group_state, len(a.groups[0].members)) == expected,
+        )
+
+    def _compare(self) -> None:
+        answered = [token for token in self.waiting if token in self.driver.answers]
+        pairs = []
+        for token in answered:
+            name, _, wire = self.waiting.pop(token)
+            ours, theirs = self.driver.answers[token], wire.answer()
+            if name and isinstance(ours, JoinGroupResponse) and ours.member_id:
+                self.ours[name], self.theirs[name] = ours.member_id, theirs.member_id
+            pairs.append((ours, theirs))
+        for ours, theirs in pairs:
+            said, expected = _plain(ours, self.ours), _plain(theirs, self.theirs)
+            assert said == expected, f"{said}, but Kafka says {expected}"
+        self.compared += len(pairs)
+
+
+def ask_kafka_until(port: int, message: Any, version: int, is_good: Callable[[Any], bool]) -> None:
+    """Asks until Kafka has made what the question is about: topics come a little later there."""
+    for _ in range(20_000):
+        if is_good(Wire(port, message, version, "setup").answer()):
+            return
+    raise AssertionError(f"Kafka never answered {type(message).__name__} well")
+
+
+def prepare_kafka(port: int, topic: str) -> None:
+    """Makes a topic, and the coordinator find its own."""
+    metadata = MetadataRequest(
+        topics=[MetadataRequestTopic(name=topic)], allow_auto_topic_creation=True
+    )
+    ask_kafka_until(port, metadata, 9, lambda answer: answer.topics[0].error_code == ErrorCode.NONE)
+    find = FindCoordinatorRequest(key="g", key_type=0)
+    ask_kafka_until(port, find, 2, lambda answer: answer.error_code == ErrorCode.NONE)
+    knows = HeartbeatRequest(group_id="g", member_id="m", generation_id=1)
+    ask_kafka_until(port, knows, 4, lambda a: a.error_code == ErrorCode.UNKNOWN_MEMBER_ID)
+
+
+def _named(message: Any, version: int, ids: dict[str, str]) -> Any:
+    """The message with ids for placeholders: they have no other place than strings."""
+    copy = request_class(message.api_key).decode(message.encode(version), version)[0]
+    _replace(copy, {f"<{name}>": member_id for name, member_id in ids.items()})
+    return copy
+
+
+def _replace(value: Any, texts: dict[str, str]) -> Any:
+    if isinstance(value, str):
+        return texts.get(value, value)
+    if isinstance(value, list):
+        return [_replace(item, texts) for item in value]
+    for field in getattr(type(value), "__slots__", ()):
+        setattr(value, field, _replace(getattr(value, field), texts))
+    return value
+
+
+def _plain(value: Any, ids: dict[str, str]) -> Any:
+    """An answer as dicts and sorted lists, ids as placeholders, errors by name."""
+    if isinstance(value, str):
+        names = {member_id: f"<{name}>" for name, member_id in reversed(ids.items())}
+        return names.get(value, GENERATED_ID.sub("<not told yet>", value))
+    if isinstance(value, list):
+        return sorted((_plain(item, ids) for item in value), key=str)
+    if not hasattr(type(value), "__slots__"):
+        return value
+    plain = {field: _plain(getattr(value, field), ids) for field in type(value).__slots__}
+    if "error_code" in plain:
+        plain["error_code"] = ErrorCode(plain["error_code"]).name
+    return {"": type(value).__name__, **plain}
+
+
+def _uuid(number: int) -> str:
+    return f"00000000-0000-4000-8000-{number:012}"

@@ -1,0 +1,93 @@
+"""Both engines beside a list of batches: hypothesis looks for calls that tell them apart."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import precondition, rule
+
+from datacore.storage.disk.config import DiskConfig
+from datacore.testing.engine_model import EngineModel
+from tests.storage.test_disk import DiskHarness
+from tests.storage.test_memory import MemoryHarness
+
+if TYPE_CHECKING:
+    from datacore.testing.engine_suite import EngineHarness
+
+
+class MemoryModel(EngineModel):
+    def make_harness(self) -> EngineHarness:
+        return MemoryHarness()
+
+
+class DiskModel(EngineModel):
+    """Small segments, sparse indexes, frequent checkpoints; and processes that just end."""
+
+    sync = True
+
+    def make_harness(self) -> EngineHarness:
+        self.folder = Path(tempfile.mkdtemp(prefix="datacore-model-"))
+        self.numbers = itertools.count()
+        return self.harness_in(self.folder / "data")
+
+    def harness_in(self, data_dir: Path) -> DiskHarness:
+        self.data_dir = data_dir
+        return DiskHarness(
+            DiskConfig(
+                data_dir=data_dir,
+                sync=self.sync,
+                segment_bytes=16384,
+                index_interval_bytes=1000,
+                checkpoint_bytes=8192,
+                open_files_max=16,
+                read_pool_buffers=2,
+            )
+        )
+
+    @precondition(lambda self: self.model.end_offset > 0)
+    @rule()
+    def end_the_process(self) -> None:
+        """A new engine finds what the kernel was given, as after kill -9."""
+        self.run(self.checkpoints_written())
+        image = self.folder / f"image-{next(self.numbers)}"
+        shutil.copytree(self.data_dir, image)
+        self.run(self.engine.close())
+        self.waits.clear()
+        self.harness = self.harness_in(image)
+        self.open()
+
+    async def checkpoints_written(self) -> None:
+        """Waits until no thread writes: a copy is not made in an instant, as a crash is."""
+        for pending in self.waits:
+            await pending
+        await self.log.save_snapshot(*(self.model.snapshot or (0, b"")))
+        if self.model.snapshot is None:
+            self.model.snapshot = (0, b"")
+
+    def teardown(self) -> None:
+        super().teardown()
+        shutil.rmtree(self.folder)
+
+
+class UnsyncedDiskModel(DiskModel):
+    sync = False
+
+
+SETTINGS = settings(
+    max_examples=25,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+TestMemoryModel = MemoryModel.TestCase
+TestMemoryModel.settings = SETTINGS
+TestDiskModel = DiskModel.TestCase
+TestDiskModel.settings = SETTINGS
+TestUnsyncedDiskModel = UnsyncedDiskModel.TestCase
+TestUnsyncedDiskModel.settings = SETTINGS
