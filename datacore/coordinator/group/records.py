@@ -1,7 +1,7 @@
 """Records of __consumer_offsets that classic groups and offsets need, in Kafka's stored format.
 
 A key is an int16 record type and a body of version 0; a value is an int16 version and its body.
-Written are the versions that Kafka 4.1 writes: OffsetCommitValue 3 (1 where a client asked for a
+Written are the versions that Kafka 4.1 writes: OffsetCommitValue 4 (1 where a client asked for a
 retention of its own, which only that version can hold) and GroupMetadataValue 3. Read is every
 version. Record types of newer Kafka, and those of groups that this shard does not keep, are not
 an error to a reader: ``decode`` gives back None.
@@ -25,7 +25,7 @@ OFFSET_COMMIT_TYPE = 1
 GROUP_METADATA_TYPE = 2
 KEY_VERSION = 0
 
-OFFSET_COMMIT_VALUE_VERSION = 3
+OFFSET_COMMIT_VALUE_VERSION = 4
 OFFSET_COMMIT_VALUE_WITH_EXPIRY_VERSION = 1
 GROUP_METADATA_VALUE_VERSION = 3
 

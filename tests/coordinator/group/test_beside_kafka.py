@@ -10,6 +10,7 @@ Where DataCore means to differ, the script leaves it out and says so here:
 
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -35,7 +36,11 @@ from datacore._generated.offset_fetch import (
     OffsetFetchRequestTopics,
 )
 from datacore._generated.sync_group import SyncGroupRequest, SyncGroupRequestAssignment
-from tests.coordinator.group.twin import Twin, prepare_kafka
+from datacore.coordinator.group.classic import GroupState
+from datacore.coordinator.group.names import GroupId, MemberId, TopicName
+from datacore.coordinator.group.records import GroupStored, OffsetCommitted, decode
+from datacore.coordinator.group.shard import GroupShard
+from tests.coordinator.group.twin import Twin, kafkas_log, plain, prepare_kafka
 from tests.oracle.apache_kafka import ApacheKafka
 
 pytestmark = [
@@ -436,3 +441,50 @@ def test_kafka_says_the_same_when_time_passes(
 
 def test_kafka_says_the_same_of_a_group_without_a_name(twin: Twin) -> None:
     no_group_has_no_name(Script(twin, ""), 9)
+
+
+def test_kafkas_own_log_is_read_and_ours_is_the_same(twin: Twin) -> None:
+    group = "stored"
+    script = Script(twin, group)
+    script.static_pair()
+    script.commit(5, member="<a>", generation=2, instance="i1", metadata="note")
+    theirs = {record.key: record for record in kafkas_log(twin.port)}
+    ours = {record.key: record for record in twin.driver.log}
+    assert ours.keys() == {key for key in theirs if group.encode() in key}
+    for key, record in ours.items():
+        their_value, our_value = theirs[key].value, record.value
+        assert their_value is not None
+        assert our_value is not None
+        assert their_value[:2] == our_value[:2], (key, their_value)
+        their_image, our_image = decode(key, their_value), decode(key, our_value)
+        if isinstance(their_image, GroupStored) and isinstance(our_image, GroupStored):
+            for image in (their_image.image, our_image.image):
+                assert image is not None
+                image.current_state_timestamp = 0
+            expected = plain(their_image.image, twin.theirs)
+            assert plain(our_image.image, twin.ours) == expected
+        else:
+            assert isinstance(their_image, OffsetCommitted)
+            assert isinstance(our_image, OffsetCommitted)
+            assert their_image.committed is not None
+            assert our_image.committed is not None
+            stamped = replace(
+                our_image.committed, commit_timestamp_ms=their_image.committed.commit_timestamp_ms
+            )
+            assert stamped == their_image.committed
+
+
+def test_a_shard_takes_over_from_kafkas_log(twin: Twin) -> None:
+    group = GroupId("taken_over")
+    script = Script(twin, group)
+    script.stable_pair()
+    script.commit(5, member="<b>", generation=2)
+    shard = GroupShard(twin.driver.config)
+    for record in kafkas_log(twin.port):
+        shard.apply(record.key, record.value)
+    shard.load(twin.driver.now_ms)
+    taken_over = shard.state.groups[group]
+    assert taken_over.state is GroupState.STABLE
+    assert taken_over.leader_id == twin.theirs["a"]
+    assert taken_over.members[MemberId(twin.theirs["b"])].assignment == b"B"
+    assert shard.state.offsets.get(group, TopicName("t"), 0) is not None

@@ -27,9 +27,9 @@ def test_an_offset_commit_is_stored_as_kafka_stores_it() -> None:
     )
     record = records.offset_commit_record(GROUP, TOPIC, 3, committed)
     assert record.key == b"\0\1" + string("group") + string("topic") + struct.pack(">i", 3)
-    assert record.value == b"\0\3" + struct.pack(">qi", 42, 7) + string("note") + struct.pack(
-        ">q", 1_700_000_000_000
-    )
+    note = b"\5note"
+    timestamp = struct.pack(">q", 1_700_000_000_000)
+    assert record.value == b"\0\4" + struct.pack(">qi", 42, 7) + note + timestamp + b"\0"
 
 
 def test_a_commit_with_its_own_retention_is_stored_in_version_1() -> None:

@@ -20,12 +20,16 @@ from datacore._generated.api_keys import (
 )
 from datacore._generated.describe_groups import DescribeGroupsRequest
 from datacore._generated.errors import ErrorCode
+from datacore._generated.fetch import FetchPartition, FetchRequest, FetchTopic
 from datacore._generated.find_coordinator import FindCoordinatorRequest
 from datacore._generated.heartbeat import HeartbeatRequest
 from datacore._generated.join_group import JoinGroupRequest, JoinGroupResponse
 from datacore._generated.metadata import MetadataRequest, MetadataRequestTopic
 from datacore._generated.request_header import RequestHeader
 from datacore._generated.response_header import ResponseHeader
+from datacore.coordinator.outcome import Record
+from datacore.record.batch import iterate_headers
+from datacore.record.records import iterate_records
 from tests.coordinator.group.driver import Driver
 
 ANSWER_TIMEOUT_S = 40.0
@@ -152,7 +156,7 @@ class Twin:
                 self.ours[name], self.theirs[name] = ours.member_id, theirs.member_id
             pairs.append((ours, theirs))
         for ours, theirs in pairs:
-            said, expected = _plain(ours, self.ours), _plain(theirs, self.theirs)
+            said, expected = plain(ours, self.ours), plain(theirs, self.theirs)
             assert said == expected, f"{said}, but Kafka says {expected}"
         self.compared += len(pairs)
 
@@ -177,6 +181,22 @@ def prepare_kafka(port: int, topic: str) -> None:
     ask_kafka_until(port, knows, 4, lambda a: a.error_code == ErrorCode.UNKNOWN_MEMBER_ID)
 
 
+def kafkas_log(port: int) -> list[Record]:
+    """All records of the only partition of Kafka's __consumer_offsets."""
+    partition = FetchPartition(partition=0, partition_max_bytes=2**26)
+    topics = [FetchTopic(topic="__consumer_offsets", partitions=[partition])]
+    request = FetchRequest(max_bytes=2**26, topics=topics)
+    answer = Wire(port, request, 11, "reader").answer()
+    [answered] = answer.responses[0].partitions
+    batches = bytes(answered.records)
+    found = []
+    for at, header in iterate_headers(batches):
+        for record in iterate_records(batches[at:], header):
+            assert record.key is not None
+            found.append(Record(bytes(record.key), record.value))
+    return found
+
+
 def _named(message: Any, version: int, ids: dict[str, str]) -> Any:
     """The message with ids for placeholders: they have no other place than strings."""
     copy = request_class(message.api_key).decode(message.encode(version), version)[0]
@@ -194,19 +214,19 @@ def _replace(value: Any, texts: dict[str, str]) -> Any:
     return value
 
 
-def _plain(value: Any, ids: dict[str, str]) -> Any:
+def plain(value: Any, ids: dict[str, str]) -> Any:
     """An answer as dicts and sorted lists, ids as placeholders, errors by name."""
     if isinstance(value, str):
         names = {member_id: f"<{name}>" for name, member_id in reversed(ids.items())}
         return names.get(value, GENERATED_ID.sub("<not told yet>", value))
     if isinstance(value, list):
-        return sorted((_plain(item, ids) for item in value), key=str)
+        return sorted((plain(item, ids) for item in value), key=str)
     if not hasattr(type(value), "__slots__"):
         return value
-    plain = {field: _plain(getattr(value, field), ids) for field in type(value).__slots__}
-    if "error_code" in plain:
-        plain["error_code"] = ErrorCode(plain["error_code"]).name
-    return {"": type(value).__name__, **plain}
+    fields = {field: plain(getattr(value, field), ids) for field in type(value).__slots__}
+    if "error_code" in fields:
+        fields["error_code"] = ErrorCode(fields["error_code"]).name
+    return {"": type(value).__name__, **fields}
 
 
 def _uuid(number: int) -> str:
