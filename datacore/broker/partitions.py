@@ -16,7 +16,8 @@ from datacore.storage.engine import LogName, StorageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping
 
-    from datacore.metadata.image import ClusterImage, PartitionImage, TopicImage, TopicName
+    from datacore.metadata.image import ClusterImage, PartitionImage, TopicImage
+    from datacore.protocol.names import TopicName
     from datacore.storage.engine import Engine
 
 logger = logging.getLogger("datacore.broker")

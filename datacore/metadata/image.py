@@ -7,20 +7,17 @@ is ``MetadataImage``.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NewType, assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from datacore._generated.records.config_record import ConfigRecord
 from datacore._generated.records.partition_record import PartitionRecord
 from datacore._generated.records.producer_ids_record import ProducerIdsRecord
 from datacore._generated.records.remove_topic_record import RemoveTopicRecord
 from datacore._generated.records.topic_record import TopicRecord
+from datacore.protocol.names import TopicId, TopicName
 
 if TYPE_CHECKING:
     from datacore.metadata.records import MetadataRecord
-
-TopicName = NewType("TopicName", str)
-TopicId = NewType("TopicId", bytes)
-"""16 bytes of a UUID."""
 
 RESOURCE_TOPIC = 2
 RESOURCE_BROKER = 4
