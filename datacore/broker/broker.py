@@ -25,7 +25,8 @@ from datacore.broker.partitions import Partitions
 from datacore.broker.producer_ids import ProducerIds
 from datacore.broker.topics import NewTopic, Topics
 from datacore.metadata.configs import BROKER_CONFIGS, InvalidConfig, broker_int, broker_value
-from datacore.metadata.image import RESOURCE_BROKER, TopicId
+from datacore.metadata.image import RESOURCE_BROKER
+from datacore.protocol.names import TopicId
 from datacore.storage.pending import Pending
 
 if TYPE_CHECKING:

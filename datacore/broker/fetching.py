@@ -19,8 +19,8 @@ from datacore._generated.errors import ErrorCode
 from datacore._generated.fetch import EpochEndOffset, FetchableTopicResponse, FetchResponse
 from datacore._generated.fetch import PartitionData as FetchedPartition
 from datacore.log.error_codes import kafka_error
-from datacore.metadata.image import TopicId, TopicName
 from datacore.protocol.errors import KafkaError
+from datacore.protocol.names import TopicId, TopicName
 from datacore.record.errors import RecordError
 from datacore.record.legacy import down_convert
 from datacore.storage.pending import Pending

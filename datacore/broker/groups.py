@@ -34,10 +34,9 @@ from datacore._generated.offset_fetch import (
 from datacore.broker.runtime import ShardRuntime
 from datacore.broker.topics import OFFSETS_TOPIC, NewTopic
 from datacore.coordinator.group.config import GroupConfig
-from datacore.coordinator.group.names import TopicName as GroupTopicName
 from datacore.metadata.configs import broker_int
-from datacore.metadata.image import TopicName
 from datacore.protocol.errors import KafkaError
+from datacore.protocol.names import TopicName
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -159,7 +158,7 @@ class Groups:
 
     def forget_topic(self, topic: TopicImage) -> None:
         """Drops every group's offsets of a topic that is no more."""
-        partitions = [(GroupTopicName(topic.name), index) for index in topic.partitions]
+        partitions = [(topic.name, index) for index in topic.partitions]
         for shard in self._shards.values():
             shard.perform(lambda machine, now_ms: machine.partitions_deleted(partitions, now_ms))
 

@@ -12,14 +12,9 @@ from datacore._generated.records.partition_record import PartitionRecord
 from datacore._generated.records.remove_topic_record import RemoveTopicRecord
 from datacore._generated.records.topic_record import TopicRecord
 from datacore.metadata.configs import InvalidConfig, broker_int, check_topic_configs
-from datacore.metadata.image import (
-    RESOURCE_TOPIC,
-    PartitionImage,
-    TopicId,
-    TopicImage,
-    TopicName,
-)
+from datacore.metadata.image import RESOURCE_TOPIC, PartitionImage, TopicImage
 from datacore.protocol.errors import KafkaError
+from datacore.protocol.names import TopicId, TopicName
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -172,7 +167,7 @@ class Topics:
         topic_values: Mapping[str, str],
     ) -> None:
         """Makes the logs of new partitions, then the partitions, then both visible at once."""
-        logs = await self._partitions.open_logs(topic, topic.partitions.values(), topic_values)
+        logs = await self._partitions.make_logs(topic, topic.partitions.values(), topic_values)
         try:
             await self._metadata.commit(records)
         except KafkaError:

@@ -10,8 +10,8 @@ from datacore._generated.create_partitions import (
     CreatePartitionsTopicResult,
 )
 from datacore._generated.errors import ErrorCode
-from datacore.metadata.image import TopicName
 from datacore.protocol.errors import KafkaError
+from datacore.protocol.names import TopicName
 
 if TYPE_CHECKING:
     from datacore._generated.create_partitions import CreatePartitionsRequest

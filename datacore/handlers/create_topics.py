@@ -21,8 +21,8 @@ from datacore._generated.create_topics import (
 from datacore._generated.errors import ErrorCode
 from datacore.broker.described_configs import effective_topic_configs
 from datacore.broker.topics import NewTopic
-from datacore.metadata.image import TopicName
 from datacore.protocol.errors import KafkaError
+from datacore.protocol.names import TopicName
 
 if TYPE_CHECKING:
     from datacore._generated.create_topics import CreatableTopic, CreateTopicsRequest

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from datacore._generated.delete_topics import DeletableTopicResult, DeleteTopicsResponse
 from datacore._generated.errors import ErrorCode
-from datacore.metadata.image import TopicId, TopicName
 from datacore.protocol.errors import KafkaError
+from datacore.protocol.names import TopicId, TopicName
 
 if TYPE_CHECKING:
     from datacore._generated.delete_topics import DeleteTopicsRequest

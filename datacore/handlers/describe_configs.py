@@ -24,8 +24,9 @@ from datacore.broker.described_configs import (
     effective_topic_configs,
 )
 from datacore.broker.topics import check_topic_name
-from datacore.metadata.image import RESOURCE_BROKER, RESOURCE_TOPIC, TopicName
+from datacore.metadata.image import RESOURCE_BROKER, RESOURCE_TOPIC
 from datacore.protocol.errors import KafkaError
+from datacore.protocol.names import TopicName
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,8 +12,8 @@ from datacore._generated.describe_topic_partitions import (
 from datacore._generated.errors import ErrorCode
 from datacore.broker.authorized_operations import TOPIC_OPERATIONS
 from datacore.broker.topics import INTERNAL_TOPICS, check_topic_name
-from datacore.metadata.image import TopicName
 from datacore.protocol.errors import KafkaError
+from datacore.protocol.names import TopicName
 
 # Request and response each have a cursor of the same shape.
 from datacore._generated.describe_topic_partitions import (  # isort: skip

@@ -20,8 +20,8 @@ from datacore._generated.list_offsets import (
     ListOffsetsTopicResponse,
 )
 from datacore.log.partition_log import TimestampedOffset
-from datacore.metadata.image import TopicName
 from datacore.protocol.errors import KafkaError
+from datacore.protocol.names import TopicName
 
 if TYPE_CHECKING:
     from datacore._generated.list_offsets import ListOffsetsPartition, ListOffsetsRequest

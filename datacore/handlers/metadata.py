@@ -25,8 +25,8 @@ from datacore.broker.authorized_operations import (
     TOPIC_OPERATIONS,
 )
 from datacore.broker.topics import INTERNAL_TOPICS, NewTopic, check_topic_name
-from datacore.metadata.image import TopicId, TopicName
 from datacore.protocol.errors import KafkaError
+from datacore.protocol.names import TopicId, TopicName
 
 if TYPE_CHECKING:
     from datacore._generated.metadata import MetadataRequest

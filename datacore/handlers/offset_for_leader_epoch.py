@@ -15,8 +15,8 @@ from datacore._generated.offset_for_leader_epoch import (
     OffsetForLeaderEpochResponse,
     OffsetForLeaderTopicResult,
 )
-from datacore.metadata.image import TopicName
 from datacore.protocol.errors import KafkaError
+from datacore.protocol.names import TopicName
 
 if TYPE_CHECKING:
     from datacore._generated.offset_for_leader_epoch import (

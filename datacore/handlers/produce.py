@@ -25,8 +25,8 @@ from datacore._generated.produce import (
 )
 from datacore.broker.topics import INTERNAL_TOPICS
 from datacore.log.error_codes import RefusedAppend, kafka_error
-from datacore.metadata.image import TopicId, TopicName
 from datacore.protocol.errors import KafkaError
+from datacore.protocol.names import TopicId, TopicName
 from datacore.record.batch import MAGIC, clear_log_append_time, magic_of, parse_header
 from datacore.record.compression import Codec
 from datacore.record.errors import RecordError, UnsupportedCodec

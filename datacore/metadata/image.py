@@ -7,20 +7,17 @@ is ``MetadataImage``.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NewType, assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from datacore._generated.records.config_record import ConfigRecord
 from datacore._generated.records.partition_record import PartitionRecord
 from datacore._generated.records.producer_ids_record import ProducerIdsRecord
 from datacore._generated.records.remove_topic_record import RemoveTopicRecord
 from datacore._generated.records.topic_record import TopicRecord
+from datacore.protocol.names import TopicId, TopicName
 
 if TYPE_CHECKING:
     from datacore.metadata.records import MetadataRecord
-
-TopicName = NewType("TopicName", str)
-TopicId = NewType("TopicId", bytes)
-"""16 bytes of a UUID."""
 
 RESOURCE_TOPIC = 2
 RESOURCE_BROKER = 4
@@ -56,6 +53,8 @@ class ClusterImage:
     configs: dict[tuple[int, str], dict[str, str]] = field(default_factory=dict)
     """Values that were set, by (resource type, resource name)."""
     next_producer_id: int = 0
+    removed_topic_ids: set[TopicId] = field(default_factory=set)
+    """Of topics that were deleted: what is left of their logs may go."""
 
     def apply(self, record: MetadataRecord) -> None:
         """Takes one record in."""
@@ -76,6 +75,7 @@ class ClusterImage:
                 topic.partitions[partition.index] = partition
             case RemoveTopicRecord():
                 topic = self.topics_by_id.pop(TopicId(record.topic_id))
+                self.removed_topic_ids.add(topic.topic_id)
                 del self.topics[topic.name]
                 self.configs.pop((RESOURCE_TOPIC, topic.name), None)
             case ConfigRecord():

@@ -9,7 +9,7 @@ from datacore._generated.fetch import PartitionData as FetchedPartition
 from datacore.broker.broker import Broker
 from datacore.broker.context import RequestContext
 from datacore.broker.topics import NewTopic
-from datacore.metadata.image import TopicName
+from datacore.protocol.names import TopicName
 from datacore.record.records import Record, encode_batch
 from datacore.storage.memory import MemoryEngine
 from datacore.storage.pending import Pending

@@ -22,7 +22,7 @@ from datacore._generated.offset_fetch import (
 from datacore.broker.broker import Broker
 from datacore.broker.groups import partition_for
 from datacore.broker.topics import NewTopic
-from datacore.metadata.image import TopicName
+from datacore.protocol.names import TopicName
 from datacore.storage.memory import MemoryEngine
 from tests.broker.harness import request_context, running
 

@@ -7,8 +7,9 @@ from datacore._generated.records.partition_record import PartitionRecord
 from datacore._generated.records.producer_ids_record import ProducerIdsRecord
 from datacore._generated.records.remove_topic_record import RemoveTopicRecord
 from datacore._generated.records.topic_record import TopicRecord
-from datacore.metadata.image import RESOURCE_TOPIC, ClusterImage, TopicId, TopicName
+from datacore.metadata.image import RESOURCE_TOPIC, ClusterImage
 from datacore.metadata.records import MetadataRecord, decode_record, encode_record
+from datacore.protocol.names import TopicId, TopicName
 from datacore.wire.errors import DecodeError
 
 ORDERS_ID = bytes(range(16))

@@ -29,8 +29,8 @@ from typing import NamedTuple
 from datacore._generated.consumer_protocol_subscription import ConsumerProtocolSubscription
 from datacore._generated.errors import ErrorCode
 from datacore._generated.records.group_metadata import GroupMetadataValue, MemberMetadata
-from datacore.coordinator.group.names import GroupId, MemberId, TopicName
 from datacore.coordinator.outcome import ReplyToken
+from datacore.protocol.names import GroupId, MemberId, TopicName
 from datacore.wire.errors import DecodeError
 
 CONSUMER_PROTOCOL_TYPE = "consumer"

@@ -8,9 +8,9 @@ from datacore._generated.delete_groups import (
 from datacore._generated.errors import ErrorCode
 from datacore.coordinator.context import RequestContext
 from datacore.coordinator.group.classic import GroupState
-from datacore.coordinator.group.names import GroupId
 from datacore.coordinator.group.records import group_metadata_tombstone, offset_commit_tombstone
 from datacore.coordinator.group.state import Turn
+from datacore.protocol.names import GroupId
 
 
 def delete_groups(turn: Turn, request: DeleteGroupsRequest, context: RequestContext) -> None:

@@ -15,8 +15,8 @@ from datacore._generated.errors import ErrorCode
 from datacore._generated.list_groups import ListedGroup, ListGroupsRequest, ListGroupsResponse
 from datacore.coordinator.context import RequestContext
 from datacore.coordinator.group.classic import ClassicGroup, ClassicMember, GroupState
-from datacore.coordinator.group.names import GroupId
 from datacore.coordinator.group.state import Turn
+from datacore.protocol.names import GroupId
 
 GROUP_ID_NOT_FOUND_FROM = 6
 CLASSIC_TYPE = "classic"

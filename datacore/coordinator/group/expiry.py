@@ -11,9 +11,9 @@ Kafka's counterparts are ``cleanupExpiredOffsets`` and ``cleanupGroupMetadata``.
 from collections.abc import Collection
 
 from datacore.coordinator.group.classic import CONSUMER_PROTOCOL_TYPE, ClassicGroup, GroupState
-from datacore.coordinator.group.names import GroupId, TopicName
 from datacore.coordinator.group.records import group_metadata_tombstone, offset_commit_tombstone
 from datacore.coordinator.group.state import Timer, TimerKind, Turn
+from datacore.protocol.names import GroupId, TopicName
 
 SWEEP = Timer(TimerKind.SWEEP, GroupId(""))
 

@@ -8,9 +8,9 @@ from datacore._generated.errors import ErrorCode
 from datacore._generated.heartbeat import HeartbeatRequest, HeartbeatResponse
 from datacore.coordinator.context import RequestContext
 from datacore.coordinator.group.classic import GroupState
-from datacore.coordinator.group.names import GroupId, MemberId
 from datacore.coordinator.group.rebalance import renew_session
 from datacore.coordinator.group.state import Turn
+from datacore.protocol.names import GroupId, MemberId
 
 
 def heartbeat(turn: Turn, request: HeartbeatRequest, context: RequestContext) -> None:

@@ -14,7 +14,6 @@ from datacore._generated.errors import ErrorCode
 from datacore._generated.join_group import JoinGroupRequest, JoinGroupResponse
 from datacore.coordinator.context import RequestContext
 from datacore.coordinator.group.classic import ClassicGroup, ClassicMember, GroupState, Parked
-from datacore.coordinator.group.names import NO_MEMBER_ID, GroupId, MemberId
 from datacore.coordinator.group.rebalance import (
     answer_join,
     answer_sync,
@@ -29,6 +28,7 @@ from datacore.coordinator.group.rebalance import (
 from datacore.coordinator.group.records import group_metadata_record
 from datacore.coordinator.group.replies import SKIP_ASSIGNMENT_FROM, join_failed, joined
 from datacore.coordinator.group.state import Turn
+from datacore.protocol.names import NO_MEMBER_ID, GroupId, MemberId
 from datacore.wire.strings import STRING_BYTES_MAX
 
 MEMBER_ID_REQUIRED_FROM = 4

@@ -16,7 +16,6 @@ from datacore._generated.leave_group import (
 )
 from datacore.coordinator.context import RequestContext
 from datacore.coordinator.group.classic import ClassicGroup, GroupState
-from datacore.coordinator.group.names import NO_MEMBER_ID, GroupId, MemberId
 from datacore.coordinator.group.rebalance import (
     complete_join_if_all_have_joined,
     prepare_rebalance,
@@ -24,6 +23,7 @@ from datacore.coordinator.group.rebalance import (
     remove_pending_member,
 )
 from datacore.coordinator.group.state import Turn
+from datacore.protocol.names import NO_MEMBER_ID, GroupId, MemberId
 
 SEVERAL_MEMBERS_FROM = 3
 

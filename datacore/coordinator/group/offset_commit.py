@@ -18,11 +18,11 @@ from datacore._generated.offset_commit import (
 )
 from datacore.coordinator.context import RequestContext
 from datacore.coordinator.group.classic import ClassicGroup, GroupState
-from datacore.coordinator.group.names import NO_MEMBER_ID, GroupId, MemberId, TopicName
 from datacore.coordinator.group.offsets import CommittedOffset
 from datacore.coordinator.group.rebalance import renew_session
 from datacore.coordinator.group.records import offset_commit_record
 from datacore.coordinator.group.state import Turn
+from datacore.protocol.names import NO_MEMBER_ID, GroupId, MemberId, TopicName
 
 GROUP_ID_NOT_FOUND_FROM = 9
 TOPIC_NAME_MAX_CHARACTERS = 249

@@ -9,9 +9,9 @@ from datacore._generated.offset_delete import (
 )
 from datacore.coordinator.context import RequestContext
 from datacore.coordinator.group.classic import CONSUMER_PROTOCOL_TYPE, GroupState
-from datacore.coordinator.group.names import GroupId, TopicName
 from datacore.coordinator.group.records import offset_commit_tombstone
 from datacore.coordinator.group.state import Turn
+from datacore.protocol.names import GroupId, TopicName
 
 
 def offset_delete(turn: Turn, request: OffsetDeleteRequest, context: RequestContext) -> None:

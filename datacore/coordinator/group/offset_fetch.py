@@ -22,9 +22,9 @@ from datacore._generated.offset_fetch import (
     OffsetFetchResponseTopics,
 )
 from datacore.coordinator.context import RequestContext
-from datacore.coordinator.group.names import GroupId, TopicName
 from datacore.coordinator.group.offsets import NO_OFFSET, CommittedOffset
 from datacore.coordinator.group.state import ShardState, Turn
+from datacore.protocol.names import GroupId, TopicName
 
 SEVERAL_GROUPS_FROM = 8
 LEADER_EPOCH_FROM = 5

@@ -8,7 +8,7 @@ from collections.abc import Iterator, KeysView, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from datacore.coordinator.group.names import GroupId, TopicName
+from datacore.protocol.names import GroupId, TopicName
 
 NO_OFFSET = -1
 """What OffsetFetch says where nothing was committed."""

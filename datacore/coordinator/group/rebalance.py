@@ -15,10 +15,10 @@ Kafka's counterpart is the classic half of ``GroupMetadataManager``.
 
 from datacore._generated.errors import ErrorCode
 from datacore.coordinator.group.classic import ClassicGroup, ClassicMember, GroupState
-from datacore.coordinator.group.names import NO_MEMBER_ID, MemberId
 from datacore.coordinator.group.records import group_metadata_record
 from datacore.coordinator.group.replies import join_failed, joined, sync_failed
 from datacore.coordinator.group.state import Timer, TimerKind, Turn
+from datacore.protocol.names import NO_MEMBER_ID, MemberId
 
 REJOIN_WAIT_MIN_MS = 100
 """Least wait for static members that are away, so that a rebalance timeout of 0 does not spin."""

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 from datacore._generated.records.group_metadata import GroupMetadataKey, GroupMetadataValue
 from datacore._generated.records.offset_commit import OffsetCommitKey, OffsetCommitValue
-from datacore.coordinator.group.names import GroupId, TopicName
 from datacore.coordinator.group.offsets import CommittedOffset
 from datacore.coordinator.outcome import Record
+from datacore.protocol.names import GroupId, TopicName
 from datacore.wire.buffer import Buffer
 from datacore.wire.errors import DecodeError
 

@@ -4,7 +4,7 @@ from datacore._generated.errors import ErrorCode
 from datacore._generated.join_group import JoinGroupResponse, JoinGroupResponseMember
 from datacore._generated.sync_group import SyncGroupResponse
 from datacore.coordinator.group.classic import ClassicGroup, Parked
-from datacore.coordinator.group.names import MemberId
+from datacore.protocol.names import MemberId
 
 PROTOCOL_NAME_NULLABLE_FROM = 7
 SKIP_ASSIGNMENT_FROM = 9

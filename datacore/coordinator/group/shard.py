@@ -43,10 +43,10 @@ from datacore.coordinator.group import (
 )
 from datacore.coordinator.group.classic import ClassicGroup, group_of_image
 from datacore.coordinator.group.config import GroupConfig
-from datacore.coordinator.group.names import TopicName
 from datacore.coordinator.group.records import GroupStored, OffsetCommitted, decode
 from datacore.coordinator.group.state import ShardState, Timer, TimerKind, Turn
 from datacore.coordinator.outcome import Outcome
+from datacore.protocol.names import TopicName
 from datacore.wire.buffer import Buffer
 
 Request = TypeVar("Request")

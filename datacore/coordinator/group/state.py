@@ -11,10 +11,10 @@ from typing import NamedTuple
 from datacore._generated.records.group_metadata import GroupMetadataValue
 from datacore.coordinator.group.classic import ClassicGroup
 from datacore.coordinator.group.config import GroupConfig
-from datacore.coordinator.group.names import NO_MEMBER_ID, GroupId, MemberId
 from datacore.coordinator.group.offsets import OffsetStore
 from datacore.coordinator.outcome import Outcome
 from datacore.coordinator.timers import Timers
+from datacore.protocol.names import NO_MEMBER_ID, GroupId, MemberId
 
 
 class TimerKind(Enum):

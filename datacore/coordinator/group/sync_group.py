@@ -11,7 +11,6 @@ from datacore._generated.errors import ErrorCode
 from datacore._generated.sync_group import SyncGroupRequest
 from datacore.coordinator.context import RequestContext
 from datacore.coordinator.group.classic import ClassicGroup, ClassicMember, GroupState, Parked
-from datacore.coordinator.group.names import GroupId, MemberId
 from datacore.coordinator.group.rebalance import (
     answer_sync,
     drop_assignments,
@@ -21,6 +20,7 @@ from datacore.coordinator.group.rebalance import (
 from datacore.coordinator.group.records import group_metadata_record
 from datacore.coordinator.group.replies import sync_failed, synced
 from datacore.coordinator.group.state import Timer, TimerKind, Turn
+from datacore.protocol.names import GroupId, MemberId
 
 PROTOCOL_REQUIRED_FROM = 5
 

@@ -473,8 +473,12 @@ class DiskLog:
         await self._in_worker(self._state.update, sync=True, recovery_point=point)
         segments.drop(at + 1, len(segments.segments), self._store.janitor)
         self._moved(offset)
-        await self._in_worker(self._store.files.ftruncate, kept.fd, kept.size)
+        await self._in_worker(self._cut_file, kept)
         await self._in_worker(drop_snapshot, self._folder, offset)
+
+    def _cut_file(self, segment: Segment) -> None:
+        self._store.files.ftruncate(segment.fd, segment.size)
+        self._store.files.fdatasync(segment.fd)
 
     async def save_snapshot(self, offset: int, snapshot: bytes) -> None:
         """See ``EngineLog.save_snapshot``."""

@@ -45,9 +45,9 @@ from datacore._generated.sync_group import (
 from datacore.coordinator.context import RequestContext
 from datacore.coordinator.group.classic import ClassicGroup, ClassicMember
 from datacore.coordinator.group.config import GroupConfig
-from datacore.coordinator.group.names import GroupId, MemberId
 from datacore.coordinator.group.shard import GroupShard
 from datacore.coordinator.outcome import Outcome, Record
+from datacore.protocol.names import GroupId, MemberId
 
 Message = TypeVar("Message")
 

@@ -37,9 +37,9 @@ from datacore._generated.offset_fetch import (
 )
 from datacore._generated.sync_group import SyncGroupRequest, SyncGroupRequestAssignment
 from datacore.coordinator.group.classic import GroupState
-from datacore.coordinator.group.names import GroupId, MemberId, TopicName
 from datacore.coordinator.group.records import GroupStored, OffsetCommitted, decode
 from datacore.coordinator.group.shard import GroupShard
+from datacore.protocol.names import GroupId, MemberId, TopicName
 from tests.coordinator.group.twin import Twin, kafkas_log, plain, prepare_kafka
 from tests.oracle.apache_kafka import ApacheKafka
 

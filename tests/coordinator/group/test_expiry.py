@@ -4,7 +4,7 @@ import pytest
 
 from datacore._generated.join_group import JoinGroupResponse
 from datacore.coordinator.group import expiry
-from datacore.coordinator.group.names import TopicName
+from datacore.protocol.names import TopicName
 from tests.coordinator.group.driver import TOPIC, Driver
 
 MINUTE_MS = 60_000

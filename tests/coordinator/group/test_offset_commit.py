@@ -1,8 +1,8 @@
 import pytest
 
 from datacore._generated.errors import ErrorCode
-from datacore.coordinator.group.names import GroupId, TopicName
 from datacore.coordinator.group.offsets import CommittedOffset
+from datacore.protocol.names import GroupId, TopicName
 from tests.coordinator.group.driver import GROUP, TOPIC, Driver
 
 

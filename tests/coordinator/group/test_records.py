@@ -4,9 +4,9 @@ import pytest
 
 from datacore._generated.records.group_metadata import GroupMetadataValue, MemberMetadata
 from datacore.coordinator.group import records
-from datacore.coordinator.group.names import GroupId, TopicName
 from datacore.coordinator.group.offsets import CommittedOffset
 from datacore.coordinator.group.records import GroupStored, OffsetCommitted
+from datacore.protocol.names import GroupId, TopicName
 from datacore.wire.errors import DecodeError
 
 GROUP = GroupId("group")

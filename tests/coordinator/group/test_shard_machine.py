@@ -25,9 +25,9 @@ from datacore._generated.join_group import JoinGroupResponse
 from datacore._generated.leave_group import MemberIdentity
 from datacore._generated.sync_group import SyncGroupResponse
 from datacore.coordinator.group.classic import ClassicGroup, GroupState
-from datacore.coordinator.group.names import GroupId
 from datacore.coordinator.group.shard import GroupShard
 from datacore.coordinator.group.state import Timer, TimerKind
+from datacore.protocol.names import GroupId
 from tests.coordinator.group.driver import Driver
 
 GROUPS = ["g", "h"]
