@@ -154,11 +154,14 @@ class Broker:
     # --- tasks
 
     def spawn(self, work: Coroutine[object, object, None]) -> None:
-        """Runs a coroutine in the broker's task group."""
+        """Runs a coroutine in the broker's task group; what it raises ends nothing but itself."""
         assert self._tasks is not None
 
         async def run() -> None:
-            await work
+            try:
+                await work
+            except Exception:
+                log.exception("A background task of the broker failed.")
 
         self._tasks.start_soon(run)
 
