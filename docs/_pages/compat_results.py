@@ -43,11 +43,11 @@ def compat_results() -> Iterator[str]:
         yield "No run is recorded."
         return
     run = msgspec.json.decode(_RESULTS.read_bytes(), type=_Run)
-    if run.broker != "datacore":
+    if not run.broker.startswith("DataCore "):
         raise ValueError(
             f"{_RESULTS.name}: a run against {run.broker}, not one that starts DataCore"
         )
-    yield f"As of {run.finished_at[:10]}."
+    yield f"{run.broker}, {run.finished_at[:10]}."
     scenarios = list(dict.fromkeys(each.scenario for each in run.results))
     outcomes = {(e.client, e.version, e.scenario): _MARKS[e.outcome] for e in run.results}
     yield table(
