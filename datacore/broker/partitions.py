@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import logging
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import TYPE_CHECKING, Final
 
 from datacore._generated.errors import ErrorCode
+from datacore.log.error_codes import kafka_error
 from datacore.log.partition_log import LogConfig, PartitionLog
 from datacore.metadata.configs import topic_value
 from datacore.metadata.image import RESOURCE_TOPIC
 from datacore.protocol.errors import KafkaError
+from datacore.protocol.names import TopicId, TopicName
 from datacore.storage.engine import LogName, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping
 
     from datacore.metadata.image import ClusterImage, PartitionImage, TopicImage
-    from datacore.protocol.names import TopicName
     from datacore.storage.engine import Engine
 
 logger = logging.getLogger("datacore.broker")
 
 _NAME_PART_MAX: Final = 200
 """Log names have room for 249 characters: a topic's name, the partition, the topic's id."""
+
+_ENCODED_ID_LENGTH: Final = 22
 
 
 def log_name(topic: TopicImage, partition: int) -> LogName:
@@ -34,6 +37,14 @@ def log_name(topic: TopicImage, partition: int) -> LogName:
     """
     topic_id = urlsafe_b64encode(topic.topic_id).decode().rstrip("=")
     return LogName(f"{topic.name[:_NAME_PART_MAX]}-{partition}.{topic_id}")
+
+
+def _topic_id_of(name: LogName) -> TopicId | None:
+    """The topic's id in the name of a log; None where there is none."""
+    encoded = name.rpartition(".")[2]
+    if len(encoded) != _ENCODED_ID_LENGTH:
+        return None
+    return TopicId(urlsafe_b64decode(encoded + "=="))
 
 
 class Partitions:
@@ -91,40 +102,75 @@ class Partitions:
         )
 
     async def open_all(self) -> None:
-        """Opens the log of every partition of the image and deletes logs that no topic owns."""
+        """Opens the log of every partition of the image, and deletes logs of topics that are gone.
+
+        Raises:
+            StorageError: A log cannot be opened; whatever could be is as it was.
+        """
         topics = self._image.topics.values()
         wanted = {log_name(topic, index) for topic in topics for index in topic.partitions}
         for name in await self._engine.list_logs():
             if name not in wanted and "." in name:
-                await self._engine.delete_log(name)
+                await self._delete_unowned(name)
         for topic in topics:
             values = self._image.configs.get((RESOURCE_TOPIC, topic.name), {})
-            self.show(topic, await self.open_logs(topic, topic.partitions.values(), values))
+            self.show(topic, await self._open_logs(topic, topic.partitions.values(), values))
 
-    async def open_logs(
+    async def _delete_unowned(self, name: LogName) -> None:
+        """Deletes what a crash left of a topic's making or deletion, and nothing else.
+
+        Records in a log of which the metadata knows nothing at all mean that metadata was lost,
+        and then they are the last thing to throw away.
+        """
+        if _topic_id_of(name) not in self._image.removed_topic_ids:
+            try:
+                log = await self._engine.open_log(name, epoch=0)
+                holds_records = log.end_offset > 0
+                await log.close()
+            except StorageError as error:
+                logger.warning("Log %s belongs to no topic and is kept: %s", name, error)
+                return
+            if holds_records:
+                logger.warning(
+                    "Log %s holds records of a topic that the metadata has never heard of; "
+                    "it is kept. Was the metadata's log lost?",
+                    name,
+                )
+                return
+        await self._engine.delete_log(name)
+
+    async def make_logs(
         self,
         topic: TopicImage,
         partitions: Iterable[PartitionImage],
         topic_values: Mapping[str, str],
     ) -> dict[int, PartitionLog]:
-        """Opens, or makes, the logs of a topic's partitions without showing them to anybody yet.
+        """Makes the logs of new partitions without showing them to anybody yet.
 
         Raises:
             KafkaError: KAFKA_STORAGE_ERROR, the engine could not; what this call made is gone.
         """
+        try:
+            return await self._open_logs(topic, partitions, topic_values)
+        except StorageError as error:
+            await self.drop_logs(topic, topic.partitions)
+            raise kafka_error(error) from error
+
+    async def _open_logs(
+        self,
+        topic: TopicImage,
+        partitions: Iterable[PartitionImage],
+        topic_values: Mapping[str, str],
+    ) -> dict[int, PartitionLog]:
         config = self.log_config(topic_values)
         logs: dict[int, PartitionLog] = {}
-        try:
-            for partition in partitions:
-                engine_log = await self._engine.open_log(
-                    log_name(topic, partition.index), epoch=partition.leader_epoch
-                )
-                logs[partition.index] = await PartitionLog.open(
-                    engine_log, config, partition.leader_epoch
-                )
-        except StorageError as error:
-            await self.drop_logs(topic, logs)
-            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, str(error)) from error
+        for partition in partitions:
+            engine_log = await self._engine.open_log(
+                log_name(topic, partition.index), epoch=partition.leader_epoch
+            )
+            logs[partition.index] = await PartitionLog.open(
+                engine_log, config, partition.leader_epoch
+            )
         return logs
 
     def show(self, topic: TopicImage, logs: dict[int, PartitionLog]) -> None:
@@ -132,9 +178,15 @@ class Partitions:
         self.by_topic.setdefault(topic.name, {}).update(logs)
 
     async def drop_logs(self, topic: TopicImage, partitions: Iterable[int]) -> None:
-        """Deletes logs of partitions that are not, or no longer, part of the metadata."""
+        """Deletes logs of partitions that are not, or no longer, part of the metadata.
+
+        What the engine cannot delete now, the next start does.
+        """
         for index in partitions:
-            await self._engine.delete_log(log_name(topic, index))
+            try:
+                await self._engine.delete_log(log_name(topic, index))
+            except StorageError as error:
+                logger.warning("Left behind until the next start: %s", error)
 
     async def delete_topic(self, topic: TopicImage) -> None:
         """Takes a topic's partitions away from clients, then deletes their logs."""

@@ -167,7 +167,7 @@ class Topics:
         topic_values: Mapping[str, str],
     ) -> None:
         """Makes the logs of new partitions, then the partitions, then both visible at once."""
-        logs = await self._partitions.open_logs(topic, topic.partitions.values(), topic_values)
+        logs = await self._partitions.make_logs(topic, topic.partitions.values(), topic_values)
         try:
             await self._metadata.commit(records)
         except KafkaError:

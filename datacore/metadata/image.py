@@ -53,6 +53,8 @@ class ClusterImage:
     configs: dict[tuple[int, str], dict[str, str]] = field(default_factory=dict)
     """Values that were set, by (resource type, resource name)."""
     next_producer_id: int = 0
+    removed_topic_ids: set[TopicId] = field(default_factory=set)
+    """Of topics that were deleted: what is left of their logs may go."""
 
     def apply(self, record: MetadataRecord) -> None:
         """Takes one record in."""
@@ -73,6 +75,7 @@ class ClusterImage:
                 topic.partitions[partition.index] = partition
             case RemoveTopicRecord():
                 topic = self.topics_by_id.pop(TopicId(record.topic_id))
+                self.removed_topic_ids.add(topic.topic_id)
                 del self.topics[topic.name]
                 self.configs.pop((RESOURCE_TOPIC, topic.name), None)
             case ConfigRecord():
