@@ -37,6 +37,7 @@ async def handle(
     response = CreateTopicsResponse()
     validate_only = request.validate_only and context.api_version >= 1
     times_named = Counter(topic.name for topic in request.topics)
+    answered: set[str] = set()
     for topic in request.topics:
         result = CreatableTopicResult(name=topic.name, error_message=None)
         try:
@@ -46,7 +47,8 @@ async def handle(
         except KafkaError as error:
             result.error_code = error.code
             result.error_message = error.message
-        if topic.name not in {earlier.name for earlier in response.topics}:
+        if topic.name not in answered:
+            answered.add(topic.name)
             response.topics.append(result)
     return response
 
