@@ -1,0 +1,1 @@
+"""Pages for people; ``generate`` writes those that can be read off the code."""

@@ -27,6 +27,7 @@ from datacore.broker.topics import NewTopic, Topics
 from datacore.metadata.configs import BROKER_CONFIGS, InvalidConfig, broker_int, broker_value
 from datacore.metadata.image import RESOURCE_BROKER
 from datacore.protocol.names import TopicId
+from datacore.storage.engine import StorageError
 from datacore.storage.pending import Pending
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ class Broker:
         try:
             await self._engine.start()
             await self.metadata.start()
+            self._check_broker_id()
             await self._learn_cluster_id()
             await self.partitions.open_all()
             async with anyio.create_task_group() as self._tasks:
@@ -135,6 +137,19 @@ class Broker:
                 await self.partitions.close()
                 await self.metadata.close()
                 await self._engine.close()
+
+    def _check_broker_id(self) -> None:
+        """Clients ask Metadata who leads; a leader of another id would be nowhere."""
+        leaders = {
+            partition.leader
+            for topic in self.topics.by_name.values()
+            for partition in topic.partitions.values()
+        }
+        if leaders - {self.broker_id}:
+            raise StorageError(
+                f"the data belongs to broker {min(leaders)}: start it with that broker_id, "
+                f"not with {self.broker_id}"
+            )
 
     async def _learn_cluster_id(self) -> None:
         values = self.metadata.image.configs.get((RESOURCE_BROKER, ""), {})

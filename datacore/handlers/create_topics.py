@@ -39,7 +39,7 @@ async def handle(
     times_named = Counter(topic.name for topic in request.topics)
     answered: set[str] = set()
     for topic in request.topics:
-        result = CreatableTopicResult(name=topic.name, error_message=None, configs=None)
+        result = CreatableTopicResult(name=topic.name, error_message=None)
         try:
             if times_named[topic.name] > 1:
                 raise KafkaError(ErrorCode.INVALID_REQUEST, "Duplicate topic name.")
@@ -91,7 +91,7 @@ def error_response(
     return CreateTopicsResponse(
         topics=[
             CreatableTopicResult(
-                name=topic.name, error_code=error.code, error_message=error.message, configs=None
+                name=topic.name, error_code=error.code, error_message=error.message
             )
             for topic in request.topics
         ]

@@ -40,7 +40,13 @@ class FaultyFiles(Files):
         self.sync_gate = threading.Event()
         """Syncs wait for it."""
         self.sync_gate.set()
-        self.syncs = 0
+        self.sync_begun = threading.Event()
+        """Set by every sync that begins, before it waits."""
+        self.read_gate = threading.Event()
+        """Reads that ask the device wait for it."""
+        self.read_gate.set()
+        self.read_begun = threading.Event()
+        """Set by every such read, before it waits."""
         self._paths: dict[int, str] = {}
 
     def open(self, path: str, flags: int) -> int:
@@ -65,8 +71,8 @@ class FaultyFiles(Files):
 
     def fdatasync(self, fd: int, /) -> None:  # type: ignore[override]  # as above
         """See ``Files``."""
+        self.sync_begun.set()
         self.sync_gate.wait()
-        self.syncs += 1
         if self.sync_error is not None and self.sync_errors_in in self._paths.get(fd, ""):
             raise OSError(self.sync_error, os.strerror(self.sync_error))
         os.fdatasync(fd)
@@ -74,6 +80,12 @@ class FaultyFiles(Files):
     def read_warm(self, fd: int, buffer: memoryview, position: int) -> int:
         """See ``Files``."""
         return COLD if self.is_cold else super().read_warm(fd, buffer, position)
+
+    def read(self, fd: int, buffer: memoryview, position: int) -> int:
+        """See ``Files``."""
+        self.read_begun.set()
+        self.read_gate.wait()
+        return super().read(fd, buffer, position)
 
 
 class CrashingFiles(Files):
@@ -84,7 +96,7 @@ class CrashingFiles(Files):
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._paths: dict[int, str] = {}
         self._synced: dict[str, bytes] = {}
         """Of each file that was written to, what a crash leaves of it for sure."""
@@ -115,13 +127,20 @@ class CrashingFiles(Files):
     def fdatasync(self, fd: int, /) -> None:  # type: ignore[override]  # as above
         """See ``Files``."""
         with self._lock:
-            path = self._paths[fd]
-            self._synced[path] = os.pread(fd, os.fstat(fd).st_size, 0)
+            path = Path(self._paths[fd])
+            if path.exists() and path.stat().st_ino == os.fstat(fd).st_ino:
+                self._synced[str(path)] = path.read_bytes()
 
     def sync_folder(self, path: Path) -> None:
         """See ``Files``."""
         with self._lock:
             self._unnamed = {name for name in self._unnamed if Path(name).parent != path}
+
+    def replace(self, path: Path, content: bytes) -> None:
+        """See ``Files``."""
+        with self._lock:
+            super().replace(path, content)
+            self._synced[str(path)] = content
 
     def crash_image(self, data_dir: Path, image: Path, random: Random) -> None:
         """Copies a data_dir as a loss of power could leave it.
@@ -130,7 +149,7 @@ class CrashingFiles(Files):
         is left; files that were only just made may be missing.
         """
         with self._lock:
-            shutil.copytree(data_dir, image, ignore=shutil.ignore_patterns("lock"))
+            shutil.copytree(data_dir, image, ignore=shutil.ignore_patterns("lock", "*.deleted"))
             for path, synced in self._synced.items():
                 left = image / Path(path).relative_to(data_dir)
                 if not left.exists():
@@ -151,4 +170,6 @@ def _after_crash(synced: bytes, written: bytes, random: Random) -> bytes:
         left[page] = random.choice([written[page], kept])
     if len(written) > len(synced):
         del left[random.randint(len(synced), len(written)) :]
+    elif random.random() < 0.5:
+        left += synced[len(written) :]
     return bytes(left)

@@ -5,8 +5,9 @@ from datacore.broker.broker import Broker
 from datacore.broker.partitions import log_name
 from datacore.broker.topics import NewTopic
 from datacore.log.partition_log import PartitionLog
-from datacore.metadata.image import TopicId, TopicImage, TopicName
+from datacore.metadata.image import TopicImage
 from datacore.protocol.errors import KafkaError
+from datacore.protocol.names import TopicId, TopicName
 from datacore.record.records import Record, encode_batch
 from datacore.storage.log_name import check_log_name
 from tests.broker.harness import HeldEngine, running, until

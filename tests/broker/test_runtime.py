@@ -22,8 +22,8 @@ from datacore._generated.offset_fetch import (
 from datacore.broker.broker import Broker
 from datacore.broker.topics import NewTopic
 from datacore.log.partition_log import PartitionLog
-from datacore.metadata.image import TopicName
 from datacore.protocol.errors import KafkaError
+from datacore.protocol.names import TopicName
 from tests.broker.harness import HeldEngine, request_context, running, until
 
 pytestmark = pytest.mark.anyio

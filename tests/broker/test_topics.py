@@ -4,8 +4,8 @@ import pytest
 from datacore._generated.errors import ErrorCode
 from datacore.broker.broker import Broker
 from datacore.broker.topics import NewTopic
-from datacore.metadata.image import TopicName
 from datacore.protocol.errors import KafkaError
+from datacore.protocol.names import TopicName
 from datacore.storage.engine import Engine, LogName
 from datacore.storage.memory import MemoryEngine
 from tests.broker.harness import HeldEngine, running, until

@@ -131,5 +131,5 @@ def _outcome(report: pytest.TestReport) -> Outcome:
 
 def _reason(report: pytest.TestReport) -> str:
     if report.skipped and isinstance(report.longrepr, tuple):
-        return str(report.longrepr[2]).removeprefix("Skipped: ")
+        return str(report.longrepr[2]).removeprefix("Skipped: ").rpartition(" not run: ")[2]
     return report.longreprtext.splitlines()[-1] if report.failed and report.longreprtext else ""

@@ -115,10 +115,12 @@ class _Recovery:
         point = self.state.current.recovery_point
         start_offset = self.state.current.start_offset
         segments = self.segments
-        if not segments:
+        if not segments or segments[0].base_offset > start_offset:
             if point.offset > start_offset:
-                message = f"{self.folder}: the files of offsets before {point.offset} are missing"
+                message = f"{self.folder}: files of offsets before {point.offset} are missing"
                 raise StorageError(message)
+            # A crash took the first file's name, so nothing behind it was ever acknowledged.
+            self._drop_from(0, cut_bytes=0, end_offset=start_offset)
             return self._opened(start_offset)
         self._check_vouched_for(point)
         at = next(
@@ -155,10 +157,6 @@ class _Recovery:
         return segments
 
     def _check_vouched_for(self, point: RecoveryPoint) -> None:
-        first = self.segments[0]
-        if first.base_offset > self.state.current.start_offset:
-            message = f"{self.folder}: the files before {first.path('.log').name} are missing"
-            raise StorageError(message)
         for segment in self.segments:
             if segment.base_offset == point.segment_base_offset and segment.size < point.position:
                 message = (
@@ -215,19 +213,23 @@ class _Recovery:
                 kept = number + 1
                 break
             segment.is_sealed = not is_last
+        self._drop_from(kept, cut_bytes=cut_bytes, end_offset=end_offset)
+        self._keep(at, end_offset)
+        return end_offset
+
+    def _drop_from(self, kept: int, *, cut_bytes: int, end_offset: int) -> None:
+        """Removes the segments from index ``kept`` on, and says what was lost, if anything was."""
         for segment in self.segments[kept:]:
             cut_bytes += segment.size
             _unlink(segment)
         del self.segments[kept:]
-        self._keep(at, end_offset)
         if cut_bytes:
             LOGGER.warning(
-                "%s: cut %d bytes behind offset %d that no crash-free writer leaves",
+                "%s: cut %d bytes from offset %d on, which no crash had let become durable",
                 self.folder,
                 cut_bytes,
                 end_offset,
             )
-        return end_offset
 
     def _read_segment(
         self,

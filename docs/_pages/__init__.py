@@ -1,0 +1,1 @@
+"""One module a generated page, each with a function that returns its whole text."""

@@ -1,0 +1,97 @@
+"""docs/cli.md: every command, in the words of its own ``--help``.
+
+Read off click's parameters rather than its formatted help, whose layout differs between releases.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from datacore.cli.main import root
+from docs._pages.markdown import GENERATED, code, joined, table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_INTRODUCTION: Final = """\
+# The command line
+
+Every command but `broker start` and `log dump` speaks the Kafka protocol, so it works against
+Apache Kafka, too. Exit status 0 is done, 1 an error of the cluster or the machine, 2 a mistake in
+arguments or configuration; an error is one sentence on standard error. `-h` or `--help` shows the
+same as this page. In a clone, the command is `.venv/bin/datacore`.
+
+Commands that speak the protocol have these options besides their own:
+"""
+_CONNECTION: Final = ("bootstrap_server", "request_timeout_ms")
+"""Parameters of ``datacore.cli.session.with_cluster``."""
+
+
+def command_line() -> str:
+    """The page."""
+    commands = dict(_commands(root, click.Context(root), "datacore"))
+    shared = {
+        option.name: option
+        for command in commands.values()
+        for option in _options(command)
+        if option.name in _CONNECTION
+    }
+    parts = [GENERATED, _INTRODUCTION, _option_table(shared.values())]
+    for path, command in commands.items():
+        arguments = [each for each in command.params if isinstance(each, click.Argument)]
+        parts.append(f"## `{' '.join([path, *map(_argument, arguments)])}`")
+        parts.append(inspect.cleandoc(command.help or ""))
+        if own := [option for option in _options(command) if option.name not in _CONNECTION]:
+            parts.append(_option_table(own))
+    return joined(parts)
+
+
+def _commands(
+    command: click.Command, context: click.Context, path: str
+) -> Iterator[tuple[str, click.Command]]:
+    """Every command that is no group, by what one types for it."""
+    if not isinstance(command, click.Group):
+        yield path, command
+        return
+    for name in command.list_commands(context):
+        member = command.get_command(context, name)
+        assert member is not None
+        yield from _commands(member, click.Context(member, parent=context), f"{path} {name}")
+
+
+def _options(command: click.Command) -> list[click.Option]:
+    return [each for each in command.params if isinstance(each, click.Option)]
+
+
+def _argument(argument: click.Argument) -> str:
+    name = argument.metavar or (argument.name or "").upper()
+    return name if argument.required else f"[{name}]"
+
+
+def _option_table(options: Iterable[click.Option]) -> str:
+    return table(["option", "what it says"], map(_option, options))
+
+
+def _option(option: click.Option) -> list[str]:
+    names = [f"{name}{_value(option)}" for name in option.opts]
+    about = [option.help or ""]
+    if option.required:
+        about.append("Required.")
+    if option.show_default and isinstance(option.default, str | int):
+        about.append(f"Default: {code(option.default)}.")
+    if isinstance(option.envvar, str):
+        about.append(f"Or {code(option.envvar)} in the environment.")
+    return [", ".join(map(code, names + option.secondary_opts)), " ".join(about).strip()]
+
+
+def _value(option: click.Option) -> str:
+    if option.is_flag:
+        return ""
+    if option.metavar:
+        return f" {option.metavar}"
+    if isinstance(option.type, click.Choice):
+        return f" {'|'.join(map(str, option.type.choices))}"
+    return " N" if isinstance(option.type, click.IntRange | click.types.IntParamType) else " TEXT"

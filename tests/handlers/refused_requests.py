@@ -1,0 +1,17 @@
+"""Requests that a broker refuses, each in every version that can say it.
+
+tests/handlers judges the codes of our answers, tests/differential asks Apache Kafka the same.
+"""
+
+from tests.handlers.refused import Refused
+from tests.handlers.refused_groups import group_refusals
+from tests.handlers.refused_records import fetch_refusals, look_up_refusals, produce_refusals
+from tests.handlers.refused_topics import topic_refusals
+
+REFUSED: tuple[Refused, ...] = (
+    *produce_refusals(),
+    *fetch_refusals(),
+    *look_up_refusals(),
+    *topic_refusals(),
+    *group_refusals(),
+)
