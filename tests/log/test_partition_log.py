@@ -333,3 +333,24 @@ async def test_a_transactional_batch_without_a_transactional_id_is_refused(
     )
     code = refusal(log, memoryview(batch)).code
     assert code is ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+
+
+async def test_a_summary_of_another_version_is_not_used(held: HeldLog) -> None:
+    log = await PartitionLog.open(held, LogConfig(), 0)
+    log.append(produced(b"v", sequence=0), NOW_MS)
+    held.flush()
+    held.snapshot = 1, b"\x91\x01"
+    log = await PartitionLog.open(held, LogConfig(), 0)
+    assert log.append(produced(b"v", sequence=0), NOW_MS).base_offset == 0
+
+
+async def test_a_summary_is_saved_only_when_there_is_news(held: HeldLog) -> None:
+    log = await PartitionLog.open(held, LogConfig(), 0)
+    log.append(produced(b"v"), NOW_MS)
+    held.flush()
+    await log.close()
+    assert held.snapshot is not None
+    log = await PartitionLog.open(held, LogConfig(), 0)
+    held.snapshot = saved = held.snapshot[0], held.snapshot[1]
+    await log.close()
+    assert held.snapshot is saved
