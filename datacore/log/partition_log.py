@@ -17,6 +17,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
+import anyio.to_thread
 import msgspec
 
 from datacore._generated.errors import ErrorCode
@@ -42,6 +43,7 @@ from datacore.storage.engine import StorageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from datacore.record.records import Record
     from datacore.storage.engine import EngineLog
     from datacore.storage.pending import Pending
     from datacore.wire.buffer import Buffer
@@ -50,6 +52,9 @@ logger = logging.getLogger("datacore.log")
 
 SCAN_BYTES: Final = 1 << 20
 """How much of a log is read at once when it is scanned."""
+
+INLINE_RECORDS_MAX: Final = 1_000
+"""In a larger batch, or a compressed one, a record is looked for by a worker thread."""
 
 UNKNOWN: Final = -1
 
@@ -338,19 +343,31 @@ class PartitionLog:
                     if header.max_timestamp < timestamp_ms or offset <= self.log_start_offset:
                         continue
                     batch = view[at : at + header.size]
-                    record = first_record_at_or_after(batch, header, timestamp_ms)
+                    record = await _first_record(batch, header, timestamp_ms)
                     if record is not None:
                         return TimestampedOffset(record.offset, record.timestamp_ms)
         return None
 
     async def offset_of_max_timestamp(self) -> TimestampedOffset | None:
-        """The first record with the largest timestamp (KIP-734); None in an empty log."""
+        """The first record with the largest timestamp (KIP-734); None in an empty log.
+
+        The batch that has it may not be durable yet: then this waits, as the largest timestamp of
+        what is below the high watermark is not known.
+
+        Raises:
+            KafkaError: The log cannot be read, or that batch was lost.
+        """
         offset = self._max_timestamp_offset
+        if self._flush is not None and offset >= self.high_watermark:
+            try:
+                await self._flush
+            except StorageError as error:
+                raise kafka_error(error) from error
         if not self.log_start_offset <= offset < self.high_watermark:
             return None
         for buffer in await self.read(offset, 1, self.high_watermark):
             header = parse_header(buffer)
-            record = first_record_at_or_after(buffer, header, header.max_timestamp)
+            record = await _first_record(buffer, header, header.max_timestamp)
             if record is not None:
                 return TimestampedOffset(record.offset, record.timestamp_ms)
         return None
@@ -456,3 +473,10 @@ class PartitionLog:
             self._max_timestamp_ms = header.max_timestamp
             self._max_timestamp_offset = header.base_offset
         self.leader_epochs.assign(header.leader_epoch, header.base_offset)
+
+
+async def _first_record(batch: Buffer, header: BatchHeader, timestamp_ms: int) -> Record | None:
+    """``first_record_at_or_after``, where a batch may hold millions of records."""
+    if header.codec == Codec.NONE and header.records_count <= INLINE_RECORDS_MAX:
+        return first_record_at_or_after(batch, header, timestamp_ms)
+    return await anyio.to_thread.run_sync(first_record_at_or_after, batch, header, timestamp_ms)
