@@ -115,9 +115,12 @@ class Broker:
     async def running(self) -> AsyncIterator[None]:
         """Replays the logs, then every service is ready; leaving makes everything durable.
 
+        What cannot be closed is logged and leaves the others closed, and the engine released.
+
         Raises:
             StorageError: The engine cannot be used; the message says why.
         """
+        failure: Exception | None = None
         try:
             await self._engine.start()
             await self.metadata.start()
@@ -125,18 +128,25 @@ class Broker:
             await self._learn_cluster_id()
             await self.partitions.open_all()
             async with anyio.create_task_group() as self._tasks:
-                await self.groups.start()
                 try:
+                    await self.groups.start()
+                    self.spawn(self.partitions.keep_in_order(now_ms))
                     yield
+                except Exception as error:  # noqa: BLE001  # raised below, not in an exception group
+                    failure = error
                 finally:
                     self.groups.stop()
                     self._tasks.cancel_scope.cancel()
         finally:
             self._tasks = None
             with anyio.CancelScope(shield=True):
-                await self.partitions.close()
-                await self.metadata.close()
-                await self._engine.close()
+                try:
+                    await self.partitions.close()
+                    await self.metadata.close()
+                finally:
+                    await self._engine.close()
+        if failure is not None:
+            raise failure
 
     def _check_broker_id(self) -> None:
         """Clients ask Metadata who leads; a leader of another id would be nowhere."""
