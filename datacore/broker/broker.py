@@ -31,7 +31,7 @@ from datacore.storage.engine import StorageError
 from datacore.storage.pending import Pending
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Mapping
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 
     from anyio.abc import TaskGroup
 
@@ -53,6 +53,16 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def steady_clock_ms() -> Callable[[], int]:
+    """A clock that starts at the wall clock's time and then goes on evenly.
+
+    Sessions, rebalances and offsets' ages are measured by it: when somebody sets the wall clock,
+    no member is late by an hour, and none gets an hour more.
+    """
+    began_ms = now_ms() - time.monotonic_ns() // 1_000_000
+    return lambda: began_ms + time.monotonic_ns() // 1_000_000
+
+
 def new_uuid() -> bytes:
     """A random UUID that Kafka would take: its text form does not start with a dash."""
     while True:
@@ -72,6 +82,7 @@ class Broker:
         self.cluster_id = ""
         self.now_ms = now_ms
         self._engine = engine
+        steady_now_ms = steady_clock_ms()
         self._tasks: TaskGroup | None = None
         self.metadata = ClusterMetadata(engine, now_ms)
         self.partitions = Partitions(engine, self.metadata.image, self.config_values, self.spawn)
@@ -88,14 +99,14 @@ class Broker:
             self.metadata.image.topics_by_id,
             FetchSessions(
                 broker_int("max.incremental.fetch.session.cache.slots", self.config_values),
-                now_ms,
+                steady_now_ms,
                 lambda: secrets.randbelow(2**31 - 1) + 1,
             ),
             broker_int("fetch.max.bytes", self.config_values),
             self.spawn,
         )
         self.groups = Groups(
-            self.topics, self.partitions.by_topic, self.config_values, now_ms, self.spawn
+            self.topics, self.partitions.by_topic, self.config_values, steady_now_ms, self.spawn
         )
 
     # --- configuration

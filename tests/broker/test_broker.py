@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from datacore.broker.broker import steady_clock_ms
 from datacore.broker.topics import NewTopic
 from datacore.protocol.names import TopicName
 from datacore.record.records import Record, encode_batch
@@ -60,3 +62,15 @@ async def test_a_data_dir_is_free_again_after_a_stop_that_failed(
             monkeypatch.setattr(broker.partitions, "close", lambda: 1 / 0)
     async with running(DiskEngine(config)) as broker:
         assert broker.cluster_id
+
+
+def test_the_clock_of_groups_goes_on_when_somebody_sets_the_wall_clock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wall_s, steady_s = 1_000, 77
+    monkeypatch.setattr(time, "time_ns", lambda: wall_s * 10**9)
+    monkeypatch.setattr(time, "monotonic_ns", lambda: steady_s * 10**9)
+    now_ms = steady_clock_ms()
+    assert now_ms() == 1_000_000
+    wall_s, steady_s = 10, 78
+    assert now_ms() == 1_001_000
