@@ -280,6 +280,24 @@ def a_static_member_comes_back_in_a_sync_phase(s: Script, version: int) -> None:
     s.describe()
 
 
+def a_static_member_joins_by_a_version_without_instances(s: Script, version: int) -> None:
+    s.static_pair()
+    s.join("b", version, member="<b>", protocols=(("range", b"x"),))
+    s.heartbeat("<a>", 2, instance="i1")
+    s.leave(("<a>", "i1"))
+    s.join("b", member="<b>", instance="i2", protocols=(("sticky", b"x"),))
+    s.sync("<b>", 3, min(version, 5), b=b"B3")
+    s.sync("<b>", 3, instance="i2")
+    s.heartbeat("<b>", 3)
+    s.heartbeat("<b>", 3, instance="i2")
+    s.describe()
+    s.twin.keep("b", "old_b")
+    s.join("b", instance="i2", protocols=(("range", b"x"),))
+    s.heartbeat("<old_b>", 3)
+    s.sync("<b>", 3)
+    s.describe()
+
+
 def refusals(s: Script, version: int) -> None:
     s.stable_pair()
     s.join("x", version, protocols=(("sticky", b""),))
@@ -422,6 +440,14 @@ def test_kafka_says_the_same_of_static_members(
     twin: Twin, script: Callable[[Script, int], None], version: int
 ) -> None:
     script(Script(twin, f"{script.__name__}-{version}"), version)
+
+
+@pytest.mark.parametrize("version", range(5))
+def test_kafka_says_the_same_of_static_members_that_join_by_old_versions(
+    twin: Twin, version: int
+) -> None:
+    group = f"old_static_member-{version}"
+    a_static_member_joins_by_a_version_without_instances(Script(twin, group), version)
 
 
 @pytest.mark.parametrize(

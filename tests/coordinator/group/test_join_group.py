@@ -2,6 +2,7 @@ import pytest
 
 from datacore._generated.errors import ErrorCode
 from datacore._generated.join_group import JoinGroupResponse
+from datacore._generated.leave_group import MemberIdentity
 from tests.coordinator.group.driver import RANGE, TOPIC, Driver
 
 TWO = {"range": b"r", "sticky": b"s"}
@@ -360,6 +361,22 @@ def test_a_static_member_whose_return_changes_the_chosen_protocol_starts_a_rebal
     )
     assert response.generation_id == 2
     assert response.protocol_name == "sticky"
+
+
+@pytest.mark.parametrize("version", range(5))
+def test_a_static_member_stays_static_when_it_joins_by_a_version_without_instances(
+    version: int,
+) -> None:
+    driver = Driver()
+    a, b = static_pair(driver)
+    token = driver.ask_join(b, version=version, protocols={"range": b"new"})
+    driver.leave(MemberIdentity(member_id=a, group_instance_id="i1"))
+    response = driver.joined(token)
+    assert (response.leader, response.generation_id) == (b, 3)
+    assert [member.member_id for member in response.members] == [b]
+    assert driver.group().static_member_ids == {"i2": b}
+    assert driver.synced(driver.ask_sync(b, 3, {b: b"B3"})) == b"B3"
+    assert driver.synced(driver.ask_sync(b, 3, instance="i2")) == b"B3"
 
 
 def test_a_static_member_that_came_back_is_found_after_a_restart() -> None:
