@@ -404,6 +404,20 @@ def a_rebalance_ends_without_who_does_not_join(s: Script, version: int) -> None:
     s.twin.keep("b", "b")
 
 
+def an_absent_static_leader_is_followed_by_another(s: Script, version: int) -> None:
+    s.join("a", version, instance="i1", rebalance_timeout_ms=1_000)
+    s.join("b", version, instance="i2", rebalance_timeout_ms=1_000)
+    s.join("a", version, member="<a>", instance="i1", rebalance_timeout_ms=1_000)
+    s.sync("<b>", 2, instance="i2")
+    s.sync("<a>", 2, instance="i1", a=b"A", b=b"B")
+    new = (("range", b"new"),)
+    s.join("b", version, member="<b>", instance="i2", rebalance_timeout_ms=1_000, protocols=new)
+    s.twin.advance(1_000)
+    s.sync("<b>", 3, instance="i2", a=b"A3", b=b"B3")
+    s.sync("<a>", 3, instance="i1")
+    s.describe()
+
+
 def who_does_not_sync_is_out(s: Script, version: int) -> None:
     s.join("a", 3, rebalance_timeout_ms=1_000)
     s.join("b", min(version, 3), rebalance_timeout_ms=1_000)
@@ -456,6 +470,7 @@ def test_kafka_says_the_same_of_static_members_that_join_by_old_versions(
         a_vote,
         sessions_end,
         a_rebalance_ends_without_who_does_not_join,
+        an_absent_static_leader_is_followed_by_another,
         who_does_not_sync_is_out,
     ],
 )

@@ -409,6 +409,35 @@ def test_an_absent_static_member_takes_part_in_the_next_generation() -> None:
     assert {member.member_id for member in driver.joined(token).members} == {a, b}
 
 
+def test_an_absent_static_leader_is_followed_by_a_member_that_is_there() -> None:
+    driver = Driver()
+    a, b = static_pair(driver)
+    token = driver.ask_join(b, instance="i2", protocols={"range": b"new"})
+    for _ in range(5):
+        driver.advance(6_000)
+        driver.heartbeat(a, 2, instance="i1")
+    response = driver.joined(token)
+    assert (response.leader, response.generation_id) == (b, 3)
+    assert {member.group_instance_id for member in response.members} == {"i1", "i2"}
+
+
+def test_a_static_follower_that_is_replaced_before_it_syncs_is_still_waited_for() -> None:
+    driver = Driver()
+    a, b = static_pair(driver)
+    driver.ask_join(a, instance="i1", protocols={"range": b"new"})
+    token = driver.ask_join(b, instance="i2", protocols={"range": b"new"})
+    assert driver.joined(token).generation_id == 3
+    driver.ask_sync(a, 3, {a: b"A", b: b"B"}, instance="i1")
+    replaced = driver.ask_join(
+        instance="i2", protocols={"range": b"new"}, session_timeout_ms=60_000
+    )
+    member_id = driver.joined(replaced).member_id
+    for _ in range(5):
+        driver.advance(6_000)
+        driver.heartbeat(a, 3, instance="i1")
+    assert member_id not in driver.group().members
+
+
 def test_a_group_of_absent_static_members_waits_for_their_sessions() -> None:
     driver = Driver()
     a, b = static_pair(driver)

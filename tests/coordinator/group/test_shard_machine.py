@@ -132,6 +132,8 @@ class ShardMachine(RuleBasedStateMachine):
         versions=st.lists(
             st.sampled_from([9, *JOIN_VERSIONS]), min_size=CLIENTS // 2, max_size=CLIENTS // 2
         ),
+        session_timeout_ms=st.sampled_from(SESSION_TIMEOUTS_MS),
+        sync_order=st.permutations(range(CLIENTS // 2)),
         syncing=st.sampled_from([3, 3, 3, 2, 1]),
     )
     def all_join_and_sync(
@@ -140,21 +142,22 @@ class ShardMachine(RuleBasedStateMachine):
         protocols: dict[str, bytes],
         order: list[int],
         versions: list[int],
+        session_timeout_ms: int,
+        sync_order: list[int],
         syncing: int,
     ) -> None:
-        """What clients do when nothing goes wrong, so that it is not left to chance.
-
-        The leader is the last to sync; where not all do, the others are left waiting for it.
-        """
+        """What clients do when little goes wrong, so that it is not left to chance."""
         indexes = [i for i, client in enumerate(self.clients) if client.group == group]
         for place in order * 2:
             index = indexes[place]
             if self.clients[index].member_id not in self.waiting_in(group):
                 version = versions[place]
-                self.join(index, version, protocols, 20_000, 30_000, has_forgotten=False)
+                self.join(
+                    index, version, protocols, session_timeout_ms, 30_000, has_forgotten=False
+                )
                 self.who_waits_is_answered_in_bounded_time()
-        for index in sorted(indexes, key=lambda i: self.clients[i].is_leader)[:syncing]:
-            self.sync(index, forgets_last=False)
+        for place in sync_order[:syncing]:
+            self.sync(indexes[place], forgets_last=False)
             self.who_waits_is_answered_in_bounded_time()
 
     def waiting_in(self, group: str) -> set[str]:
@@ -463,6 +466,8 @@ def test_life_of_a_static_leader_that_joined_by_a_version_without_instances() ->
         protocols={"range": b"1"},
         order=[0, 1, 2],
         versions=[9, 9, 9],
+        session_timeout_ms=20_000,
+        sync_order=[0, 2, 1],
         syncing=3,
     )
     life.step(
