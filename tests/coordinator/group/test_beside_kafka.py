@@ -280,6 +280,24 @@ def a_static_member_comes_back_in_a_sync_phase(s: Script, version: int) -> None:
     s.describe()
 
 
+def a_static_member_joins_by_a_version_without_instances(s: Script, version: int) -> None:
+    s.static_pair()
+    s.join("b", version, member="<b>", protocols=(("range", b"x"),))
+    s.heartbeat("<a>", 2, instance="i1")
+    s.leave(("<a>", "i1"))
+    s.join("b", member="<b>", instance="i2", protocols=(("sticky", b"x"),))
+    s.sync("<b>", 3, min(version, 5), b=b"B3")
+    s.sync("<b>", 3, instance="i2")
+    s.heartbeat("<b>", 3)
+    s.heartbeat("<b>", 3, instance="i2")
+    s.describe()
+    s.twin.keep("b", "old_b")
+    s.join("b", instance="i2", protocols=(("range", b"x"),))
+    s.heartbeat("<old_b>", 3)
+    s.sync("<b>", 3)
+    s.describe()
+
+
 def refusals(s: Script, version: int) -> None:
     s.stable_pair()
     s.join("x", version, protocols=(("sticky", b""),))
@@ -386,6 +404,20 @@ def a_rebalance_ends_without_who_does_not_join(s: Script, version: int) -> None:
     s.twin.keep("b", "b")
 
 
+def an_absent_static_leader_is_followed_by_another(s: Script, version: int) -> None:
+    s.join("a", version, instance="i1", rebalance_timeout_ms=1_000)
+    s.join("b", version, instance="i2", rebalance_timeout_ms=1_000)
+    s.join("a", version, member="<a>", instance="i1", rebalance_timeout_ms=1_000)
+    s.sync("<b>", 2, instance="i2")
+    s.sync("<a>", 2, instance="i1", a=b"A", b=b"B")
+    new = (("range", b"new"),)
+    s.join("b", version, member="<b>", instance="i2", rebalance_timeout_ms=1_000, protocols=new)
+    s.twin.advance(1_000)
+    s.sync("<b>", 3, instance="i2", a=b"A3", b=b"B3")
+    s.sync("<a>", 3, instance="i1")
+    s.describe()
+
+
 def who_does_not_sync_is_out(s: Script, version: int) -> None:
     s.join("a", 3, rebalance_timeout_ms=1_000)
     s.join("b", min(version, 3), rebalance_timeout_ms=1_000)
@@ -424,12 +456,21 @@ def test_kafka_says_the_same_of_static_members(
     script(Script(twin, f"{script.__name__}-{version}"), version)
 
 
+@pytest.mark.parametrize("version", range(5))
+def test_kafka_says_the_same_of_static_members_that_join_by_old_versions(
+    twin: Twin, version: int
+) -> None:
+    group = f"old_static_member-{version}"
+    a_static_member_joins_by_a_version_without_instances(Script(twin, group), version)
+
+
 @pytest.mark.parametrize(
     "script",
     [
         a_vote,
         sessions_end,
         a_rebalance_ends_without_who_does_not_join,
+        an_absent_static_leader_is_followed_by_another,
         who_does_not_sync_is_out,
     ],
 )

@@ -2,6 +2,7 @@ import pytest
 
 from datacore._generated.errors import ErrorCode
 from datacore._generated.join_group import JoinGroupResponse
+from datacore._generated.leave_group import MemberIdentity
 from tests.coordinator.group.driver import RANGE, TOPIC, Driver
 
 TWO = {"range": b"r", "sticky": b"s"}
@@ -362,6 +363,22 @@ def test_a_static_member_whose_return_changes_the_chosen_protocol_starts_a_rebal
     assert response.protocol_name == "sticky"
 
 
+@pytest.mark.parametrize("version", range(5))
+def test_a_static_member_stays_static_when_it_joins_by_a_version_without_instances(
+    version: int,
+) -> None:
+    driver = Driver()
+    a, b = static_pair(driver)
+    token = driver.ask_join(b, version=version, protocols={"range": b"new"})
+    driver.leave(MemberIdentity(member_id=a, group_instance_id="i1"))
+    response = driver.joined(token)
+    assert (response.leader, response.generation_id) == (b, 3)
+    assert [member.member_id for member in response.members] == [b]
+    assert driver.group().static_member_ids == {"i2": b}
+    assert driver.synced(driver.ask_sync(b, 3, {b: b"B3"})) == b"B3"
+    assert driver.synced(driver.ask_sync(b, 3, instance="i2")) == b"B3"
+
+
 def test_a_static_member_that_came_back_is_found_after_a_restart() -> None:
     driver = Driver()
     static_pair(driver)
@@ -390,6 +407,35 @@ def test_an_absent_static_member_takes_part_in_the_next_generation() -> None:
     token = driver.ask_join(a, instance="i1", protocols=RANGE)
     driver.advance(30_000)
     assert {member.member_id for member in driver.joined(token).members} == {a, b}
+
+
+def test_an_absent_static_leader_is_followed_by_a_member_that_is_there() -> None:
+    driver = Driver()
+    a, b = static_pair(driver)
+    token = driver.ask_join(b, instance="i2", protocols={"range": b"new"})
+    for _ in range(5):
+        driver.advance(6_000)
+        driver.heartbeat(a, 2, instance="i1")
+    response = driver.joined(token)
+    assert (response.leader, response.generation_id) == (b, 3)
+    assert {member.group_instance_id for member in response.members} == {"i1", "i2"}
+
+
+def test_a_static_follower_that_is_replaced_before_it_syncs_is_still_waited_for() -> None:
+    driver = Driver()
+    a, b = static_pair(driver)
+    driver.ask_join(a, instance="i1", protocols={"range": b"new"})
+    token = driver.ask_join(b, instance="i2", protocols={"range": b"new"})
+    assert driver.joined(token).generation_id == 3
+    driver.ask_sync(a, 3, {a: b"A", b: b"B"}, instance="i1")
+    replaced = driver.ask_join(
+        instance="i2", protocols={"range": b"new"}, session_timeout_ms=60_000
+    )
+    member_id = driver.joined(replaced).member_id
+    for _ in range(5):
+        driver.advance(6_000)
+        driver.heartbeat(a, 3, instance="i1")
+    assert member_id not in driver.group().members
 
 
 def test_a_group_of_absent_static_members_waits_for_their_sessions() -> None:

@@ -98,6 +98,23 @@ def test_a_member_that_is_sent_back_to_join_has_a_new_session_to_do_so() -> None
     assert follower not in driver.group().members
 
 
+def test_a_member_that_waited_for_its_leader_has_a_new_session() -> None:
+    driver = Driver()
+    a, b = joined_pair(driver)
+    b_token = driver.ask_sync(b, 2)
+    for _ in range(2):
+        driver.advance(8_000)
+        driver.heartbeat(a, 2)
+    driver.ask_sync(a, 2, {a: b"A", b: b"B"})
+    assert driver.synced(b_token) == b"B"
+    driver.advance(8_000)
+    driver.heartbeat(a, 2)
+    driver.advance(1_999)
+    assert b in driver.group().members
+    driver.advance(1)
+    assert b not in driver.group().members
+
+
 def test_a_second_sync_of_a_waiting_member_takes_the_place_of_the_first() -> None:
     driver = Driver()
     a, b = joined_pair(driver)
