@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import anyio
 
@@ -18,10 +18,12 @@ from datacore.protocol.names import TopicId, TopicName
 from datacore.storage.engine import LogName, StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 
     from datacore.metadata.image import ClusterImage, PartitionImage, TopicImage
     from datacore.storage.engine import Engine
+
+T = TypeVar("T")
 
 logger = logging.getLogger("datacore.broker")
 
@@ -29,7 +31,8 @@ _NAME_PART_MAX: Final = 200
 """Log names have room for 249 characters: a topic's name, the partition, the topic's id."""
 
 _ENCODED_ID_LENGTH: Final = 22
-_CLOSED_AT_ONCE: Final = 32
+_LOGS_AT_ONCE: Final = 8
+"""That are opened or closed at a time: each waits for worker threads and syncs."""
 
 SUMMED_UP_EVERY_S: Final = 60.0
 UNSUMMED_BYTES_MAX: Final = 64 << 20
@@ -119,9 +122,11 @@ class Partitions:
         for name in await self._engine.list_logs():
             if name not in wanted and "." in name:
                 await self._delete_unowned(name)
-        for topic in topics:
-            values = self._image.configs.get((RESOURCE_TOPIC, topic.name), {})
-            self.show(topic, await self._open_logs(topic, topic.partitions.values(), values))
+        await _each(list(topics), self._open_topic)
+
+    async def _open_topic(self, topic: TopicImage) -> None:
+        values = self._image.configs.get((RESOURCE_TOPIC, topic.name), {})
+        self.show(topic, await self._open_logs(topic, topic.partitions.values(), values))
 
     async def _delete_unowned(self, name: LogName) -> None:
         """Deletes what a crash left of a topic's making or deletion, and nothing else.
@@ -171,14 +176,17 @@ class Partitions:
     ) -> dict[int, PartitionLog]:
         config = self.log_config(topic_values)
         logs: dict[int, PartitionLog] = {}
-        for partition in partitions:
+
+        async def open_one(partition: PartitionImage) -> None:
             engine_log = await self._engine.open_log(
                 log_name(topic, partition.index), epoch=partition.leader_epoch
             )
             logs[partition.index] = await PartitionLog.open(
                 engine_log, config, partition.leader_epoch
             )
-        return logs
+
+        await _each(list(partitions), open_one)
+        return dict(sorted(logs.items()))
 
     def show(self, topic: TopicImage, logs: dict[int, PartitionLog]) -> None:
         """Lets clients reach opened logs."""
@@ -220,14 +228,30 @@ class Partitions:
                     logger.warning("A log cannot be summed up: %s", error)
 
     async def close(self) -> None:
-        """Makes every log durable and lets go of it, several at a time, as each waits for syncs."""
-        waiting = [log for logs in self.by_topic.values() for log in logs.values()]
+        """Makes every log durable and lets go of it."""
+        logs = [log for logs in self.by_topic.values() for log in logs.values()]
         self.by_topic.clear()
+        await _each(logs, PartitionLog.close)
 
-        async def close_some() -> None:
-            while waiting:
-                await waiting.pop().close()
 
-        async with anyio.create_task_group() as closing:
-            for _ in range(min(_CLOSED_AT_ONCE, len(waiting))):
-                closing.start_soon(close_some)
+async def _each(items: list[T], act: Callable[[T], Awaitable[None]]) -> None:
+    """Acts on each item, several at a time.
+
+    Raises:
+        StorageError: What the first one that failed said; no other was begun after it.
+    """
+    items.reverse()
+    failures: list[StorageError] = []
+
+    async def act_on_some() -> None:
+        while items and not failures:
+            try:
+                await act(items.pop())
+            except StorageError as error:
+                failures.append(error)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(min(_LOGS_AT_ONCE, len(items))):
+            tasks.start_soon(act_on_some)
+    if failures:
+        raise failures[0]
