@@ -18,6 +18,7 @@ import anyio
 
 from datacore._generated.records.config_record import ConfigRecord
 from datacore.broker.cluster_metadata import ClusterMetadata
+from datacore.broker.configs import Configs
 from datacore.broker.fetch_sessions import FetchSessions
 from datacore.broker.fetching import Fetching
 from datacore.broker.groups import Groups
@@ -81,6 +82,7 @@ class Broker:
             self.config_values,
             lambda: TopicId(new_uuid()),
         )
+        self.configs = Configs(self.metadata, self.partitions, self.broker_id, self.config_values)
         self.producer_ids = ProducerIds(self.metadata, self.broker_id)
         self.fetching = Fetching(
             self.partitions.by_topic,

@@ -101,6 +101,12 @@ class Partitions:
             compacted="compact" in value("cleanup.policy").split(","),
         )
 
+    def reconfigure(self, topic: TopicName, topic_values: Mapping[str, str]) -> None:
+        """Lets a topic's logs obey its configs, from their next append on."""
+        config = self.log_config(topic_values)
+        for log in self.by_topic.get(topic, {}).values():
+            log.reconfigure(config)
+
     async def open_all(self) -> None:
         """Opens the log of every partition of the image, and deletes logs of topics that are gone.
 

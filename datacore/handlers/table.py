@@ -16,6 +16,7 @@ from datacore._generated.list_groups import ListGroupsResponse
 from datacore._generated.offset_delete import OffsetDeleteResponse
 from datacore._generated.sync_group import SyncGroupResponse
 from datacore.handlers import (
+    alter_configs,
     create_partitions,
     create_topics,
     delete_groups,
@@ -27,6 +28,7 @@ from datacore.handlers import (
     fetch,
     find_coordinator,
     heartbeat,
+    incremental_alter_configs,
     init_producer_id,
     join_group,
     leave_group,
@@ -91,8 +93,11 @@ _APIS: Final = (
     _api(ApiKey.OFFSET_FOR_LEADER_EPOCH, 4, offset_for_leader_epoch.handle,
          offset_for_leader_epoch.error_response),
     _api(ApiKey.DESCRIBE_CONFIGS, 4, describe_configs.handle, describe_configs.error_response),
+    _api(ApiKey.ALTER_CONFIGS, 2, alter_configs.handle, alter_configs.error_response),
     _api(ApiKey.CREATE_PARTITIONS, 3, create_partitions.handle, create_partitions.error_response),
     _api(ApiKey.DELETE_GROUPS, 2, delete_groups.handle, delete_groups.error_response),
+    _api(ApiKey.INCREMENTAL_ALTER_CONFIGS, 1, incremental_alter_configs.handle,
+         incremental_alter_configs.error_response),
     _api(ApiKey.OFFSET_DELETE, 0, offset_delete.handle, top_level_error(OffsetDeleteResponse)),
     _api(ApiKey.DESCRIBE_CLUSTER, 2, describe_cluster.handle,
          top_level_error(DescribeClusterResponse)),

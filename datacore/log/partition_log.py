@@ -146,6 +146,10 @@ class PartitionLog:
         """Bytes of all batches that can be read."""
         return self._engine_log.size_bytes
 
+    def reconfigure(self, config: LogConfig) -> None:
+        """Obeys another config from the next append on."""
+        self.config = config
+
     def check_leader_epoch(self, epoch: int) -> None:
         """Refuses a client whose metadata is of another epoch (KIP-320); -1 is not checked.
 

@@ -4,6 +4,7 @@ tests/handlers judges the codes of our answers, tests/differential asks Apache K
 """
 
 from tests.handlers.refused import Refused
+from tests.handlers.refused_configs import config_refusals
 from tests.handlers.refused_groups import group_refusals
 from tests.handlers.refused_records import fetch_refusals, look_up_refusals, produce_refusals
 from tests.handlers.refused_topics import topic_refusals
@@ -13,5 +14,6 @@ REFUSED: tuple[Refused, ...] = (
     *fetch_refusals(),
     *look_up_refusals(),
     *topic_refusals(),
+    *config_refusals(),
     *group_refusals(),
 )
