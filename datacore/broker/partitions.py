@@ -95,10 +95,12 @@ class Partitions:
         def value(name: str) -> str:
             return topic_value(name, topic_values, self._broker_values)
 
+        policies = value("cleanup.policy").split(",")
         return LogConfig(
             max_message_bytes=int(value("max.message.bytes")),
             log_append_time=value("message.timestamp.type") == "LogAppendTime",
-            compacted="compact" in value("cleanup.policy").split(","),
+            compacted="compact" in policies,
+            deletes="delete" in policies,
         )
 
     def reconfigure(self, topic: TopicName, topic_values: Mapping[str, str]) -> None:

@@ -50,6 +50,9 @@ SCAN_BYTES: Final = 1 << 20
 
 UNKNOWN: Final = -1
 
+BEFORE_HIGH_WATERMARK: Final = -1
+"""DeleteRecords' offset for everything that consumers can see."""
+
 
 class LogConfig(msgspec.Struct, frozen=True):
     """The topic configs that an append obeys."""
@@ -57,6 +60,8 @@ class LogConfig(msgspec.Struct, frozen=True):
     max_message_bytes: int = 1_048_588
     log_append_time: bool = False
     compacted: bool = False
+    deletes: bool = True
+    """Whether what is old may go; where not, nothing may."""
 
 
 class Appended(msgspec.Struct, gc=False):
@@ -350,6 +355,34 @@ class PartitionLog:
             if record is not None:
                 return TimestampedOffset(record.offset, record.timestamp_ms)
         return None
+
+    # --- deleting what is old
+
+    async def delete_records_before(self, offset: int) -> int:
+        """Makes ``offset`` the start of the log, durably (DeleteRecords); -1: the high watermark.
+
+        Returns:
+            The log start offset, which may have been higher already.
+
+        Raises:
+            KafkaError: POLICY_VIOLATION, the topic keeps the last record of each key;
+                OFFSET_OUT_OF_RANGE, no consumer may see what lies before the offset;
+                KAFKA_STORAGE_ERROR.
+        """
+        if not self.config.deletes:
+            raise KafkaError(ErrorCode.POLICY_VIOLATION, "cleanup.policy does not say delete.")
+        wanted = self.high_watermark if offset == BEFORE_HIGH_WATERMARK else offset
+        if not 0 <= wanted <= self.high_watermark:
+            raise KafkaError(
+                ErrorCode.OFFSET_OUT_OF_RANGE,
+                f"The high watermark is {self.high_watermark}, before {offset}.",
+            )
+        try:
+            await self._engine_log.truncate_before(wanted)
+        except StorageError as error:
+            raise kafka_error(error) from error
+        self.leader_epochs.truncate_before(self.log_start_offset)
+        return self.log_start_offset
 
     # --- life
 

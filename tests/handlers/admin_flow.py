@@ -6,12 +6,24 @@ from typing import TYPE_CHECKING
 
 from datacore._generated import alter_configs, incremental_alter_configs
 from datacore._generated.api_keys import ApiKey
+from datacore._generated.delete_records import (
+    DeleteRecordsPartition,
+    DeleteRecordsRequest,
+    DeleteRecordsResponse,
+    DeleteRecordsTopic,
+)
 from datacore._generated.describe_configs import (
     DescribeConfigsRequest,
     DescribeConfigsResource,
     DescribeConfigsResponse,
 )
 from datacore._generated.errors import ErrorCode
+from datacore._generated.list_offsets import (
+    ListOffsetsPartition,
+    ListOffsetsRequest,
+    ListOffsetsResponse,
+    ListOffsetsTopic,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +32,7 @@ if TYPE_CHECKING:
     from tests.handlers.topic_flow import TopicFlow
 
 TOPIC, BROKER = 2, 4
+EARLIEST = -2
 SET, DELETE, APPEND, SUBTRACT = range(4)
 
 
@@ -88,6 +101,32 @@ class AdminFlow:
         assert (answer.error_code, answer.error_message) == (0, None)
         assert (answer.resource_type, answer.resource_name) == (TOPIC, self.topics.topic)
 
+    def delete_records(self) -> None:
+        end = len(self.topics.records)
+        for offset, low_watermark in ((2, 2), (1, 2), (-1, end)):
+            assert self._delete_records(offset) == (low_watermark, 0)
+            asked = ListOffsetsPartition(timestamp=EARLIEST)
+            request = ListOffsetsRequest(
+                replica_id=-1,
+                topics=[ListOffsetsTopic(name=self.topics.topic, partitions=[asked])],
+            )
+            (topic,) = self.speaker.send(request, ListOffsetsResponse).topics
+            (partition,) = topic.partitions
+            first = (partition.old_style_offsets or [partition.offset])[-1]
+            assert first == low_watermark
+        assert self._delete_records(end + 1) == (-1, ErrorCode.OFFSET_OUT_OF_RANGE)
+
+    def _delete_records(self, offset: int) -> tuple[int, int]:
+        """The low watermark and the error code."""
+        asked = DeleteRecordsPartition(partition_index=0, offset=offset)
+        request = DeleteRecordsRequest(
+            topics=[DeleteRecordsTopic(name=self.topics.topic, partitions=[asked])]
+        )
+        (topic,) = self.speaker.send(request, DeleteRecordsResponse).topics
+        (partition,) = topic.partitions
+        assert (topic.name, partition.partition_index) == (self.topics.topic, 0)
+        return partition.low_watermark, partition.error_code
+
     def _set_configs(self) -> dict[str, str | None]:
         """What is set on the topic itself."""
         resource = DescribeConfigsResource(
@@ -105,4 +144,5 @@ class AdminFlow:
         return [
             (ApiKey.ALTER_CONFIGS, self.alter_configs),
             (ApiKey.INCREMENTAL_ALTER_CONFIGS, self.incremental_alter_configs),
+            (ApiKey.DELETE_RECORDS, self.delete_records),
         ]

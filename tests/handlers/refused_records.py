@@ -3,6 +3,11 @@
 from collections.abc import Callable, Iterator
 
 from datacore._generated.api_keys import ApiKey
+from datacore._generated.delete_records import (
+    DeleteRecordsPartition,
+    DeleteRecordsRequest,
+    DeleteRecordsTopic,
+)
 from datacore._generated.errors import ErrorCode
 from datacore._generated.fetch import FetchPartition, FetchRequest, FetchTopic
 from datacore._generated.list_offsets import (
@@ -194,3 +199,34 @@ def look_up_refusals() -> Iterator[Refused]:
     yield Refused("Metadata of a name with a space", key, invalid, _metadata(named(name="a b")))
     by_id = _metadata(named(name=None, topic_id=SOME_ID))
     yield Refused("Metadata of an unknown id", key, ErrorCode.UNKNOWN_TOPIC_ID, by_id, since=12)
+
+
+def _delete(topic: str, partition: int, offset: int) -> Callable[[int], DeleteRecordsRequest]:
+    asked = DeleteRecordsPartition(partition_index=partition, offset=offset)
+    return lambda _: DeleteRecordsRequest(
+        topics=[DeleteRecordsTopic(name=topic, partitions=[asked])], timeout_ms=5_000
+    )
+
+
+def deletion_refusals() -> Iterator[Refused]:
+    unknown, outside = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.OFFSET_OUT_OF_RANGE
+    for name, code, topic, partition, offset in (
+        ("behind the end", outside, EMPTY, 0, 1),
+        ("before the beginning", outside, EMPTY, 0, -2),
+        ("of an unknown topic", unknown, MISSING, 0, 0),
+        ("of an unknown partition", unknown, TOPIC, 7, 0),
+        ("of a compacted topic", ErrorCode.POLICY_VIOLATION, COMPACTED, 0, 0),
+        (
+            "of an internal topic",
+            ErrorCode.INVALID_TOPIC_EXCEPTION,
+            "__consumer_offsets",
+            0,
+            0,
+        ),
+    ):
+        yield Refused(
+            f"DeleteRecords {name}",
+            ApiKey.DELETE_RECORDS,
+            code,
+            _delete(topic, partition, offset),
+        )

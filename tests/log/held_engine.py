@@ -94,7 +94,7 @@ class HeldLog:
         return self.end_offset
 
     async def truncate_before(self, offset: int) -> None:
-        self.start_offset = offset
+        self.start_offset = max(self.start_offset, offset)
 
     async def truncate_after(self, offset: int) -> None:
         self.batches = [batch for batch in self.batches if batch[0] < offset]

@@ -333,3 +333,37 @@ async def test_a_transactional_batch_without_a_transactional_id_is_refused(
     )
     code = refusal(log, memoryview(batch)).code
     assert code is ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+
+
+# --- deleting what is old
+
+
+async def test_records_are_deleted_up_to_the_high_watermark_and_never_beyond(
+    log: PartitionLog, held: HeldLog
+) -> None:
+    for value in (b"a", b"b", b"c"):
+        log.append(produced(value), NOW_MS)
+    held.flush()
+    log.append(produced(b"not yet durable"), NOW_MS)
+    assert await log.delete_records_before(2) == 2
+    assert await log.delete_records_before(1) == 2
+    for offset in (4, -2):
+        with pytest.raises(KafkaError) as refused:
+            await log.delete_records_before(offset)
+        assert refused.value.code is ErrorCode.OFFSET_OUT_OF_RANGE
+    with pytest.raises(KafkaError) as refused:
+        log.read_warm(1, 1000, 3)
+    assert refused.value.code is ErrorCode.OFFSET_OUT_OF_RANGE
+    assert log.leader_epochs.start_offsets == [2]
+    assert await log.delete_records_before(-1) == 3
+    assert (log.log_start_offset, log.log_end_offset) == (3, 4)
+
+
+async def test_a_topic_that_keeps_the_last_record_of_each_key_deletes_none(held: HeldLog) -> None:
+    log = await with_config(held, LogConfig(compacted=True, deletes=False))
+    log.append(produced(b"a"), NOW_MS)
+    held.flush()
+    with pytest.raises(KafkaError) as refused:
+        await log.delete_records_before(1)
+    assert refused.value.code is ErrorCode.POLICY_VIOLATION
+    assert log.log_start_offset == 0
