@@ -20,7 +20,13 @@ import anyio
 import pytest
 
 from datacore.storage.batches import walk_batches
-from datacore.storage.engine import Fenced, LogName, OffsetTruncated, StorageError
+from datacore.storage.engine import (
+    Fenced,
+    LogName,
+    OffsetTruncated,
+    SegmentLimits,
+    StorageError,
+)
 from datacore.testing.batches import pack_batch
 
 if TYPE_CHECKING:
@@ -110,6 +116,16 @@ def whole_batches(buffer: Buffer) -> int:
     assert extents
     assert extents[-1].end == len(buffer)
     return len(extents)
+
+
+async def check_extents(log: EngineLog) -> None:
+    """Extents follow each other from the start to the end, and hold what the log holds."""
+    offset = log.start_offset
+    for extent in await log.extents():
+        assert extent.base_offset == offset < extent.next_offset
+        offset = extent.next_offset
+    assert offset == log.end_offset
+    assert sum(extent.size_bytes for extent in await log.extents()) == log.size_bytes
 
 
 class EngineSuite:
@@ -398,6 +414,91 @@ class EngineSuite:
         await engine.close()
 
     @on_loop
+    async def test_extents_cover_the_log_without_gaps(self, harness: EngineHarness) -> None:
+        engine = harness()
+        await engine.start()
+        log = await engine.open_log(LOG, epoch=0)
+        assert list(await log.extents()) == []
+        log.limit_segments(SegmentLimits(size_bytes=1000, age_ms=1 << 40))
+        for at in range(60):
+            append(log, 200, timestamp_ms=at)
+        await append_durably(log, 5000, timestamp_ms=60)
+        for start_offset in (0, 1, 7, 30, 60):
+            await log.truncate_before(start_offset)
+            await check_extents(log)
+            for extent in await log.extents():
+                assert extent.max_timestamp_ms == extent.next_offset - 1
+                assert extent.size_bytes <= 1000 or extent.next_offset == extent.base_offset + 1
+        await log.truncate_after(60)
+        assert list(await log.extents()) == []
+        await engine.close()
+
+    @on_loop
+    async def test_freeing_an_extent_leaves_the_others(self, harness: EngineHarness) -> None:
+        engine = harness()
+        await engine.start()
+        log = await engine.open_log(LOG, epoch=0)
+        log.limit_segments(SegmentLimits(size_bytes=1000, age_ms=1 << 40))
+        await append_durably(log, *([200] * 40))
+        extents = list(await log.extents())
+        assert len(extents) >= 10
+        while extents:
+            await log.truncate_before(extents.pop(0).next_offset)
+            assert list(await log.extents()) == extents
+        await engine.close()
+
+    @on_loop
+    async def test_timestamps_of_one_extent_lie_no_further_apart_than_its_age(
+        self, harness: EngineHarness
+    ) -> None:
+        engine = harness()
+        await engine.start()
+        log = await engine.open_log(LOG, epoch=0)
+        log.limit_segments(SegmentLimits(size_bytes=1 << 20, age_ms=100))
+        for timestamp_ms in (1000, 1100, 1101, 1050, 1201, 1202, -1, 5000):
+            append(log, 10, timestamp_ms=timestamp_ms)
+        largest = [extent.max_timestamp_ms for extent in await log.extents()]
+        assert largest == [1100, 1201, 1202, 5000]
+        log.limit_segments(SegmentLimits(size_bytes=1 << 20, age_ms=10))
+        append(log, 10, timestamp_ms=5010)
+        append(log, 10, timestamp_ms=5011)
+        assert [extent.max_timestamp_ms for extent in await log.extents()][-2:] == [5010, 5011]
+        await check_extents(log)
+        await engine.close()
+
+    @on_loop
+    async def test_an_extent_keeps_its_age_when_its_log_is_opened_again(
+        self, harness: EngineHarness
+    ) -> None:
+        engine = harness()
+        await engine.start()
+        log = await engine.open_log(LOG, epoch=0)
+        append(log, 10, timestamp_ms=1000)
+        append(log, 10, timestamp_ms=1050)
+        await log.close()
+        log = await engine.open_log(LOG, epoch=0)
+        log.limit_segments(SegmentLimits(size_bytes=1 << 20, age_ms=100))
+        append(log, 10, timestamp_ms=1100)
+        append(log, 10, timestamp_ms=1101)
+        assert [extent.max_timestamp_ms for extent in await log.extents()] == [1100, 1101]
+        await engine.close()
+
+    @on_loop
+    async def test_jitter_ends_extents_at_different_ages(self, harness: EngineHarness) -> None:
+        engine = harness()
+        await engine.start()
+        log = await engine.open_log(LOG, epoch=0)
+        log.limit_segments(SegmentLimits(size_bytes=1 << 30, age_ms=1000, jitter_ms=1000))
+        for timestamp_ms in range(0, 20_000, 10):
+            append(log, 10, timestamp_ms=timestamp_ms)
+        ages_ms = [
+            (extent.next_offset - extent.base_offset - 1) * 10 for extent in await log.extents()
+        ][:-1]
+        assert max(ages_ms) <= 1000
+        assert len(set(ages_ms)) > 1
+        await engine.close()
+
+    @on_loop
     async def test_truncate_after_drops_the_tail_and_the_log_goes_on_there(
         self, harness: EngineHarness
     ) -> None:
@@ -633,6 +734,8 @@ class EngineSuite:
         assert data.endswith(kept)
         assert len(kept) == size_bytes
         assert await log.load_snapshot() == (400, b"summary")
+        assert {extent.max_timestamp_ms for extent in await log.extents()} == {42}
+        await check_extents(log)
         assert await log.find_timestamp(43) == 500
         assert await log.find_timestamp(42) == 100
         await append_durably(log, 10)
