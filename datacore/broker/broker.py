@@ -24,6 +24,7 @@ from datacore.broker.fetching import Fetching
 from datacore.broker.groups import Groups
 from datacore.broker.partitions import Partitions
 from datacore.broker.producer_ids import ProducerIds
+from datacore.broker.retention import Retention
 from datacore.broker.topics import NewTopic, Topics
 from datacore.metadata.configs import BROKER_CONFIGS, InvalidConfig, broker_int, broker_value
 from datacore.metadata.image import RESOURCE_BROKER
@@ -83,6 +84,11 @@ class Broker:
             lambda: TopicId(new_uuid()),
         )
         self.configs = Configs(self.metadata, self.partitions, self.broker_id, self.config_values)
+        self.retention = Retention(
+            self.partitions,
+            broker_int("log.retention.check.interval.ms", self.config_values),
+            now_ms,
+        )
         self.producer_ids = ProducerIds(self.metadata, self.broker_id)
         self.fetching = Fetching(
             self.partitions.by_topic,
@@ -126,6 +132,7 @@ class Broker:
             await self.partitions.open_all()
             async with anyio.create_task_group() as self._tasks:
                 await self.groups.start()
+                self.spawn(self.retention.run())
                 try:
                     yield
                 finally:

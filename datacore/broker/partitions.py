@@ -13,7 +13,7 @@ from datacore.metadata.configs import topic_value
 from datacore.metadata.image import RESOURCE_TOPIC
 from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import TopicId, TopicName
-from datacore.storage.engine import LogName, StorageError
+from datacore.storage.engine import LogName, SegmentLimits, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping
@@ -101,6 +101,13 @@ class Partitions:
             log_append_time=value("message.timestamp.type") == "LogAppendTime",
             compacted="compact" in policies,
             deletes="delete" in policies,
+            retention_ms=int(value("retention.ms")),
+            retention_bytes=int(value("retention.bytes")),
+            segments=SegmentLimits(
+                size_bytes=int(value("segment.bytes")),
+                age_ms=int(value("segment.ms")),
+                jitter_ms=int(value("segment.jitter.ms")),
+            ),
         )
 
     def reconfigure(self, topic: TopicName, topic_values: Mapping[str, str]) -> None:

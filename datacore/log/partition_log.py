@@ -17,11 +17,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from anyio.lowlevel import checkpoint
 
 from datacore._generated.errors import ErrorCode
 from datacore.log.error_codes import kafka_error
 from datacore.log.leader_epochs import LeaderEpochs
 from datacore.log.producers import Producers, ProducerState
+from datacore.log.retention import UNLIMITED, expired_extents
 from datacore.protocol.errors import KafkaError
 from datacore.record.batch import (
     CODEC_MASK,
@@ -36,10 +38,10 @@ from datacore.record.batch import (
 from datacore.record.compression import Codec
 from datacore.record.errors import DecompressionError, InvalidTimestamp, RecordError
 from datacore.record.records import first_record_at_or_after, validate_records
-from datacore.storage.engine import StorageError
+from datacore.storage.engine import SegmentLimits, StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from datacore.storage.engine import EngineLog
     from datacore.storage.pending import Pending
@@ -50,18 +52,25 @@ SCAN_BYTES: Final = 1 << 20
 
 UNKNOWN: Final = -1
 
+EXTENTS_AT_ONCE: Final = 8
+"""How many an engine frees in one call: it may rename three files for each, on the event loop."""
+
 BEFORE_HIGH_WATERMARK: Final = -1
 """DeleteRecords' offset for everything that consumers can see."""
 
 
 class LogConfig(msgspec.Struct, frozen=True):
-    """The topic configs that an append obeys."""
+    """The topic configs that a log obeys."""
 
     max_message_bytes: int = 1_048_588
     log_append_time: bool = False
     compacted: bool = False
     deletes: bool = True
     """Whether what is old may go; where not, nothing may."""
+    retention_ms: int = UNLIMITED
+    retention_bytes: int = UNLIMITED
+    segments: SegmentLimits | None = None
+    """None: the engine chooses."""
 
 
 class Appended(msgspec.Struct, gc=False):
@@ -126,6 +135,7 @@ class PartitionLog:
     ) -> PartitionLog:
         """Takes over an open engine log and learns what its batches say of producers and epochs."""
         log = cls(engine_log, config, leader_epoch)
+        log.reconfigure(config)
         await log._rebuild()
         return log
 
@@ -154,6 +164,8 @@ class PartitionLog:
     def reconfigure(self, config: LogConfig) -> None:
         """Obeys another config from the next append on."""
         self.config = config
+        if config.segments is not None:
+            self._engine_log.limit_segments(config.segments)
 
     def check_leader_epoch(self, epoch: int) -> None:
         """Refuses a client whose metadata is of another epoch (KIP-320); -1 is not checked.
@@ -378,11 +390,44 @@ class PartitionLog:
                 f"The high watermark is {self.high_watermark}, before {offset}.",
             )
         try:
-            await self._engine_log.truncate_before(wanted)
+            ends = [each.next_offset for each in await self._engine_log.extents()]
+            await self._move_start([end for end in ends if end < wanted] + [wanted])
         except StorageError as error:
             raise kafka_error(error) from error
-        self.leader_epochs.truncate_before(self.log_start_offset)
         return self.log_start_offset
+
+    async def delete_expired(self, now_ms: int) -> None:
+        """Deletes what retention.ms and retention.bytes no longer keep, durably.
+
+        Raises:
+            KafkaError: KAFKA_STORAGE_ERROR; what is gone is gone.
+        """
+        config = self.config
+        if not config.deletes or (config.retention_ms < 0 and config.retention_bytes < 0):
+            return
+        try:
+            extents = await self._engine_log.extents()
+            expired = expired_extents(
+                extents,
+                now_ms=now_ms,
+                retention_ms=config.retention_ms,
+                retention_bytes=config.retention_bytes,
+                high_watermark=self.high_watermark,
+            )
+            await self._move_start([extent.next_offset for extent in extents[:expired]])
+        except StorageError as error:
+            raise kafka_error(error) from error
+
+    async def _move_start(self, offsets: Sequence[int]) -> None:
+        """Moves the start to the last of the offsets, a few of them at a time.
+
+        Each step is durable before the next, so a crash leaves a start that was on the way.
+        """
+        steps = [*offsets[EXTENTS_AT_ONCE - 1 : -1 : EXTENTS_AT_ONCE], *offsets[-1:]]
+        for offset in steps:
+            await self._engine_log.truncate_before(offset)
+            self.leader_epochs.truncate_before(self.log_start_offset)
+            await checkpoint()
 
     # --- life
 
