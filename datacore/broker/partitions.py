@@ -99,6 +99,8 @@ class Partitions:
         return LogConfig(
             max_message_bytes=int(value("max.message.bytes")),
             log_append_time=value("message.timestamp.type") == "LogAppendTime",
+            timestamp_before_max_ms=int(value("message.timestamp.before.max.ms")),
+            timestamp_after_max_ms=int(value("message.timestamp.after.max.ms")),
             compacted="compact" in policies,
             deletes="delete" in policies,
             retention_ms=int(value("retention.ms")),

@@ -24,6 +24,7 @@ from datacore.log.error_codes import kafka_error
 from datacore.log.leader_epochs import LeaderEpochs
 from datacore.log.producers import Producers, ProducerState
 from datacore.log.retention import UNLIMITED, expired_extents
+from datacore.log.timestamps import timestamp_refusal
 from datacore.protocol.errors import KafkaError
 from datacore.record.batch import (
     CODEC_MASK,
@@ -37,7 +38,7 @@ from datacore.record.batch import (
 )
 from datacore.record.compression import Codec
 from datacore.record.errors import DecompressionError, InvalidTimestamp, RecordError
-from datacore.record.records import first_record_at_or_after, validate_records
+from datacore.record.records import NO_TIMESTAMP, first_record_at_or_after, validate_records
 from datacore.storage.engine import SegmentLimits, StorageError
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
 
 SCAN_BYTES: Final = 1 << 20
 """How much of a log is read at once when it is scanned."""
+
+LONG_MAX: Final = 2**63 - 1
 
 UNKNOWN: Final = -1
 
@@ -64,6 +67,9 @@ class LogConfig(msgspec.Struct, frozen=True):
 
     max_message_bytes: int = 1_048_588
     log_append_time: bool = False
+    timestamp_before_max_ms: int = LONG_MAX
+    timestamp_after_max_ms: int = LONG_MAX
+    """How far from now the timestamps of producers may lie."""
     compacted: bool = False
     deletes: bool = True
     """Whether what is old may go; where not, nothing may."""
@@ -194,13 +200,20 @@ class PartitionLog:
                 flush = self._flush if repeated.last_offset >= self.high_watermark else None
                 return Appended(repeated.base_offset, repeated.log_append_time_ms, flush)
         log_append_time_ms = UNKNOWN
-        if self.config.log_append_time:
+        config = self.config
+        if config.log_append_time:
             if header.has_log_append_time:
                 raise kafka_error(InvalidTimestamp("A producer may not set LogAppendTime."))
             set_log_append_time(records, now_ms)
             header.max_timestamp = log_append_time_ms = now_ms
-        elif header.has_log_append_time:
-            clear_log_append_time(records)
+        else:
+            latest_ms = now_ms + config.timestamp_after_max_ms
+            earliest_ms = now_ms - config.timestamp_before_max_ms
+            base_timestamp_ms = header.base_timestamp
+            if header.max_timestamp > latest_ms or NO_TIMESTAMP != base_timestamp_ms < earliest_ms:
+                raise timestamp_refusal(records, header, earliest_ms, latest_ms)
+            if header.has_log_append_time:
+                clear_log_append_time(records)
         return self._append(records, header, now_ms, log_append_time_ms)
 
     def append_own(self, batch: bytearray, now_ms: int) -> Appended:

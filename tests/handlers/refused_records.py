@@ -26,7 +26,7 @@ from datacore.record.compression import Codec
 from datacore.record.records import Record
 from datacore.wire.message import WireMessage
 from tests.handlers.record_sets import encode, produced_magic
-from tests.handlers.refused import COMPACTED, EMPTY, MISSING, SMALL, SOME_ID, TOPIC, Refused
+from tests.handlers.refused import COMPACTED, EMPTY, MISSING, RECENT, SMALL, SOME_ID, TOPIC, Refused
 
 FUTURE_EPOCH = 99
 
@@ -118,6 +118,13 @@ def produce_refusals() -> Iterator[Refused]:
         "of a wrong CRC", ErrorCode.CORRUPT_MESSAGE, _produce(TOPIC, spoil=True), until=12
     )
     yield refused("of too much", ErrorCode.MESSAGE_TOO_LARGE, _produce(SMALL), until=12)
+    yield refused(
+        "with a timestamp too far away",
+        ErrorCode.INVALID_TIMESTAMP,
+        _produce(RECENT),
+        since=2,  # magic 0 has no timestamps
+        until=12,
+    )
     yield refused(
         "without a key to a compacted topic",
         ErrorCode.INVALID_RECORD,

@@ -6,6 +6,7 @@ import pytest
 from fastcrc import crc32
 
 from datacore._generated.errors import ErrorCode
+from datacore.log.error_codes import RefusedAppend
 from datacore.log.partition_log import LogConfig, PartitionLog, TimestampedOffset
 from datacore.protocol.errors import KafkaError
 from datacore.record.batch import parse_header, verify_crc
@@ -367,3 +368,39 @@ async def test_a_topic_that_keeps_the_last_record_of_each_key_deletes_none(held:
         await log.delete_records_before(1)
     assert refused.value.code is ErrorCode.POLICY_VIOLATION
     assert log.log_start_offset == 0
+
+
+# --- timestamps that a topic does not take
+
+
+@pytest.mark.parametrize(
+    ("timestamps", "faulty"),
+    [
+        ((NOW_MS - 1000, NOW_MS, NOW_MS + 500), []),
+        ((NOW_MS - 1001, NOW_MS), [0]),
+        ((NOW_MS, NOW_MS + 501), [1]),
+        ((NOW_MS - 1001, NOW_MS, NOW_MS + 501), [0, 2]),
+        ((-1,), []),
+        ((NOW_MS, NOW_MS - 1001), []),  # Kafka refuses it: it looks behind the header
+    ],
+)
+async def test_timestamps_too_far_from_now_are_refused(
+    held: HeldLog, timestamps: tuple[int, ...], faulty: list[int]
+) -> None:
+    config = LogConfig(timestamp_before_max_ms=1000, timestamp_after_max_ms=500)
+    log = await with_config(held, config)
+    records = produced(*[b"v"] * len(timestamps), timestamps=timestamps, codec=Codec.GZIP)
+    if not faulty:
+        assert log.append(records, NOW_MS).base_offset == 0
+        return
+    refused = refusal(log, records)
+    assert isinstance(refused, RefusedAppend)
+    assert refused.code is ErrorCode.INVALID_TIMESTAMP
+    assert [fault.batch_index for fault in refused.faults] == faulty
+    assert log.log_end_offset == 0
+
+
+async def test_a_topic_with_log_append_time_takes_any_timestamp(held: HeldLog) -> None:
+    config = LogConfig(log_append_time=True, timestamp_before_max_ms=0, timestamp_after_max_ms=0)
+    log = await with_config(held, config)
+    assert log.append(produced(b"v", timestamps=(1,)), NOW_MS).log_append_time_ms == NOW_MS
