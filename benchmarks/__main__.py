@@ -80,7 +80,8 @@ def _compare(
         runs: dict[str, dict[str, list[Measured]]] = {}
         for load in loads:
             for side in sides:
-                load.run(side, options.divisor * 2)  # warms the JVM, the page cache, and us
+                for _ in range(2):  # warms the JVM, the page cache, and us
+                    load.run(side, options.divisor)
             for _ in range(options.rounds):
                 for side in sides:
                     measured = load.run(side, options.divisor)

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+# Flows that several tests walk through explain their failed assertions, as test modules do. Here,
+# because whoever imports them first must find that said.
+pytest.register_assert_rewrite(
+    "tests.handlers.group_flow", "tests.handlers.record_sets", "tests.handlers.topic_flow"
+)
+
 
 @pytest.fixture
 def anyio_backend() -> str:

@@ -29,10 +29,11 @@ from datacore.broker.topics import NewTopic, Topics
 from datacore.metadata.configs import BROKER_CONFIGS, InvalidConfig, broker_int, broker_value
 from datacore.metadata.image import RESOURCE_BROKER
 from datacore.protocol.names import TopicId
+from datacore.storage.engine import StorageError
 from datacore.storage.pending import Pending
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Mapping
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 
     from anyio.abc import TaskGroup
 
@@ -54,6 +55,16 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def steady_clock_ms() -> Callable[[], int]:
+    """A clock that starts at the wall clock's time and then goes on evenly.
+
+    Sessions, rebalances and offsets' ages are measured by it: when somebody sets the wall clock,
+    no member is late by an hour, and none gets an hour more.
+    """
+    began_ms = now_ms() - time.monotonic_ns() // 1_000_000
+    return lambda: began_ms + time.monotonic_ns() // 1_000_000
+
+
 def new_uuid() -> bytes:
     """A random UUID that Kafka would take: its text form does not start with a dash."""
     while True:
@@ -73,6 +84,7 @@ class Broker:
         self.cluster_id = ""
         self.now_ms = now_ms
         self._engine = engine
+        steady_now_ms = steady_clock_ms()
         self._tasks: TaskGroup | None = None
         self.metadata = ClusterMetadata(engine, now_ms)
         self.partitions = Partitions(engine, self.metadata.image, self.config_values, self.spawn)
@@ -95,14 +107,14 @@ class Broker:
             self.metadata.image.topics_by_id,
             FetchSessions(
                 broker_int("max.incremental.fetch.session.cache.slots", self.config_values),
-                now_ms,
+                steady_now_ms,
                 lambda: secrets.randbelow(2**31 - 1) + 1,
             ),
             broker_int("fetch.max.bytes", self.config_values),
             self.spawn,
         )
         self.groups = Groups(
-            self.topics, self.partitions.by_topic, self.config_values, now_ms, self.spawn
+            self.topics, self.partitions.by_topic, self.config_values, steady_now_ms, self.spawn
         )
 
     # --- configuration
@@ -122,28 +134,52 @@ class Broker:
     async def running(self) -> AsyncIterator[None]:
         """Replays the logs, then every service is ready; leaving makes everything durable.
 
+        What cannot be closed is logged and leaves the others closed, and the engine released.
+
         Raises:
             StorageError: The engine cannot be used; the message says why.
         """
+        failure: Exception | None = None
         try:
             await self._engine.start()
             await self.metadata.start()
+            self._check_broker_id()
             await self._learn_cluster_id()
             await self.partitions.open_all()
             async with anyio.create_task_group() as self._tasks:
-                await self.groups.start()
-                self.spawn(self.retention.run())
                 try:
+                    await self.groups.start()
+                    self.spawn(self.partitions.keep_in_order(now_ms))
+                    self.spawn(self.retention.run())
                     yield
+                except Exception as error:  # noqa: BLE001  # raised below, not in an exception group
+                    failure = error
                 finally:
                     self.groups.stop()
                     self._tasks.cancel_scope.cancel()
         finally:
             self._tasks = None
             with anyio.CancelScope(shield=True):
-                await self.partitions.close()
-                await self.metadata.close()
-                await self._engine.close()
+                try:
+                    await self.partitions.close()
+                    await self.metadata.close()
+                finally:
+                    await self._engine.close()
+        if failure is not None:
+            raise failure
+
+    def _check_broker_id(self) -> None:
+        """Clients ask Metadata who leads; a leader of another id would be nowhere."""
+        leaders = {
+            partition.leader
+            for topic in self.topics.by_name.values()
+            for partition in topic.partitions.values()
+        }
+        if leaders - {self.broker_id}:
+            raise StorageError(
+                f"the data belongs to broker {min(leaders)}: start it with that broker_id, "
+                f"not with {self.broker_id}"
+            )
 
     async def _learn_cluster_id(self) -> None:
         values = self.metadata.image.configs.get((RESOURCE_BROKER, ""), {})
@@ -163,11 +199,14 @@ class Broker:
     # --- tasks
 
     def spawn(self, work: Coroutine[object, object, None]) -> None:
-        """Runs a coroutine in the broker's task group."""
+        """Runs a coroutine in the broker's task group; what it raises ends nothing but itself."""
         assert self._tasks is not None
 
         async def run() -> None:
-            await work
+            try:
+                await work
+            except Exception:
+                log.exception("A background task of the broker failed.")
 
         self._tasks.start_soon(run)
 

@@ -48,6 +48,14 @@ class FetchSession:
     epoch: int = 1
     last_used_ms: int = 0
     partitions: dict[tuple[str | bytes, int], WantedPartition] = field(default_factory=dict)
+    """In the order in which they are read: who got records last comes last."""
+
+    def note_served(self, wanted: WantedPartition) -> None:
+        """Moves a partition behind the others, so that a full answer starves none of them."""
+        key = _key(wanted, by_id=self.uses_topic_ids)
+        if self.partitions.get(key) is wanted:
+            del self.partitions[key]
+            self.partitions[key] = wanted
 
 
 @dataclass(slots=True)

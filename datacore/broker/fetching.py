@@ -74,6 +74,7 @@ class _Fetch:
     __slots__ = (
         "_before_lso",
         "_bytes_max",
+        "_bytes_min",
         "_context",
         "_deadline_s",
         "_fetching",
@@ -105,7 +106,9 @@ class _Fetch:
         self._version = version
         self._magic = 2 if version >= 4 else 1 if version >= 2 else 0
         self._before_lso = request.isolation_level == READ_COMMITTED
-        self._bytes_max = min(request.max_bytes, fetching.fetch_bytes_max)
+        self._bytes_max = max(min(request.max_bytes, fetching.fetch_bytes_max), 0)
+        # As Kafka does: more than it may carry, an answer need not wait for.
+        self._bytes_min = min(request.min_bytes, self._bytes_max)
         self._pending: Pending[FetchResponse] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._watched: list[PartitionLog] = []
@@ -141,7 +144,7 @@ class _Fetch:
     def _is_enough(self) -> bool:
         request = self._request
         return (
-            self._size >= request.min_bytes
+            self._size >= self._bytes_min
             or request.max_wait_ms <= 0
             or self._is_over
             or self._has_error
@@ -179,7 +182,7 @@ class _Fetch:
         return results
 
     def _limit(self, wanted: WantedPartition) -> int:
-        return min(wanted.max_bytes, self._bytes_max - self._size)
+        return max(min(wanted.max_bytes, self._bytes_max - self._size), 0)
 
     def _read(
         self,
@@ -255,18 +258,21 @@ class _Fetch:
     async def _read_cold(self, cold: _Cold) -> None:
         """Reads from devices until the request can be answered."""
         collected: list[FetchedPartition] | _Cold = cold
-        while isinstance(collected, _Cold):
-            reads = collected.reads
-            try:
-                reads[collected.at] = await collected.log.read(
-                    collected.offset, collected.bytes_max, collected.log.high_watermark
-                )
-            except KafkaError as error:
-                reads[collected.at] = error
-            if self._is_abandoned:
-                return
-            collected = self._collect(reads)
-        self._go_on(collected)
+        try:
+            while isinstance(collected, _Cold):
+                reads = collected.reads
+                try:
+                    reads[collected.at] = await collected.log.read(
+                        collected.offset, collected.bytes_max, collected.log.high_watermark
+                    )
+                except KafkaError as error:
+                    reads[collected.at] = error
+                if self._is_abandoned:
+                    return
+                collected = self._collect(reads)
+            self._go_on(collected)
+        except Exception as error:  # noqa: BLE001  # see _fail
+            self._fail(error)
 
     # --- waiting
 
@@ -291,17 +297,35 @@ class _Fetch:
         self._watched.clear()
 
     def _wake(self) -> None:
-        collected = self._collect({})
-        if isinstance(collected, _Cold) or self._is_enough():
-            self._unpark()
-            self._go_on(collected)
+        try:
+            collected = self._collect({})
+            if isinstance(collected, _Cold) or self._is_enough():
+                self._unpark()
+                self._go_on(collected)
+        except Exception as error:  # noqa: BLE001  # see _fail
+            self._fail(error)
 
     def _give_up_waiting(self) -> None:
         self._is_over = True
         self._unpark()
-        self._go_on(self._collect({}))
+        try:
+            self._go_on(self._collect({}))
+        except Exception as error:  # noqa: BLE001  # see _fail
+            self._fail(error)
 
     # --- answering
+
+    def _fail(self, error: Exception) -> None:
+        """Tells this client of the unexpected, and it alone.
+
+        Whoever runs a parked request is somebody else: the producer whose records woke it, the
+        round of group commit, the broker's task group.
+        """
+        assert self._pending is not None
+        self._unpark()
+        if self._pending.is_settled:
+            raise error
+        self._pending.fail(error)
 
     def _finish(self, collected: list[FetchedPartition]) -> None:
         assert self._pending is not None
@@ -318,6 +342,8 @@ class _Fetch:
                 topic = FetchableTopicResponse(topic=wanted.topic, topic_id=wanted.topic_id)
                 topics.append(topic)
             topic.partitions.append(result)
+            if scope.session is not None and result.records:
+                scope.session.note_served(wanted)
         return FetchResponse(session_id=scope.session_id, responses=topics)
 
     def _is_news(self, wanted: WantedPartition, result: FetchedPartition) -> bool:

@@ -157,7 +157,11 @@ class Groups:
             await shard.load()
 
     def forget_topic(self, topic: TopicImage) -> None:
-        """Drops every group's offsets of a topic that is no more."""
+        """Drops every group's offsets of a topic that is no more; with their own topic, all."""
+        if topic.name == OFFSETS_TOPIC:
+            self.stop()
+            self._shards.clear()
+            return
         partitions = [(topic.name, index) for index in topic.partitions]
         for shard in self._shards.values():
             shard.perform(lambda machine, now_ms: machine.partitions_deleted(partitions, now_ms))
@@ -225,11 +229,10 @@ class Groups:
             response = await self._ask(
                 request.group_id, context, lambda shard, asker: shard.offset_commit(request, asker)
             )
+        answered = {topic.name: topic for topic in response.topics}
         for name, partitions in unknown.items():
-            for answered in response.topics:
-                if answered.name == name:
-                    answered.partitions += partitions
-                    break
+            if name in answered:
+                answered[name].partitions += partitions
             else:
                 response.topics.append(OffsetCommitResponseTopic(name=name, partitions=partitions))
         return response
@@ -321,7 +324,7 @@ class Groups:
     ) -> ListGroupsResponse:
         """Every group that the filters let through."""
         response = ListGroupsResponse()
-        for shard in self._shards.values():
+        for shard in list(self._shards.values()):
             answer = await shard.call(
                 lambda machine, asker: machine.list_groups(request, asker), context
             )

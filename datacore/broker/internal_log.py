@@ -47,5 +47,7 @@ async def replay(log: PartitionLog) -> AsyncIterator[Record]:
                 offset = header.next_offset
                 if not header.is_control:
                     batch = view[at : at + header.size]
-                    for record in decode_records(batch, header, max_bytes=BATCH_BYTES_MAX):
+                    # What was stored uncompressed is no bomb, however large it is.
+                    max_bytes = max(BATCH_BYTES_MAX, header.size)
+                    for record in decode_records(batch, header, max_bytes=max_bytes):
                         yield record

@@ -6,10 +6,12 @@ import logging
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import TYPE_CHECKING, Final
 
+import anyio
+
 from datacore._generated.errors import ErrorCode
 from datacore.log.error_codes import kafka_error
 from datacore.log.partition_log import LogConfig, PartitionLog
-from datacore.metadata.configs import topic_value
+from datacore.metadata.configs import broker_int, topic_value
 from datacore.metadata.image import RESOURCE_TOPIC
 from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import TopicId, TopicName
@@ -27,6 +29,11 @@ _NAME_PART_MAX: Final = 200
 """Log names have room for 249 characters: a topic's name, the partition, the topic's id."""
 
 _ENCODED_ID_LENGTH: Final = 22
+_CLOSED_AT_ONCE: Final = 32
+
+SUMMED_UP_EVERY_S: Final = 60.0
+UNSUMMED_BYTES_MAX: Final = 64 << 20
+"""A log with more behind its last summary gets a new one: a crash should not cost a start more."""
 
 
 def log_name(topic: TopicImage, partition: int) -> LogName:
@@ -212,9 +219,32 @@ class Partitions:
             log.wake_watchers()
         await self.drop_logs(topic, topic.partitions)
 
+    async def keep_in_order(self, now_ms: Callable[[], int]) -> None:
+        """Looks after all logs for as long as it is not cancelled."""
+        while True:
+            await anyio.sleep(SUMMED_UP_EVERY_S)
+            await self.put_in_order(now_ms())
+
+    async def put_in_order(self, now_ms: int) -> None:
+        """Forgets silent producers, and sums up logs that have grown."""
+        expiration_ms = broker_int("producer.id.expiration.ms", self._broker_values)
+        for log in [log for logs in self.by_topic.values() for log in logs.values()]:
+            log.producers.expire(now_ms - expiration_ms)
+            if log.unsummed_bytes > UNSUMMED_BYTES_MAX:
+                try:
+                    await log.save_snapshot()
+                except StorageError as error:
+                    logger.warning("A log cannot be summed up: %s", error)
+
     async def close(self) -> None:
-        """Makes every log durable and lets go of it."""
-        for logs in self.by_topic.values():
-            for log in logs.values():
-                await log.close()
+        """Makes every log durable and lets go of it, several at a time, as each waits for syncs."""
+        waiting = [log for logs in self.by_topic.values() for log in logs.values()]
         self.by_topic.clear()
+
+        async def close_some() -> None:
+            while waiting:
+                await waiting.pop().close()
+
+        async with anyio.create_task_group() as closing:
+            for _ in range(min(_CLOSED_AT_ONCE, len(waiting))):
+                closing.start_soon(close_some)

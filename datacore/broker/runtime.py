@@ -11,6 +11,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+import anyio
+
 from datacore._generated.errors import ErrorCode
 from datacore.broker.internal_log import append_records, replay
 from datacore.coordinator.context import RequestContext as CoordinatorContext
@@ -32,6 +34,10 @@ logger = logging.getLogger("datacore.broker.groups")
 SOONEST_MS = 1
 """A deadline that has passed is looked at in the loop's next turns, not within the call."""
 
+RELOAD_DELAY_MIN_S = 0.1
+RELOAD_DELAY_MAX_S = 30.0
+"""Between two attempts to replay a log that cannot be read."""
+
 
 class ShardRuntime:
     """One shard: its machine, its log and its clock."""
@@ -49,10 +55,13 @@ class ShardRuntime:
         self._spawn = spawn
         self.machine: GroupShard | None = None
         """None while it is being loaded."""
+        self._is_stopped = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due_ms = 0
         self._flush: Pending[None] | None = None
-        self._held: list[Reply] = []
+        """The latest round of group commit that the shard's records belong to."""
+        self._held: dict[Pending[None], list[Reply]] = {}
+        """Replies by the round that they wait for."""
 
     async def load(self) -> None:
         """Builds the machine by replay of its log.
@@ -101,6 +110,7 @@ class ShardRuntime:
 
     def stop(self) -> None:
         """Answers whatever is parked: another broker, or this one later, goes on."""
+        self._is_stopped = True
         if self._timer is not None:
             self._timer.cancel()
         if self.machine is not None:
@@ -116,18 +126,18 @@ class ShardRuntime:
         if outcome.records:
             try:
                 flush = append_records(self._log, outcome.records, self._now_ms())
-            except KafkaError:
+                for record in outcome.records:
+                    machine.apply(record.key, record.value)
+            except Exception:  # whatever it is, this machine does not know any more what it wrote
                 logger.exception("The coordinator's log takes no records; its groups are reloaded.")
                 self._reload(outcome.replies)
                 return
-            for record in outcome.records:
-                machine.apply(record.key, record.value)
             if flush is not None and flush is not self._flush:
                 self._flush = flush
                 flush.then(self._flushed)
         self._set_timer(machine)
         if self._flush is not None:
-            self._held += outcome.replies
+            self._held.setdefault(self._flush, []).extend(outcome.replies)
         else:
             # Last: an answer lets its connection's next request in, which may call this shard.
             self._send(outcome.replies)
@@ -139,8 +149,7 @@ class ShardRuntime:
             return
         if flush is self._flush:
             self._flush = None
-            held, self._held = self._held, []
-            self._send(held)
+        self._send(self._held.pop(flush, []))
 
     def _reload(self, refused: list[Reply]) -> None:
         """Throws the machine away, whose state may run ahead of its log."""
@@ -148,18 +157,28 @@ class ShardRuntime:
         assert machine is not None
         self.machine = None
         self._flush = None
-        unsafe, self._held = [*self._held, *refused], []
+        unsafe = [reply for replies in self._held.values() for reply in replies]
+        self._held = {}
         parked = machine.fail_all(ErrorCode.NOT_COORDINATOR).replies
-        for reply in unsafe:
+        for reply in (*unsafe, *refused):
             self._fail(reply)
         self._send(parked)
         self._spawn(self._load_again())
 
     async def _load_again(self) -> None:
-        try:
-            await self.load()
-        except KafkaError:
-            logger.exception("The coordinator's log cannot be replayed; its groups are not served.")
+        """Replays until that succeeds or the shard is given up: nobody else serves its groups."""
+        delay_s = RELOAD_DELAY_MIN_S
+        while not self._is_stopped:
+            try:
+                await self.load()
+            except Exception:
+                logger.exception(
+                    "The coordinator's log cannot be replayed; once more in %g s.", delay_s
+                )
+            else:
+                return
+            await anyio.sleep(delay_s)
+            delay_s = min(delay_s * 2, RELOAD_DELAY_MAX_S)
 
     @staticmethod
     def _send(replies: list[Reply]) -> None:

@@ -137,6 +137,12 @@ class Topics:
             topic = self.by_name.get(name)
             if topic is None:
                 raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, None)
+            if name in INTERNAL_TOPICS:
+                # A group finds its partition by their number: with another, its offsets are lost.
+                raise KafkaError(
+                    ErrorCode.INVALID_PARTITIONS,
+                    f"The number of partitions of {name} is fixed when it is made.",
+                )
             present = len(topic.partitions)
             if count <= present:
                 raise KafkaError(

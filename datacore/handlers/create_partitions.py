@@ -26,6 +26,7 @@ async def handle(
     del context
     response = CreatePartitionsResponse()
     times_named = Counter(topic.name for topic in request.topics)
+    answered: set[str] = set()
     for topic in request.topics:
         result = CreatePartitionsTopicResult(name=topic.name)
         try:
@@ -45,7 +46,8 @@ async def handle(
         except KafkaError as error:
             result.error_code = error.code
             result.error_message = error.message
-        if topic.name not in {earlier.name for earlier in response.results}:
+        if topic.name not in answered:
+            answered.add(topic.name)
             response.results.append(result)
     return response
 

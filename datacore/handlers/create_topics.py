@@ -37,8 +37,9 @@ async def handle(
     response = CreateTopicsResponse()
     validate_only = request.validate_only and context.api_version >= 1
     times_named = Counter(topic.name for topic in request.topics)
+    answered: set[str] = set()
     for topic in request.topics:
-        result = CreatableTopicResult(name=topic.name, error_message=None, configs=None)
+        result = CreatableTopicResult(name=topic.name, error_message=None)
         try:
             if times_named[topic.name] > 1:
                 raise KafkaError(ErrorCode.INVALID_REQUEST, "Duplicate topic name.")
@@ -46,7 +47,8 @@ async def handle(
         except KafkaError as error:
             result.error_code = error.code
             result.error_message = error.message
-        if topic.name not in {earlier.name for earlier in response.topics}:
+        if topic.name not in answered:
+            answered.add(topic.name)
             response.topics.append(result)
     return response
 
@@ -89,7 +91,7 @@ def error_response(
     return CreateTopicsResponse(
         topics=[
             CreatableTopicResult(
-                name=topic.name, error_code=error.code, error_message=error.message, configs=None
+                name=topic.name, error_code=error.code, error_message=error.message
             )
             for topic in request.topics
         ]

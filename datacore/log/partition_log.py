@@ -14,8 +14,10 @@ Kafka's counterpart is ``UnifiedLog`` with ``LogValidator`` and ``ProducerStateM
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final
 
+import anyio.to_thread
 import msgspec
 from anyio.lowlevel import checkpoint
 
@@ -44,14 +46,20 @@ from datacore.storage.engine import SegmentLimits, StorageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from datacore.record.records import Record
     from datacore.storage.engine import EngineLog
     from datacore.storage.pending import Pending
     from datacore.wire.buffer import Buffer
+
+logger = logging.getLogger("datacore.log")
 
 SCAN_BYTES: Final = 1 << 20
 """How much of a log is read at once when it is scanned."""
 
 LONG_MAX: Final = 2**63 - 1
+
+INLINE_RECORDS_MAX: Final = 1_000
+"""In a larger batch, or a compressed one, a record is looked for by a worker thread."""
 
 UNKNOWN: Final = -1
 
@@ -114,6 +122,8 @@ class PartitionLog:
         "_max_timestamp_ms",
         "_max_timestamp_offset",
         "_rebuild_needed",
+        "_snapshot_offset",
+        "_summed_bytes",
         "_watchers",
         "config",
         "high_watermark",
@@ -128,6 +138,9 @@ class PartitionLog:
         self._max_timestamp_ms = UNKNOWN
         self._max_timestamp_offset = UNKNOWN
         self._rebuild_needed = False
+        self._snapshot_offset = 0
+        """Up to where the engine keeps a summary."""
+        self._summed_bytes = 0
         self._watchers: dict[Callable[[], None], None] = {}
         self.config = config
         self.high_watermark = engine_log.durable_end_offset
@@ -364,19 +377,31 @@ class PartitionLog:
                     if header.max_timestamp < timestamp_ms or offset <= self.log_start_offset:
                         continue
                     batch = view[at : at + header.size]
-                    record = first_record_at_or_after(batch, header, timestamp_ms)
+                    record = await _first_record(batch, header, timestamp_ms)
                     if record is not None:
                         return TimestampedOffset(record.offset, record.timestamp_ms)
         return None
 
     async def offset_of_max_timestamp(self) -> TimestampedOffset | None:
-        """The first record with the largest timestamp (KIP-734); None in an empty log."""
+        """The first record with the largest timestamp (KIP-734); None in an empty log.
+
+        The batch that has it may not be durable yet: then this waits, as the largest timestamp of
+        what is below the high watermark is not known.
+
+        Raises:
+            KafkaError: The log cannot be read, or that batch was lost.
+        """
         offset = self._max_timestamp_offset
+        if self._flush is not None and offset >= self.high_watermark:
+            try:
+                await self._flush
+            except StorageError as error:
+                raise kafka_error(error) from error
         if not self.log_start_offset <= offset < self.high_watermark:
             return None
         for buffer in await self.read(offset, 1, self.high_watermark):
             header = parse_header(buffer)
-            record = first_record_at_or_after(buffer, header, header.max_timestamp)
+            record = await _first_record(buffer, header, header.max_timestamp)
             if record is not None:
                 return TimestampedOffset(record.offset, record.timestamp_ms)
         return None
@@ -463,8 +488,36 @@ class PartitionLog:
             self._rebuild_needed = False
 
     async def close(self) -> None:
-        """Makes everything durable and lets go of the log, ready for a quick restart."""
+        """Makes everything durable and lets go of the log, ready for a quick restart.
+
+        What the engine cannot do any more is logged: the next start reads back what is there.
+        """
+        try:
+            await self.save_snapshot()
+        except StorageError as error:
+            logger.warning("A log is closed without its summary: %s", error)
+        try:
+            await self._engine_log.close()
+        except StorageError as error:
+            logger.warning("A log is closed without what was not durable: %s", error)
+
+    @property
+    def unsummed_bytes(self) -> int:
+        """How much a start after a crash would have to read back."""
+        # A log that has lost its beginning since is summed up to some place in what is left.
+        self._summed_bytes = min(self._summed_bytes, self.size_bytes)
+        return self.size_bytes - self._summed_bytes
+
+    async def save_snapshot(self) -> None:
+        """Lets the next start go on from here, where there is news since the last time.
+
+        Raises:
+            StorageError: The engine could not keep it.
+        """
         engine_log = self._engine_log
+        end_offset = engine_log.end_offset
+        if self._rebuild_needed or end_offset == self._snapshot_offset:
+            return
         snapshot = _Snapshot(
             self.producers.by_id,
             self.leader_epochs.epochs,
@@ -472,9 +525,10 @@ class PartitionLog:
             self._max_timestamp_ms,
             self._max_timestamp_offset,
         )
-        if not self._rebuild_needed and engine_log.end_offset > 0:
-            await engine_log.save_snapshot(engine_log.end_offset, msgspec.msgpack.encode(snapshot))
-        await engine_log.close()
+        summed_bytes = self.size_bytes
+        await engine_log.save_snapshot(end_offset, msgspec.msgpack.encode(snapshot))
+        self._snapshot_offset = end_offset
+        self._summed_bytes = summed_bytes
 
     async def _rebuild(self) -> None:
         """Replays batch headers behind the last snapshot that lies within the log."""
@@ -483,19 +537,26 @@ class PartitionLog:
         state = _Snapshot({}, [], [], UNKNOWN, UNKNOWN)
         kept = await engine_log.load_snapshot()
         if kept is not None and offset <= kept[0] <= engine_log.end_offset:
-            offset = kept[0]
-            state = msgspec.msgpack.decode(kept[1], type=_Snapshot)
+            try:
+                state = msgspec.msgpack.decode(kept[1], type=_Snapshot)
+            except msgspec.DecodeError as error:
+                logger.warning("A summary of another version is not used: %s", error)
+            else:
+                offset = self._snapshot_offset = kept[0]
         self.producers = Producers(state.producers)
         self.leader_epochs = LeaderEpochs(state.epochs, state.epoch_start_offsets)
         self._max_timestamp_ms = state.max_timestamp_ms
         self._max_timestamp_offset = state.max_timestamp_offset
+        unsummed_bytes = 0
         while offset < engine_log.end_offset:
             for buffer in await engine_log.read(
                 offset, max_bytes=SCAN_BYTES, before_offset=engine_log.end_offset
             ):
                 for _, header in iterate_headers(buffer):
                     offset = header.next_offset
+                    unsummed_bytes += header.size
                     self._learn(header)
+        self._summed_bytes = self.size_bytes - unsummed_bytes
 
     def _learn(self, header: BatchHeader) -> None:
         if header.producer_id >= 0 and not header.is_control:
@@ -507,3 +568,10 @@ class PartitionLog:
             self._max_timestamp_ms = header.max_timestamp
             self._max_timestamp_offset = header.base_offset
         self.leader_epochs.assign(header.leader_epoch, header.base_offset)
+
+
+async def _first_record(batch: Buffer, header: BatchHeader, timestamp_ms: int) -> Record | None:
+    """``first_record_at_or_after``, where a batch may hold millions of records."""
+    if header.codec == Codec.NONE and header.records_count <= INLINE_RECORDS_MAX:
+        return first_record_at_or_after(batch, header, timestamp_ms)
+    return await anyio.to_thread.run_sync(first_record_at_or_after, batch, header, timestamp_ms)

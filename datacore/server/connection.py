@@ -8,8 +8,9 @@ Rules:
 - Answers leave in request order. A parked request has a slot in a queue; what is answered behind
   it waits there too.
 - While anything blocks the connection (a request that must be answered before the next starts,
-  too many parked ones, a client that does not read its answers, a graceful stop) no frame is
-  handled; bytes are read only until the next read proves that the client goes on sending.
+  too many parked ones, a client that does not read its answers, the turn of the others, a graceful
+  stop) no frame is handled; bytes are read only until the next read proves that the client goes on
+  sending.
 - What cannot be a request closes this connection and nothing else, with one line in the log.
 - Views of a request's records are valid until its plain handler returns.
 
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from datacore.broker.context import RequestContext, Session
@@ -49,8 +51,12 @@ _TOO_MANY_PARKED: Final = 2
 _CLIENT_DOES_NOT_READ: Final = 4
 _STOPPING: Final = 8
 _CLOSED: Final = 16
+_OTHERS_TURN: Final = 32
 
 _FAILED_WITHOUT_ANSWER: Final = "its request failed and has no other way to tell: {}"
+
+TURN_S: Final = 0.01
+"""How long the pipelined requests of one connection may keep the others waiting."""
 
 _JOINED_BYTES_MAX: Final = 64 * 1024
 """Answers up to this size are copied into one buffer: cheaper than scattering them."""
@@ -215,7 +221,7 @@ class Connection(asyncio.BufferedProtocol):
     @property
     def is_waiting_for_broker(self) -> bool:
         """Whether an answer is due that the broker has not given: such a connection is not idle."""
-        return bool(self._answers)
+        return bool(self._answers) and not self._blocks & _CLOSED
 
     def shrink(self) -> None:
         """Gives back the memory of a large frame that is gone."""
@@ -253,6 +259,7 @@ class Connection(asyncio.BufferedProtocol):
         at = receive.start
         end = receive.end
         frame_bytes = 0
+        turn_ends_s: float | None = None
         self._is_handling = True
         try:
             while not self._blocks:
@@ -266,6 +273,16 @@ class Connection(asyncio.BufferedProtocol):
                 next_at = at + SIZE_BYTES + size
                 if next_at > end:
                     frame_bytes = SIZE_BYTES + size
+                    break
+                # A read may hold thousands of small requests that each take long. The clock is
+                # asked behind the first one only, which most reads have alone.
+                if turn_ends_s is None:
+                    turn_ends_s = 0.0
+                elif turn_ends_s == 0.0:
+                    turn_ends_s = monotonic() + TURN_S
+                elif monotonic() > turn_ends_s:
+                    self._blocks |= _OTHERS_TURN
+                    self._loop.call_soon(self._go_on)
                     break
                 frame = data[at + SIZE_BYTES : next_at]
                 at = next_at
@@ -398,6 +415,11 @@ class Connection(asyncio.BufferedProtocol):
             self._loop.call_soon(self._continue)
         else:
             self._resume_reading()
+
+    def _go_on(self) -> None:
+        """The other connections had their turn."""
+        self._blocks &= ~_OTHERS_TURN
+        self._continue()
 
     def _continue(self) -> None:
         if not self._blocks:

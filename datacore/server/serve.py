@@ -60,7 +60,11 @@ async def serve(config: Config) -> AsyncIterator[RunningBroker]:
         broker.advertised_listeners = {each.name: each.advertised for each in bound}
         server = KafkaServer(broker, TABLE.values(), limits)
         async with broker.running(), server.accepting(bound):
-            yield RunningBroker(broker, {each.name: each.bound for each in bound})
+            try:
+                yield RunningBroker(broker, {each.name: each.bound for each in bound})
+            finally:
+                # A member that waits for its group would keep the connections open for as long.
+                broker.groups.stop()
     finally:
         for listener in bound:
             listener.socket.close()

@@ -66,8 +66,14 @@ class Pending(Generic[T]):
         self.is_settled = True
         callbacks = self._callbacks
         self._callbacks = []
+        failure: Exception | None = None
         for callback in callbacks:
-            callback(self)
+            try:
+                callback(self)
+            except Exception as error:  # noqa: BLE001  # raised below: the others are called first
+                failure = failure or error
+        if failure is not None:
+            raise failure
 
     def __await__(self) -> Generator[object, None, T]:
         if not self.is_settled:

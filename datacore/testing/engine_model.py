@@ -25,14 +25,14 @@ from hypothesis.stateful import (
 
 from datacore.storage.engine import OffsetTruncated, SegmentLimits
 from datacore.testing.batches import pack_batch
-from datacore.testing.engine_suite import LOG, check_extents, read
+from datacore.testing.engine_harness import LOG, check_extents, read
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from datacore.storage.engine import Engine, EngineLog
     from datacore.storage.pending import Pending
-    from datacore.testing.engine_suite import EngineHarness
+    from datacore.testing.engine_harness import EngineHarness
 
 T = TypeVar("T")
 

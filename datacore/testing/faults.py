@@ -42,6 +42,11 @@ class FaultyFiles(Files):
         self.sync_gate.set()
         self.sync_begun = threading.Event()
         """Set by every sync that begins, before it waits."""
+        self.read_gate = threading.Event()
+        """Reads that ask the device wait for it."""
+        self.read_gate.set()
+        self.read_begun = threading.Event()
+        """Set by every such read, before it waits."""
         self._paths: dict[int, str] = {}
 
     def open(self, path: str, flags: int) -> int:
@@ -75,6 +80,12 @@ class FaultyFiles(Files):
     def read_warm(self, fd: int, buffer: memoryview, position: int) -> int:
         """See ``Files``."""
         return COLD if self.is_cold else super().read_warm(fd, buffer, position)
+
+    def read(self, fd: int, buffer: memoryview, position: int) -> int:
+        """See ``Files``."""
+        self.read_begun.set()
+        self.read_gate.wait()
+        return super().read(fd, buffer, position)
 
 
 class CrashingFiles(Files):

@@ -34,12 +34,20 @@ class _Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def compat_results() -> Iterator[str]:
-    """A table of clients and scenarios, and why a client failed or did not run."""
+    """A table of clients and scenarios, and why a client failed or did not run.
+
+    Raises:
+        ValueError: The run was against another broker, such as Apache Kafka.
+    """
     if not _RESULTS.exists():
         yield "No run is recorded."
         return
     run = msgspec.json.decode(_RESULTS.read_bytes(), type=_Run)
-    yield f"As of {run.finished_at[:10]}."
+    if not run.broker.startswith("DataCore "):
+        raise ValueError(
+            f"{_RESULTS.name}: a run against {run.broker}, not one that starts DataCore"
+        )
+    yield f"{run.broker}, {run.finished_at[:10]}."
     scenarios = list(dict.fromkeys(each.scenario for each in run.results))
     outcomes = {(e.client, e.version, e.scenario): _MARKS[e.outcome] for e in run.results}
     yield table(

@@ -1,5 +1,7 @@
 """Fetch over real partitions: what is read now, what waits, and what ends the waiting."""
 
+from pathlib import Path
+
 import pytest
 
 from datacore._generated.api_keys import ApiKey
@@ -9,8 +11,11 @@ from datacore._generated.fetch import PartitionData as FetchedPartition
 from datacore.broker.broker import Broker
 from datacore.broker.context import RequestContext
 from datacore.broker.topics import NewTopic
+from datacore.log.partition_log import PartitionLog
 from datacore.protocol.names import TopicName
 from datacore.record.records import Record, encode_batch
+from datacore.storage.disk.config import DiskConfig
+from datacore.storage.disk.engine import DiskEngine
 from datacore.storage.memory import MemoryEngine
 from datacore.storage.pending import Pending
 from datacore.wire.buffer import Buffer
@@ -289,3 +294,70 @@ async def test_a_client_that_goes_away_during_a_cold_read_is_not_waited_for() ->
         reads = await parked(broker, request(0))
         assert sizes(reads) == [SMALL]
         assert (watchers(broker), waiting.is_settled) == (0, False)
+
+
+@pytest.mark.parametrize("limits", [{"partition_max_bytes": -(2**31)}, {"max_bytes": -100}])
+async def test_a_limit_below_zero_still_gets_the_first_batch(
+    tmp_path: Path, limits: dict[str, int]
+) -> None:
+    async with running(DiskEngine(DiskConfig(data_dir=tmp_path))) as broker:
+        await broker.topics.create(NewTopic(T, 1))
+        log = broker.partitions.log(T, 0)
+        for offset in range(2):  # the second read goes on where the first one ended
+            durable = log.append(memoryview(batch()), 1).durable
+            assert durable is not None
+            await durable
+            assert sizes(now(broker, request(offset))) == [SMALL]
+            assert sizes(now(broker, request(offset, **limits))) == [SMALL]
+
+
+async def test_more_than_an_answer_may_carry_is_not_waited_for() -> None:
+    async with running(MemoryEngine()) as broker:
+        await broker.topics.create(NewTopic(T, 1))
+        produce(broker)
+        produce(broker)
+        asked = request(0, min_bytes=2**31 - 1, max_bytes=2 * SMALL)
+        assert sizes(now(broker, asked)) == [2 * SMALL]
+
+
+async def test_a_parked_fetch_that_breaks_harms_nobody_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with running(MemoryEngine()) as broker:
+        await broker.topics.create(NewTopic(T, 1))
+        broken, sound = parked(broker, request(0)), parked(broker, request(0, min_bytes=LARGE))
+        with monkeypatch.context() as patch:
+            patch.setattr(PartitionLog, "read_warm", lambda *_: 1 / 0)
+            produce(broker)
+        assert isinstance(broken.error, ZeroDivisionError)
+        assert isinstance(sound.error, ZeroDivisionError)
+        assert watchers(broker) == 0
+
+
+async def test_a_cold_read_that_breaks_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def breaks(*_: object) -> list[Buffer]:
+        raise RuntimeError("can't start new thread")
+
+    async with running(MemoryEngine()) as broker:
+        await broker.topics.create(NewTopic(T, 1))
+        produce(broker)
+        monkeypatch.setattr(PartitionLog, "read_warm", lambda *_: None)
+        monkeypatch.setattr(PartitionLog, "read", breaks)
+        answer = parked(broker, request(0))
+        await until(lambda: answer.is_settled)
+        assert isinstance(answer.error, RuntimeError)
+
+
+async def test_a_full_answer_starves_no_partition_of_a_session() -> None:
+    async with running(MemoryEngine()) as broker:
+        await broker.topics.create(NewTopic(T, 3))
+        for index in range(3):
+            produce(broker, index)
+        first = now(broker, request(0, 0, 0, max_bytes=SMALL, session_epoch=0))
+        served = [next(p.partition_index for p in partitions(first) if p.records)]
+        for epoch in (1, 2):
+            again = FetchRequest(
+                max_bytes=SMALL, session_id=first.session_id, session_epoch=epoch, min_bytes=1
+            )
+            served += [p.partition_index for p in partitions(now(broker, again)) if p.records]
+        assert sorted(served) == [0, 1, 2]

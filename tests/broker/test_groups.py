@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from datacore._generated.api_keys import ApiKey
@@ -21,7 +23,8 @@ from datacore._generated.offset_fetch import (
 )
 from datacore.broker.broker import Broker
 from datacore.broker.groups import partition_for
-from datacore.broker.topics import NewTopic
+from datacore.broker.topics import OFFSETS_TOPIC, NewTopic
+from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import TopicName
 from datacore.storage.memory import MemoryEngine
 from tests.broker.harness import request_context, running
@@ -158,3 +161,56 @@ async def test_a_shard_that_is_loading_fails_its_own_groups_only() -> None:
         )
         assert {result.group_id: result.error_code for result in deleted.results} == both
         shard.machine = machine
+
+
+async def test_groups_go_on_in_a_new_topic_when_theirs_was_deleted() -> None:
+    async with running(MemoryEngine()) as broker:
+        await broker.topics.create(NewTopic(T, 1))
+        await broker.groups.create_topic_if_missing()
+        await commit(broker, GROUP, 0)
+        await broker.delete_topic(broker.topics.by_name[OFFSETS_TOPIC])
+        with pytest.raises(KafkaError) as refused:
+            await commit(broker, GROUP, 0)
+        assert refused.value.code is ErrorCode.NOT_COORDINATOR
+        await broker.groups.create_topic_if_missing()
+        assert await committed(broker, GROUP, 0) == [-1]
+        assert await commit(broker, GROUP, 0) == [0]
+
+
+async def test_the_topic_of_offsets_keeps_its_number_of_partitions() -> None:
+    async with running(MemoryEngine(), offsets_topic_num_partitions=2) as broker:
+        await broker.groups.create_topic_if_missing()
+        with pytest.raises(KafkaError) as refused:
+            await broker.topics.create_partitions(OFFSETS_TOPIC, 3, None, validate_only=False)
+        assert refused.value.code is ErrorCode.INVALID_PARTITIONS
+
+
+async def test_a_commit_too_large_for_its_log_is_refused_and_harms_nobody() -> None:
+    engine = MemoryEngine()
+    async with running(engine) as broker:
+        await broker.topics.create(NewTopic(T, 1))
+        await broker.groups.create_topic_if_missing()
+        long_id = "g" * 30_000
+        codes = await commit(broker, long_id, *[0] * 50_000)
+        assert set(codes) == {ErrorCode.INVALID_COMMIT_OFFSET_SIZE}
+        assert engine.bytes_held < 1 << 20
+        assert await commit(broker, long_id, 0) == [0]
+    async with running(engine) as broker:
+        assert await committed(broker, long_id, 0) == [10]
+
+
+async def test_a_commit_of_many_unknown_topics_takes_no_time_to_refuse() -> None:
+    async with running(MemoryEngine()) as broker:
+        await broker.groups.create_topic_if_missing()
+        partition = OffsetCommitRequestPartition(partition_index=0)
+        topics = [
+            OffsetCommitRequestTopic(name=f"unknown-{n}", partitions=[partition])
+            for n in range(20_000)
+        ]
+        request = OffsetCommitRequest(group_id=GROUP, topics=topics)
+        began_s = time.perf_counter()
+        response = await broker.groups.commit_offsets(
+            request_context(ApiKey.OFFSET_COMMIT, 8), request
+        )
+        assert len(response.topics) == len(topics)
+        assert time.perf_counter() - began_s < 2

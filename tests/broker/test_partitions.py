@@ -1,6 +1,7 @@
 import pytest
 
 from datacore._generated.errors import ErrorCode
+from datacore.broker import partitions
 from datacore.broker.broker import Broker
 from datacore.broker.partitions import log_name
 from datacore.broker.topics import NewTopic
@@ -55,3 +56,32 @@ async def test_what_does_not_exist_is_unknown() -> None:
 def test_the_longest_topic_has_a_log_name_that_engines_take(name: str) -> None:
     topic = TopicImage(TopicName(name), TopicId(b"\xff" * 16))
     check_log_name(log_name(topic, 2**31 - 1))
+
+
+async def test_a_producer_that_fell_silent_is_forgotten() -> None:
+    async with running(HeldEngine("t-"), producer_id_expiration_ms=1_000) as broker:
+        log = await one_log(broker)
+        for producer_id, now_ms in ((1, 5_000), (2, 6_000)):
+            records = encode_batch(
+                [Record(value=b"v")], producer_id=producer_id, producer_epoch=0, base_sequence=0
+            )
+            log.append(memoryview(records), now_ms)
+        await broker.partitions.put_in_order(6_500)
+        assert list(log.producers.by_id) == [2]
+
+
+async def test_a_log_that_has_grown_is_summed_up_for_the_next_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(partitions, "UNSUMMED_BYTES_MAX", 3 * len(batch()) - 1)
+    engine = HeldEngine("t-")
+    async with running(engine) as broker:
+        log = await one_log(broker)
+        for appended in range(1, 8):
+            log.append(batch(), 1)
+            await broker.partitions.put_in_order(1)
+            kept = await engine.only.load_snapshot()
+            assert (kept[0] if kept else 0) == appended // 3 * 3
+        # What a crash leaves: the summary of 6, and one batch behind it.
+        crashed = await PartitionLog.open(engine.only, log.config, 0)
+        assert crashed.unsummed_bytes == len(batch())

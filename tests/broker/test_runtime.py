@@ -21,6 +21,7 @@ from datacore._generated.offset_fetch import (
 )
 from datacore.broker.broker import Broker
 from datacore.broker.topics import NewTopic
+from datacore.log.partition_log import PartitionLog
 from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import TopicName
 from tests.broker.harness import HeldEngine, request_context, running, until
@@ -148,3 +149,45 @@ async def test_without_the_offsets_topic_there_is_no_coordinator() -> None:
                 request_context(ApiKey.HEARTBEAT, 4), HeartbeatRequest(group_id="g")
             )
         assert refused.value.code is ErrorCode.NOT_COORDINATOR
+
+
+async def test_a_reply_leaves_with_its_own_round_though_the_next_one_is_under_way() -> None:
+    engine = HeldEngine(OFFSETS)
+    async with running(engine, offsets_topic_num_partitions=1) as broker:
+        await with_a_shard(broker, engine)
+        held = engine.only
+        first = commit(broker, 5)
+        await until(lambda: held.end_offset == 1)
+        round_of_first, held._round = held._round, None
+        assert round_of_first is not None
+        second = commit(broker, 6)
+        await until(lambda: held.end_offset == 2)
+        held.durable_end_offset = 1
+        round_of_first.resolve(None)
+        assert (await first).topics[0].partitions[0].error_code == 0
+        assert not second.done()
+        held.flush()
+        assert (await second).topics[0].partitions[0].error_code == 0
+
+
+async def test_a_shard_whose_replay_fails_once_is_served_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = HeldEngine(OFFSETS)
+    async with running(engine, offsets_topic_num_partitions=1) as broker:
+        await with_a_shard(broker, engine)
+        shard = broker.groups._shards[0]
+        engine.only.holds = False
+        await commit(broker, 5)
+
+        async def unreadable(*_: object) -> None:
+            monkeypatch.undo()
+            raise OSError("Input/output error")
+
+        monkeypatch.setattr(PartitionLog, "recover", unreadable)
+        engine.only.refuses_appends = True
+        with pytest.raises(KafkaError):
+            await commit(broker, 6)
+        engine.only.refuses_appends = False
+        await until(lambda: shard.machine is not None)
+        assert offset_of(await fetch(broker)) == 5

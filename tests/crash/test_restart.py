@@ -18,10 +18,12 @@ from datacore.client.cluster import Cluster
 from datacore.client.producer import Producer
 from datacore.client.subscription import TopicPartition
 from datacore.record.records import Record
+from datacore.testing.broker import BrokerError
 from datacore.testing.broker_process import BrokerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 TOPIC = "orders"
 GROUP = "billing"
@@ -103,3 +105,19 @@ def test_topics_configs_records_groups_and_offsets_outlive_the_process(
             assert sum(before.end_offsets) == 5
             assert before.groups == [GROUP]
             assert "gone" not in {topic.name for topic in admin.list_topics(cluster)}
+
+
+def test_a_broker_does_not_start_on_the_data_of_another_broker_id(tmp_path: Path) -> None:
+    with BrokerProcess(data_dir=str(tmp_path), broker_id=1) as broker:
+        with Cluster(broker.bootstrap_servers) as cluster:
+            admin.create_topic(cluster, TOPIC)
+        stop(broker)
+    with (
+        BrokerProcess(data_dir=str(tmp_path), broker_id=1) as same,
+        Cluster(same.bootstrap_servers) as cluster,
+    ):
+        assert TOPIC in {topic.name for topic in admin.list_topics(cluster)}
+    other = BrokerProcess(data_dir=str(tmp_path), broker_id=2)
+    with pytest.raises(BrokerError, match="belongs to broker 1"):
+        other.start()
+    other.close()

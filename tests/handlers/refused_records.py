@@ -113,7 +113,8 @@ def produce_refusals() -> Iterator[Refused]:
     yield refused("to an unknown topic", unknown, _produce(MISSING), until=12)
     yield refused("to an unknown partition", unknown, _produce(TOPIC, partition=9), until=12)
     yield refused("to an unknown id", ErrorCode.UNKNOWN_TOPIC_ID, _produce(TOPIC), since=13)
-    yield refused("with acks=2", ErrorCode.INVALID_REQUIRED_ACKS, _produce(TOPIC, acks=2))
+    acks = ErrorCode.INVALID_REQUIRED_ACKS
+    yield refused("with acks=2", acks, _produce(TOPIC, acks=2), until=12)
     yield refused(
         "of a wrong CRC", ErrorCode.CORRUPT_MESSAGE, _produce(TOPIC, spoil=True), until=12
     )

@@ -1,22 +1,33 @@
 from __future__ import annotations
 
+import asyncio
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 from fastcrc import crc32
 
 from datacore._generated.errors import ErrorCode
+from datacore.log import partition_log
 from datacore.log.error_codes import RefusedAppend
 from datacore.log.partition_log import LogConfig, PartitionLog, TimestampedOffset
 from datacore.protocol.errors import KafkaError
 from datacore.record.batch import parse_header, verify_crc
 from datacore.record.compression import Codec
-from datacore.record.records import Record, decode_records, encode_batch
+from datacore.record.records import (
+    Record,
+    decode_records,
+    encode_batch,
+    first_record_at_or_after,
+)
 from datacore.storage.engine import LogName
 from tests.log.held_engine import HeldLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from datacore.record.batch import BatchHeader
+    from datacore.wire.buffer import Buffer
 
 pytestmark = pytest.mark.anyio
 
@@ -280,7 +291,6 @@ async def test_the_largest_timestamp_is_found_to_the_record(
 async def test_what_is_not_durable_is_found_by_no_lookup(log: PartitionLog) -> None:
     log.append(produced(b"a", timestamps=(10,)), NOW_MS)
     assert await log.offset_for_timestamp(0) is None
-    assert await log.offset_of_max_timestamp() is None
 
 
 async def test_an_offset_outside_the_log_is_out_of_range(log: PartitionLog) -> None:
@@ -334,6 +344,75 @@ async def test_a_transactional_batch_without_a_transactional_id_is_refused(
     )
     code = refusal(log, memoryview(batch)).code
     assert code is ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+
+
+async def test_a_summary_of_another_version_is_not_used(held: HeldLog) -> None:
+    log = await PartitionLog.open(held, LogConfig(), 0)
+    log.append(produced(b"v", sequence=0), NOW_MS)
+    held.flush()
+    held.snapshot = 1, b"\x91\x01"
+    log = await PartitionLog.open(held, LogConfig(), 0)
+    assert log.append(produced(b"v", sequence=0), NOW_MS).base_offset == 0
+
+
+async def test_a_summary_is_saved_only_when_there_is_news(held: HeldLog) -> None:
+    log = await PartitionLog.open(held, LogConfig(), 0)
+    log.append(produced(b"v"), NOW_MS)
+    held.flush()
+    await log.close()
+    assert held.snapshot is not None
+    log = await PartitionLog.open(held, LogConfig(), 0)
+    held.snapshot = saved = held.snapshot[0], held.snapshot[1]
+    await log.close()
+    assert held.snapshot is saved
+
+
+async def test_the_largest_timestamp_is_waited_for_while_it_is_not_durable(
+    held: HeldLog,
+) -> None:
+    log = await PartitionLog.open(held, LogConfig(), 0)
+    log.append(produced(b"v", timestamps=(5,)), NOW_MS)
+    held.flush()
+    log.append(produced(b"v", timestamps=(6,)), NOW_MS)
+    looking = asyncio.ensure_future(log.offset_of_max_timestamp())
+    await asyncio.wait([looking], timeout=0)
+    assert not looking.done()
+    held.flush()
+    assert await looking == TimestampedOffset(1, 6)
+
+
+async def test_the_largest_timestamp_is_an_error_when_it_is_lost(held: HeldLog) -> None:
+    log = await PartitionLog.open(held, LogConfig(), 0)
+    log.append(produced(b"v"), NOW_MS)
+    looking = asyncio.ensure_future(log.offset_of_max_timestamp())
+    await asyncio.wait([looking], timeout=0)
+    held.fail()
+    with pytest.raises(KafkaError) as refused:
+        await looking
+    assert refused.value.code is ErrorCode.KAFKA_STORAGE_ERROR
+
+
+@pytest.mark.parametrize(
+    ("count", "codec", "is_inline"),
+    [(1, Codec.NONE, True), (1, Codec.GZIP, False), (1_001, Codec.NONE, False)],
+)
+async def test_a_batch_that_takes_long_to_search_does_not_hold_up_the_loop(
+    held: HeldLog, monkeypatch: pytest.MonkeyPatch, *, count: int, codec: Codec, is_inline: bool
+) -> None:
+    log = await PartitionLog.open(held, LogConfig(), 0)
+    log.append(produced(*[b"v"] * count, codec=codec), NOW_MS)
+    held.flush()
+    threads: list[int] = []
+    search = first_record_at_or_after
+
+    def noting(batch: Buffer, header: BatchHeader, timestamp_ms: int) -> Record | None:
+        threads.append(threading.get_ident())
+        return search(batch, header, timestamp_ms)
+
+    monkeypatch.setattr(partition_log, "first_record_at_or_after", noting)
+    assert await log.offset_for_timestamp(NOW_MS) == TimestampedOffset(0, NOW_MS)
+    assert await log.offset_of_max_timestamp() == TimestampedOffset(0, NOW_MS)
+    assert [thread == threading.get_ident() for thread in threads] == [is_inline] * 2
 
 
 # --- deleting what is old

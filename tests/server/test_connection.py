@@ -14,6 +14,7 @@ from datacore._generated.find_coordinator import FindCoordinatorResponse
 from datacore._generated.heartbeat import HeartbeatRequest, HeartbeatResponse
 from datacore._generated.produce import ProduceResponse, TopicProduceResponse
 from datacore.protocol.errors import KafkaError
+from datacore.server import connection
 from datacore.server.limits import ConnectionLimits
 from datacore.server.receive import SCRATCH_BYTES
 from datacore.storage.pending import Pending
@@ -528,3 +529,35 @@ def test_answers_too_large_to_be_joined_arrive_in_order_too(bench: Bench) -> Non
     (first, body), (second, _) = answers(bench.transport.sent)
     assert (first, second) == (1, 2)
     assert ProduceResponse.decode(body, PRODUCE_VERSION)[0].responses[3].name == topic.name
+
+
+def test_requests_that_take_long_leave_the_others_a_turn(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock_s = 0.0
+
+    def takes_long(_: HeartbeatRequest) -> HeartbeatResponse:
+        nonlocal clock_s
+        clock_s += 0.6 * connection.TURN_S
+        return HeartbeatResponse()
+
+    monkeypatch.setattr(connection, "monotonic", lambda: clock_s)
+    bench.broker.on_heartbeat = takes_long
+    bench.receive(b"".join(map(heartbeat, range(1, 8))))
+    assert correlation_ids(bench.transport.sent) == [1, 2, 3]
+    bench.receive(heartbeat(8))  # arrives meanwhile: waits, as the rest does
+    assert correlation_ids(bench.transport.sent) == [1, 2, 3]
+    bench.loop.turn()
+    assert correlation_ids(bench.transport.sent) == [1, 2, 3, 4, 5, 6]
+    bench.loop.turn()
+    assert correlation_ids(bench.transport.sent) == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert bench.transport.is_reading()
+    assert not bench.loop.ready
+
+
+def test_a_closed_connection_waits_for_no_answer(bench: Bench) -> None:
+    park_heartbeats(bench)
+    bench.receive(heartbeat(1))
+    assert bench.connection.is_waiting_for_broker
+    bench.connection.eof_received()
+    assert not bench.connection.is_waiting_for_broker

@@ -12,11 +12,20 @@ import pytest
 
 from datacore._generated.api_versions import ApiVersionsResponse
 from datacore._generated.create_topics import CreatableTopic, CreateTopicsRequest
+from datacore._generated.errors import ErrorCode
+from datacore._generated.find_coordinator import FindCoordinatorRequest
+from datacore._generated.join_group import (
+    JoinGroupRequest,
+    JoinGroupRequestProtocol,
+    JoinGroupResponse,
+)
 from datacore._generated.metadata import MetadataRequest, MetadataResponse
+from datacore.broker.groups import partition_for
 from datacore.config import load_config
 from datacore.handlers.table import TABLE
 from datacore.server.listener import ListenError
 from datacore.server.serve import serve
+from tests.broker.harness import until
 from tests.server.harness import api_versions_request, request_frame
 
 if TYPE_CHECKING:
@@ -152,3 +161,28 @@ def test_what_was_made_is_there_after_a_restart_also_when_the_program_was_cancel
 
     anyio.run(create_then_cancel)
     assert anyio.run(names) == ["kept"]
+
+
+def test_a_stop_does_not_wait_for_members_that_wait_for_their_group() -> None:
+    async def body() -> None:
+        config = config_of(**{"kafka.group.initial.rebalance.delay.ms": 60_000})
+        join = JoinGroupRequest(
+            group_id="g",
+            session_timeout_ms=10_000,
+            rebalance_timeout_ms=60_000,
+            protocol_type="consumer",
+            protocols=[JoinGroupRequestProtocol(name="range")],
+        )
+        async with serve(config) as broker:
+            port = broker.listeners["PLAINTEXT"].port
+            found = request_frame(FindCoordinatorRequest(key="g"), 0, 1)
+            await ask("127.0.0.1", port, found)
+            joining = asyncio.create_task(ask("127.0.0.1", port, request_frame(join, 1, 2)))
+            shard = broker.broker.groups._shards[partition_for("g", 50)]
+            await until(lambda: shard.machine is not None and shard.machine.state.groups)
+            began_s = anyio.current_time()
+        assert anyio.current_time() - began_s < 2
+        answer = JoinGroupResponse.decode(await joining, 1)[0]
+        assert answer.error_code == ErrorCode.NOT_COORDINATOR
+
+    anyio.run(body)

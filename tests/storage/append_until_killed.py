@@ -17,7 +17,7 @@ import anyio
 from datacore.storage.disk.config import DiskConfig
 from datacore.storage.disk.engine import DiskEngine
 from datacore.testing.batches import pack_batch
-from datacore.testing.engine_suite import LOG
+from datacore.testing.engine_harness import LOG
 
 if TYPE_CHECKING:
     from datacore.storage.pending import Pending

@@ -9,10 +9,12 @@ import pytest
 
 from datacore.storage.disk.config import DiskConfig
 from datacore.storage.disk.engine import DiskEngine
-from datacore.testing.engine_suite import EngineHarness, EngineSuite
+from datacore.testing.engine_suite import EngineSuite
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from datacore.testing.engine_harness import EngineHarness
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from datacore.storage.disk.config import DiskConfig
 from datacore.storage.disk.engine import DiskEngine
 from datacore.storage.engine import StorageError
 from datacore.testing.batches import pack_batch
-from datacore.testing.engine_suite import (
+from datacore.testing.engine_harness import (
     LOG,
     OTHER_LOG,
     append,

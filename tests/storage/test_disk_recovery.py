@@ -14,14 +14,17 @@ from random import Random
 from struct import Struct
 from typing import TYPE_CHECKING
 
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
 import pytest
 
 from datacore.storage.batches import walk_batches
 from datacore.storage.disk.config import DiskConfig
 from datacore.storage.disk.engine import DiskEngine
-from datacore.storage.engine import Fenced, LogName, StorageError
+from datacore.storage.engine import Fenced, LogName, OffsetTruncated, StorageError
 from datacore.testing.batches import pack_batch
-from datacore.testing.engine_suite import (
+from datacore.testing.engine_harness import (
     EVERYTHING,
     LOG,
     OTHER_LOG,
@@ -37,7 +40,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from datacore.storage.engine import EngineLog
-    from datacore.wire.buffer import Buffer
 
 ROOT = Path(__file__).parents[2]
 
@@ -480,23 +482,64 @@ async def test_more_logs_than_files_may_be_open(config: DiskConfig) -> None:
 
 
 @on_loop
-async def test_a_read_in_flight_is_whole_though_its_segment_is_removed(
-    config: DiskConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_read_in_flight_is_whole_though_its_segment_is_removed(config: DiskConfig) -> None:
     files = FaultyFiles()
     engine = DiskEngine(config, files=files)
     await engine.start()
     log = await engine.open_log(LOG, epoch=0)
     data = await append_durably(log, *([5000] * 10))
+    size = len(data) // 10
     held = await log.read(0, max_bytes=EVERYTHING, before_offset=EVERYTHING)
-    await log.truncate_before(9)
-    await append_durably(log, *([5000] * 10))
-    assert b"".join(_bytes(held)) == data
+    files.is_cold = True
+    files.read_gate.clear()
+    outcomes: list[bytes | StorageError] = []
+
+    async def read_slowly(offset: int) -> None:
+        try:
+            buffers = await log.read(offset, max_bytes=EVERYTHING, before_offset=EVERYTHING)
+            outcomes.append(b"".join(buffers))
+        except OffsetTruncated as error:
+            outcomes.append(error)
+
+    async with anyio.create_task_group() as readers:
+        readers.start_soon(read_slowly, 0)
+        readers.start_soon(read_slowly, 9)
+        await anyio.to_thread.run_sync(files.read_begun.wait)
+        readers.start_soon(log.truncate_before, 9)
+        while log.start_offset != 9:
+            await anyio.lowlevel.checkpoint()
+        files.read_gate.set()
+    assert sorted(isinstance(outcome, OffsetTruncated) for outcome in outcomes) == [False, True]
+    assert data[9 * size :] in outcomes
+    assert b"".join(held) == data
     await engine.close()
     names = sorted(path.name for path in file_of(config, 0).parent.iterdir())
     assert not any(name.endswith(".deleted") for name in names)
     assert f"{0:020d}.log" not in names
-    assert monkeypatch is not None
+
+
+@on_loop
+async def test_a_log_that_is_being_closed_opens_when_that_is_done(config: DiskConfig) -> None:
+    files = FaultyFiles()
+    engine = DiskEngine(config, files=files)
+    await engine.start()
+    log = await engine.open_log(LOG, epoch=0)
+    files.sync_gate.clear()
+    data = append(log, 100, 200)
+    again: list[EngineLog] = []
+
+    async def open_again() -> None:
+        again.append(await engine.open_log(LOG, epoch=0))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(log.close)
+        await anyio.to_thread.run_sync(files.sync_begun.wait)
+        tasks.start_soon(open_again)
+        await anyio.lowlevel.checkpoint()
+        assert again == []
+        files.sync_gate.set()
+    assert await read(again[0], 0) == data
+    await engine.close()
 
 
 @on_loop
@@ -527,10 +570,6 @@ def _open_segments(config: DiskConfig) -> int:
         with contextlib.suppress(FileNotFoundError):
             links.append(link.readlink())
     return sum(link.is_relative_to(config.data_dir) and link.suffix == ".log" for link in links)
-
-
-def _bytes(buffers: list[Buffer]) -> list[bytes]:
-    return [bytes(buffer) for buffer in buffers]
 
 
 async def _cannot_open(config: DiskConfig, reason: str) -> None:

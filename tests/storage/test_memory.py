@@ -9,7 +9,8 @@ import pytest
 from datacore.storage.engine import StorageError
 from datacore.storage.memory import MemoryEngine
 from datacore.testing.batches import pack_batch
-from datacore.testing.engine_suite import LOG, EngineHarness, EngineSuite, append, on_loop
+from datacore.testing.engine_harness import LOG, EngineHarness, append, on_loop
+from datacore.testing.engine_suite import EngineSuite
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from tests.storage.test_disk import DiskHarness
 from tests.storage.test_memory import MemoryHarness
 
 if TYPE_CHECKING:
-    from datacore.testing.engine_suite import EngineHarness
+    from datacore.testing.engine_harness import EngineHarness
 
 
 class MemoryModel(EngineModel):

@@ -20,6 +20,8 @@ class GroupConfig:
         group_max_size: Members a group may have (GROUP_MAX_SIZE_REACHED).
         offset_metadata_max_bytes: Length of a commit's metadata, in UTF-16 units as Kafka counts
             it despite the name (OFFSET_METADATA_TOO_LARGE).
+        offset_commit_bytes_max: Records of one commit, each of which repeats the group's id; Kafka
+            refuses what does not fit into a batch of its log (INVALID_COMMIT_OFFSET_SIZE).
         offsets_retention_minutes: How long an offset outlives its last commit, or its group.
         offsets_retention_check_interval_ms: How often expired offsets and empty groups are dropped.
         new_member_join_timeout_ms: How long a parked first JoinGroup is kept (a constant in Kafka).
@@ -35,6 +37,7 @@ class GroupConfig:
     group_initial_rebalance_delay_ms: int = 0
     group_max_size: int = INT32_MAX
     offset_metadata_max_bytes: int = 4_096
+    offset_commit_bytes_max: int = 1_048_588
     offsets_retention_minutes: int = 10_080
     offsets_retention_check_interval_ms: int = 600_000
     new_member_join_timeout_ms: int = 300_000

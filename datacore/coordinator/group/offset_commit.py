@@ -42,6 +42,8 @@ def offset_commit(turn: Turn, request: OffsetCommitRequest, context: RequestCont
     if request.retention_time_ms != _NOT_SET:
         expire_timestamp_ms = turn.now_ms + request.retention_time_ms
     response = OffsetCommitResponse()
+    records = []
+    stored_bytes = 0
     for topic in request.topics:
         name = TopicName(topic.name)
         answered = OffsetCommitResponseTopic(name=topic.name)
@@ -56,7 +58,13 @@ def offset_commit(turn: Turn, request: OffsetCommitRequest, context: RequestCont
             if error_code is ErrorCode.NONE:
                 committed = _committed(turn, partition, expire_timestamp_ms)
                 record = offset_commit_record(group_id, name, partition.partition_index, committed)
-                turn.outcome.append(record)
+                records.append(record)
+                stored_bytes += len(record.key) + len(record.value or b"")
+                if stored_bytes > turn.config.offset_commit_bytes_max:
+                    failed = commit_failed(request, ErrorCode.INVALID_COMMIT_OFFSET_SIZE)
+                    turn.outcome.reply(context.token, failed)
+                    return
+    turn.outcome.records += records
     turn.outcome.reply(context.token, response)
 
 

@@ -89,7 +89,7 @@ class DiskEngine:
     async def open_log(self, name: LogName, *, epoch: int) -> EngineLog:
         """See ``Engine.open_log``."""
         check_log_name(name)
-        store = self._running()
+        self._running()
         async with self._opening(name):
             before = self._logs.get(name)
             if before is not None:
@@ -103,6 +103,7 @@ class DiskEngine:
             except OSError as error:
                 message = f"cannot open {name}: {error}"
                 raise StorageError(message) from error
+            store = self._running()
             log = DiskLog(store, name, opened)
             self._logs[name] = log
             self._names.add(name)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from datacore.storage.disk.checkpoint import Checkpoint
+    from datacore.storage.disk.commit import LogCommit
     from datacore.storage.disk.files import Files
-    from datacore.storage.disk.log import DiskLog
     from datacore.storage.disk.segment import Segment
     from datacore.storage.disk.state import StateFile
     from datacore.storage.pending import Pending
@@ -35,7 +35,7 @@ class Mark:
 class LogFlush:
     """One log's share of one round."""
 
-    log: DiskLog
+    commit: LogCommit
     files: Files
     state: StateFile
     pending: Pending[None] | None
@@ -84,13 +84,13 @@ class LogFlush:
         """See ``FlushTask``."""
         for segment, _ in self.unsynced:
             segment.unpin()
-        self.log.note_flushed(self)
+        self.commit.note_flushed(self)
 
     def answer(self) -> None:
         """See ``FlushTask``."""
-        self.log.answer_flushed(self)
+        self.commit.answer_flushed(self)
 
     def note_checkpoint(self) -> None:
         """See ``FlushTask``."""
         assert self.checkpoint is not None
-        self.log.note_checkpoint(self.checkpoint)
+        self.commit.note_checkpoint(self.checkpoint)

@@ -4,10 +4,10 @@ Rules:
 
 - Appends and warm reads run on the event loop's thread and touch nothing but the page cache.
 - ``append`` writes behind everything written before and asks for a round of group commit
-  (``flusher.py``). ``LogReader.durable`` marks what the last round that succeeded has synced.
-- When a round fails, the log goes back to that mark and on in a new file: after a failed fdatasync
-  the kernel may have marked pages clean that never reached the device, so nothing that shared
-  them is written to or trusted again. What the mark covers was synced by an earlier round.
+  (``commit.py``, ``flusher.py``).
+- When a round fails, the log goes back to what the one before it has synced, and on in a new file:
+  after a failed fdatasync the kernel may have marked pages clean that never reached the device, so
+  nothing that shared them is written to or trusted again.
 - What moves the log's ends otherwise is ``async``, one at a time, and never meets a round.
 """
 
@@ -22,10 +22,10 @@ import anyio.to_thread
 
 from datacore.storage.batches import max_timestamp_ms as batch_max_timestamp_ms
 from datacore.storage.batches import single_batch, split_batches
-from datacore.storage.disk.checkpoint import recovery_point, take_checkpoint
+from datacore.storage.disk.checkpoint import recovery_point
+from datacore.storage.disk.commit import LogCommit
 from datacore.storage.disk.config import INT32_MAX
 from datacore.storage.disk.files import write_all
-from datacore.storage.disk.flush_task import LogFlush, Mark
 from datacore.storage.disk.log_reader import LogReader
 from datacore.storage.disk.scan import FoundBatch
 from datacore.storage.disk.segment import Segment
@@ -33,17 +33,17 @@ from datacore.storage.disk.segment_list import SegmentList
 from datacore.storage.disk.snapshot import drop_snapshot, read_snapshot, write_snapshot
 from datacore.storage.disk.store import LOGGER
 from datacore.storage.engine import LogName, OffsetTruncated, StorageError
-from datacore.storage.pending import Pending
 from datacore.storage.segment_age import NEVER_MS, last_timestamp_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from datacore.storage.batches import Extent
-    from datacore.storage.disk.checkpoint import Checkpoint
+    from datacore.storage.disk.flush_task import Mark
     from datacore.storage.disk.recovery import OpenedFolder
     from datacore.storage.disk.store import Store
     from datacore.storage.engine import LogExtent, SegmentLimits
+    from datacore.storage.pending import Pending
     from datacore.wire.buffer import Buffer
 
 P = ParamSpec("P")
@@ -57,19 +57,14 @@ class DiskLog:
     """One log on disk; ``EngineLog`` says what its methods do."""
 
     __slots__ = (
-        "_checkpoint",
-        "_checkpoint_bytes",
-        "_checkpoint_is_due",
-        "_dirty",
-        "_flusher",
+        "_commit",
         "_folder",
         "_interval_bytes",
+        "_is_released",
         "_is_suspect",
         "_is_sync",
-        "_is_waiting",
         "_limits",
         "_lock",
-        "_next_round",
         "_pwrite",
         "_reader",
         "_refusal",
@@ -79,9 +74,6 @@ class DiskLog:
         "_skipped_bytes",
         "_state",
         "_store",
-        "_unchecked_bytes",
-        "_unsealed",
-        "_unsynced_folders",
         "durable_end_offset",
         "end_offset",
         "name",
@@ -95,41 +87,31 @@ class DiskLog:
         self.end_offset = opened.end_offset
         self.durable_end_offset = opened.end_offset
         self._store = store
-        self._flusher = store.flusher
         self._pwrite = store.files.pwrite
         self._is_sync = store.config.sync
         self._segment_bytes = store.config.segment_bytes
         self._interval_bytes = store.config.index_interval_bytes
-        self._checkpoint_bytes = store.config.checkpoint_bytes
         self._folder = opened.folder
         self._state = opened.state
         self._segments = SegmentList(opened.segments)
-        self._reader = LogReader(store, name, self._segments, self._mark())
+        self._commit = LogCommit(
+            store,
+            opened,
+            self._segments,
+            on_durable=self._note_durable,
+            on_failed=self._note_failed,
+        )
+        self._reader = LogReader(store, name, self._segments, self._commit)
         self._skipped_bytes = opened.skipped_bytes
         """Bytes of the first segment before the batch that contains ``start_offset``."""
         self.size_bytes = self._segments.size_bytes - opened.skipped_bytes
         self._is_suspect = False
         """The segment that is written failed to sync: it is not written to again."""
-        self._dirty: list[tuple[Segment, int]] = []
-        """Segments written since the last round began, and from which position."""
-        self._unsealed: list[Segment] = []
-        """Segments that are full and whose index files are not complete."""
-        self._unsynced_folders = [opened.folder, opened.folder.parent] if opened.is_new else []
-        if not opened.state.is_synced and not opened.is_new:
-            self._unsynced_folders.append(opened.folder)
-        self._next_round: Pending[None] | None = None
-        """Settled by the round that has not begun yet."""
-        self._is_waiting = False
-        """The flusher will ask for that round."""
-        self._checkpoint: Checkpoint | None = None
-        """Being written."""
-        self._checkpoint_is_due = False
-        self._unchecked_bytes = 0
-        """Appended since the last checkpoint."""
         self._refusal: StorageError | None = None
         self._limits: SegmentLimits | None = None
         self._roll_above_ms = NEVER_MS
         """A larger timestamp goes to a new file; ``UNKNOWN_MS``: the first one is to be read."""
+        self._is_released = False
         self._lock = anyio.Lock()
 
     @property
@@ -168,8 +150,7 @@ class DiskLog:
         segment.size = position + size
         segment.is_touched = True
         if not segment.is_dirty:
-            segment.is_dirty = True
-            self._dirty.append((segment, position))
+            self._commit.note_dirty(segment, position)
         if extents is not None:
             self._note_batches(segment, data, position, extents)
         else:
@@ -180,21 +161,11 @@ class DiskLog:
                 segment.add_index_entry(next_offset - 1, position)
         self.end_offset = next_offset
         self.size_bytes += size
-        self._unchecked_bytes += size
-        return self._written(next_offset)
-
-    def _written(self, next_offset: int) -> Pending[None] | None:
-        """What an append returns: now, or the round that is to come."""
-        if not self._is_sync:
-            self.durable_end_offset = next_offset
-            if self._unchecked_bytes > self._checkpoint_bytes:
-                self._ask_for_checkpoint()
-            return None
-        pending = self._next_round
-        if pending is None:
-            pending = self._next_round = Pending()
-            self._ask_for_round()
-        return pending
+        if self._is_sync:
+            return self._commit.commit(next_offset, size)
+        self.durable_end_offset = next_offset
+        self._commit.note_appended(next_offset, size)
+        return None
 
     def _note_batches(
         self, segment: Segment, data: Buffer, position: int, extents: list[Extent]
@@ -248,15 +219,10 @@ class DiskLog:
         segment.fd = self._store.files.open(str(segment.path(".log")), flags)
         segment.make_indexes()
         self._store.open_files.add(segment)
-        if old is not None:
-            old.index_timestamp()
-            self._unsealed.append(old)
-            self._ask_for_checkpoint()
         self._segments.add(segment)
         self._forget_first_timestamp()
         self._is_suspect = False
-        if self._folder not in self._unsynced_folders:
-            self._unsynced_folders.append(self._folder)
+        self._commit.note_rolled(old)
         return segment
 
     def _forget_write(self, segment: Segment, position: int) -> None:
@@ -267,105 +233,13 @@ class DiskLog:
             # The next append writes over it or goes elsewhere, and recovery cuts it off.
             LOGGER.warning("%s: cannot cut a failed write: %s", segment.path(".log"), error)
 
-    # --- group commit
+    def _note_durable(self, offset: int) -> None:
+        self.durable_end_offset = max(self.durable_end_offset, offset)
 
-    def begin_round(self) -> LogFlush | None:
-        """See ``FlushSource``."""
-        self._is_waiting = False
-        checkpoint = self._begin_checkpoint()
-        if self._next_round is None and checkpoint is None:
-            return None
-        task = LogFlush(
-            self,
-            self._store.files,
-            self._state,
-            self._next_round,
-            self._mark(),
-            self._dirty,
-            self._unsynced_folders,
-            checkpoint,
-        )
-        for segment, _ in self._dirty:
-            segment.is_dirty = False
-            segment.pin()
-        self._dirty = []
-        self._unsynced_folders = []
-        self._next_round = None
-        return task
-
-    def note_flushed(self, task: LogFlush) -> None:
-        """A round has ended: moves the durable end, or goes back to it."""
-        if task.error is None:
-            mark = task.mark
-            is_gone = mark.segment is not None and mark.segment.is_gone
-            self._reader.durable = Mark(mark.offset) if is_gone else mark
-            self.durable_end_offset = max(self.durable_end_offset, mark.offset)
-            return
-        LOGGER.error("%s: cannot sync: %s", self._folder, task.error)
-        self._unsynced_folders = [*task.folders, *self._unsynced_folders]
-        if self._is_sync:
-            self._drop_undurable(task.error)
-
-    def answer_flushed(self, task: LogFlush) -> None:
-        """Calls those who wait for the round."""
-        if task.pending is None:
-            return
-        if task.error is None:
-            task.pending.resolve(None)
-        else:
-            task.pending.fail(self._flush_error(task.error))
-
-    def note_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """A checkpoint is written, or will be tried again."""
-        self._checkpoint = None
-        if checkpoint.error is None:
-            for segment in checkpoint.sealed:
-                segment.is_sealed = True
-            self._unsealed = [segment for segment in self._unsealed if not segment.is_sealed]
-        else:
-            LOGGER.warning("%s: cannot write a checkpoint: %s", self._folder, checkpoint.error)
-            for segment in self._segments.segments:
-                segment.forget_written_indexes()
-        checkpoint.done.resolve(None)
-
-    def _mark(self) -> Mark:
-        segment = self._segments.active
-        if segment is None:
-            return Mark(self.end_offset)
-        return Mark(
-            self.end_offset,
-            segment,
-            segment.size,
-            segment.max_timestamp_ms,
-            segment.max_timestamp_offset,
-        )
-
-    def _ask_for_round(self) -> None:
-        if not self._is_waiting:
-            self._is_waiting = True
-            self._flusher.add(self)
-
-    def _ask_for_checkpoint(self) -> None:
-        self._checkpoint_is_due = True
-        self._ask_for_round()
-
-    def _begin_checkpoint(self) -> Checkpoint | None:
-        """What a checkpoint would write now, when one is due."""
-        is_due = self._checkpoint_is_due or self._unchecked_bytes > self._checkpoint_bytes
-        active = self._segments.active
-        if not is_due or self._checkpoint is not None or active is None:
-            return None
-        self._checkpoint_is_due = False
-        self._unchecked_bytes = 0
-        self._checkpoint = take_checkpoint(self._unsealed, active, self.end_offset)
-        return self._checkpoint
-
-    def _flush_error(self, error: OSError) -> StorageError:
-        return StorageError(f"cannot make {self.name} durable: {error}")
-
-    def _drop_undurable(self, error: OSError) -> None:
-        """Goes back to the durable end after a failed flush."""
-        mark = self._reader.durable
+    def _note_failed(self, mark: Mark) -> None:
+        """Goes back to what is durable after a failed round."""
+        if not self._is_sync:
+            return  # nobody was promised that the device has it
         segments = self._segments.segments
         kept = len(segments)
         while kept and segments[kept - 1] is not mark.segment:
@@ -373,9 +247,6 @@ class DiskLog:
                 break
             kept -= 1
         self._segments.drop(kept, len(segments), self._store.janitor)
-        for segment, _ in self._dirty:
-            segment.is_dirty = False
-        self._dirty = []
         active = self._segments.active
         if active is not None:
             self._is_suspect = True
@@ -385,19 +256,15 @@ class DiskLog:
                 active.max_timestamp_offset = mark.max_timestamp_offset
                 self._forget_write(active, mark.size)
         self._moved(mark.offset)
-        pending = self._next_round
-        self._next_round = None
-        if pending is not None:
-            pending.fail(self._flush_error(error))
+        self._commit.drop_undurable()
 
     def _moved(self, end_offset: int) -> None:
         """The log now ends there, all of it durable."""
         self._segments.note_cut()
         self._forget_first_timestamp()
-        self._unsealed = [segment for segment in self._unsealed if not segment.is_gone]
         self.end_offset = self.durable_end_offset = end_offset
         self.size_bytes = self._segments.size_bytes - self._skipped_bytes
-        self._reader.durable = self._mark()
+        self._commit.note_moved(end_offset)
 
     # --- reading
 
@@ -462,22 +329,24 @@ class DiskLog:
             if offset <= self.start_offset:
                 return
             self._check_not_behind_end(offset)
-            if offset > self._reader.durable.offset:
-                await self._flush()
-            await self._in_worker(self._state.update, sync=True, start_offset=offset)
-            self.start_offset = offset
-            segments = self._segments
-            dropped = len(segments.segments)
-            if offset < self.end_offset:
-                dropped = segments.index_of(offset)
-            segments.drop(0, dropped, self._store.janitor)
-            self._unsealed = [segment for segment in self._unsealed if not segment.is_gone]
-            if self._reader.durable.segment is not None and self._reader.durable.segment.is_gone:
-                self._reader.durable = Mark(self._reader.durable.offset)
-            self._skipped_bytes = 0
-            if segments.segments:
-                self._skipped_bytes = await self._reader.position_of(offset)
-            self.size_bytes = segments.size_bytes - self._skipped_bytes
+            if offset > self._commit.durable.offset:
+                await self._commit.flush()
+            with anyio.CancelScope(shield=True):
+                await self._truncate_before(offset)
+
+    async def _truncate_before(self, offset: int) -> None:
+        await self._in_worker(self._state.update, sync=True, start_offset=offset)
+        self.start_offset = offset
+        segments = self._segments
+        dropped = len(segments.segments)
+        if offset < self.end_offset:
+            dropped = segments.index_of(offset)
+        segments.drop(0, dropped, self._store.janitor)
+        self._commit.note_dropped()
+        self._skipped_bytes = 0
+        if segments.segments:
+            self._skipped_bytes = await self._reader.position_of(offset)
+        self.size_bytes = segments.size_bytes - self._skipped_bytes
 
     async def truncate_after(self, offset: int) -> None:
         """See ``EngineLog.truncate_after``."""
@@ -489,8 +358,9 @@ class DiskLog:
                 raise OffsetTruncated(message)
             if offset == self.end_offset:
                 return
-            await self._flush()
-            await self._truncate_after(offset)
+            await self._commit.flush()
+            with anyio.CancelScope(shield=True):
+                await self._truncate_after(offset)
 
     async def _truncate_after(self, offset: int) -> None:
         """Cuts the log; no round is under way, and nobody appends."""
@@ -521,8 +391,8 @@ class DiskLog:
         async with self._lock:
             self._check_open()
             self._check_not_behind_end(offset)
-            if offset > self._reader.durable.offset:
-                await self._flush()
+            if offset > self._commit.durable.offset:
+                await self._commit.flush()
             files = self._store.files
             await self._in_worker(write_snapshot, files, self._folder, offset, bytes(snapshot))
 
@@ -542,38 +412,23 @@ class DiskLog:
         Raises:
             StorageError: What was not durable is lost.
         """
-        if self._refusal is not None:
-            return
-        self._refusal = refusal
-        async with self._lock:
-            try:
-                await self._flush()
-            finally:
-                for segment in self._segments.segments:
-                    segment.drop()
+        if self._refusal is None:
+            self._refusal = refusal
+        with anyio.CancelScope(shield=True):
+            async with self._lock:
+                if self._is_released:
+                    return
+                try:
+                    await self._commit.flush()
+                finally:
+                    self._is_released = True
+                    for segment in self._segments.segments:
+                        segment.drop()
 
     def _check_not_behind_end(self, offset: int) -> None:
         if offset > self.end_offset:
             message = f"{self.name} ends at offset {self.end_offset}, before {offset}"
             raise OffsetTruncated(message)
-
-    async def _flush(self) -> None:
-        """Makes everything durable, with a checkpoint behind it; then no round is under way.
-
-        Raises:
-            StorageError: What was not durable is lost.
-        """
-        if self._next_round is None:
-            self._next_round = Pending()
-        pending = self._next_round
-        if self._unchecked_bytes or self._unsealed:
-            self._checkpoint_is_due = True
-        self._ask_for_round()
-        try:
-            await pending
-        finally:
-            while self._checkpoint is not None:
-                await self._checkpoint.done
 
     async def _in_worker(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:

@@ -21,7 +21,7 @@ from datacore.storage.engine import StorageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from datacore.storage.disk.flush_task import Mark
+    from datacore.storage.disk.commit import LogCommit
     from datacore.storage.disk.scan import FoundBatch
     from datacore.storage.disk.segment import Segment
     from datacore.storage.disk.segment_list import SegmentList
@@ -33,17 +33,18 @@ if TYPE_CHECKING:
 class LogReader:
     """Reads the segments of one log."""
 
-    __slots__ = ("_files", "_interval_bytes", "_name", "_pool", "_segments", "_store", "durable")
+    __slots__ = ("_commit", "_files", "_interval_bytes", "_name", "_pool", "_segments", "_store")
 
-    def __init__(self, store: Store, name: LogName, segments: SegmentList, durable: Mark) -> None:
+    def __init__(
+        self, store: Store, name: LogName, segments: SegmentList, commit: LogCommit
+    ) -> None:
         self._store = store
         self._files = store.files
         self._pool = store.pool
         self._name = name
         self._segments = segments
         self._interval_bytes = store.config.index_interval_bytes
-        self.durable = durable
-        """The durable end of the log."""
+        self._commit = commit
 
     def read_warm(
         self, offset: int, max_bytes: int, before_offset: int, end_offset: int
@@ -218,8 +219,10 @@ class LogReader:
         segment, position = hint
         if before_offset >= end_offset:
             limit = segment.size
-        elif before_offset == self.durable.offset and segment is self.durable.segment:
-            end_offset, limit = before_offset, self.durable.size
+        elif before_offset == (durable := self._commit.durable).offset:
+            if segment is not durable.segment:
+                return None
+            end_offset, limit = before_offset, durable.size
         else:
             return None
         size = limit - position

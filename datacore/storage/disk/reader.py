@@ -71,7 +71,7 @@ class LogRead:
         self._is_exact = hint is not None
         """Whether the batch at the position is the one to continue with."""
         self._offset = offset
-        self._remaining = max_bytes
+        self._remaining = max(max_bytes, 0)
         self._before_offset = before_offset
         self._end_offset = end_offset
         self._interval_bytes = interval_bytes

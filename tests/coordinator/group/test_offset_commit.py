@@ -161,3 +161,12 @@ def test_offsets_are_taken_as_given() -> None:
     driver.commit({TOPIC: 2**62})
     driver.commit({TOPIC: 3})
     assert driver.fetch([TOPIC]) == {TOPIC: (3, -1, "")}
+
+
+def test_a_commit_that_no_batch_could_hold_is_refused_whole() -> None:
+    driver = Driver(offset_commit_bytes_max=200)
+    many = {("t", partition): 5 for partition in range(10)}
+    codes = driver.commit(many)
+    assert set(codes.values()) == {ErrorCode.INVALID_COMMIT_OFFSET_SIZE}
+    assert driver.fetch([TOPIC]) == {TOPIC: (-1, -1, "")}
+    assert driver.commit({TOPIC: 5}) == {TOPIC: ErrorCode.NONE}
