@@ -30,18 +30,13 @@ def _increment(
     )
 
 
-def _replace(
-    name: str,
-    *values: tuple[str, str | None],
-    kind: int = _RESOURCE_TOPIC,
-    times: int = 1,
-) -> Callable[[int], WireMessage]:
+def _replace(name: str, *values: tuple[str, str | None], kind: int) -> Callable[[int], WireMessage]:
     resource = alter_configs.AlterConfigsResource(
         resource_type=kind,
         resource_name=name,
         configs=[alter_configs.AlterableConfig(name=key, value=value) for key, value in values],
     )
-    return lambda _: alter_configs.AlterConfigsRequest(resources=[resource] * times)
+    return lambda _: alter_configs.AlterConfigsRequest(resources=[resource])
 
 
 def config_refusals() -> Iterator[Refused]:
@@ -85,6 +80,3 @@ def config_refusals() -> Iterator[Refused]:
         ("of one resource twice", request, _increment(TOPIC, times=2)),
     ):
         yield Refused(f"IncrementalAlterConfigs {name}", key, code, increment)
-    # Apache Kafka 4.1.1 never answers this one.
-    replacing = _replace(TOPIC, good, times=2)
-    yield Refused("AlterConfigs of one twice", ApiKey.ALTER_CONFIGS, request, replacing)
