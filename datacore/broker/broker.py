@@ -18,11 +18,13 @@ import anyio
 
 from datacore._generated.records.config_record import ConfigRecord
 from datacore.broker.cluster_metadata import ClusterMetadata
+from datacore.broker.configs import Configs
 from datacore.broker.fetch_sessions import FetchSessions
 from datacore.broker.fetching import Fetching
 from datacore.broker.groups import Groups
 from datacore.broker.partitions import Partitions
 from datacore.broker.producer_ids import ProducerIds
+from datacore.broker.retention import Retention
 from datacore.broker.topics import NewTopic, Topics
 from datacore.metadata.configs import BROKER_CONFIGS, InvalidConfig, broker_int, broker_value
 from datacore.metadata.image import RESOURCE_BROKER
@@ -93,6 +95,12 @@ class Broker:
             self.config_values,
             lambda: TopicId(new_uuid()),
         )
+        self.configs = Configs(self.metadata, self.partitions, self.broker_id, self.config_values)
+        self.retention = Retention(
+            self.partitions,
+            broker_int("log.retention.check.interval.ms", self.config_values),
+            now_ms,
+        )
         self.producer_ids = ProducerIds(self.metadata, self.broker_id)
         self.fetching = Fetching(
             self.partitions.by_topic,
@@ -142,6 +150,7 @@ class Broker:
                 try:
                     await self.groups.start()
                     self.spawn(self.partitions.keep_in_order(now_ms))
+                    self.spawn(self.retention.run())
                     yield
                 except Exception as error:  # noqa: BLE001  # raised below, not in an exception group
                     failure = error

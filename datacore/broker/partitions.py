@@ -15,7 +15,7 @@ from datacore.metadata.configs import broker_int, topic_value
 from datacore.metadata.image import RESOURCE_TOPIC
 from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import TopicId, TopicName
-from datacore.storage.engine import LogName, StorageError
+from datacore.storage.engine import LogName, SegmentLimits, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
@@ -105,11 +105,28 @@ class Partitions:
         def value(name: str) -> str:
             return topic_value(name, topic_values, self._broker_values)
 
+        policies = value("cleanup.policy").split(",")
         return LogConfig(
             max_message_bytes=int(value("max.message.bytes")),
             log_append_time=value("message.timestamp.type") == "LogAppendTime",
-            compacted="compact" in value("cleanup.policy").split(","),
+            timestamp_before_max_ms=int(value("message.timestamp.before.max.ms")),
+            timestamp_after_max_ms=int(value("message.timestamp.after.max.ms")),
+            compacted="compact" in policies,
+            deletes="delete" in policies,
+            retention_ms=int(value("retention.ms")),
+            retention_bytes=int(value("retention.bytes")),
+            segments=SegmentLimits(
+                size_bytes=int(value("segment.bytes")),
+                age_ms=int(value("segment.ms")),
+                jitter_ms=int(value("segment.jitter.ms")),
+            ),
         )
+
+    def reconfigure(self, topic: TopicName, topic_values: Mapping[str, str]) -> None:
+        """Lets a topic's logs obey its configs, from their next append on."""
+        config = self.log_config(topic_values)
+        for log in self.by_topic.get(topic, {}).values():
+            log.reconfigure(config)
 
     async def open_all(self) -> None:
         """Opens the log of every partition of the image, and deletes logs of topics that are gone.

@@ -49,6 +49,13 @@ class LeaderEpochs:
             self.start_offsets.pop()
             self.epochs.pop()
 
+    def truncate_before(self, offset: int) -> None:
+        """Forgets the epochs that ended at ``offset`` or before it; the next one starts there."""
+        gone = max(bisect_right(self.start_offsets, offset) - 1, 0)
+        del self.epochs[:gone], self.start_offsets[:gone]
+        if self.start_offsets:
+            self.start_offsets[0] = max(self.start_offsets[0], offset)
+
     def epoch_of(self, offset: int) -> int:
         """The epoch in which ``offset`` was, or would be, written; -1 when unknown."""
         at = bisect_right(self.start_offsets, offset)

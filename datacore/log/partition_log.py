@@ -19,11 +19,14 @@ from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
 import msgspec
+from anyio.lowlevel import checkpoint
 
 from datacore._generated.errors import ErrorCode
 from datacore.log.error_codes import kafka_error
 from datacore.log.leader_epochs import LeaderEpochs
 from datacore.log.producers import Producers, ProducerState
+from datacore.log.retention import UNLIMITED, expired_extents
+from datacore.log.timestamps import timestamp_refusal
 from datacore.protocol.errors import KafkaError
 from datacore.record.batch import (
     CODEC_MASK,
@@ -37,11 +40,11 @@ from datacore.record.batch import (
 )
 from datacore.record.compression import Codec
 from datacore.record.errors import DecompressionError, InvalidTimestamp, RecordError
-from datacore.record.records import first_record_at_or_after, validate_records
-from datacore.storage.engine import StorageError
+from datacore.record.records import NO_TIMESTAMP, first_record_at_or_after, validate_records
+from datacore.storage.engine import SegmentLimits, StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from datacore.record.records import Record
     from datacore.storage.engine import EngineLog
@@ -53,18 +56,35 @@ logger = logging.getLogger("datacore.log")
 SCAN_BYTES: Final = 1 << 20
 """How much of a log is read at once when it is scanned."""
 
+LONG_MAX: Final = 2**63 - 1
+
 INLINE_RECORDS_MAX: Final = 1_000
 """In a larger batch, or a compressed one, a record is looked for by a worker thread."""
 
 UNKNOWN: Final = -1
 
+EXTENTS_AT_ONCE: Final = 8
+"""How many an engine frees in one call: it may rename three files for each, on the event loop."""
+
+BEFORE_HIGH_WATERMARK: Final = -1
+"""DeleteRecords' offset for everything that consumers can see."""
+
 
 class LogConfig(msgspec.Struct, frozen=True):
-    """The topic configs that an append obeys."""
+    """The topic configs that a log obeys."""
 
     max_message_bytes: int = 1_048_588
     log_append_time: bool = False
+    timestamp_before_max_ms: int = LONG_MAX
+    timestamp_after_max_ms: int = LONG_MAX
+    """How far from now the timestamps of producers may lie."""
     compacted: bool = False
+    deletes: bool = True
+    """Whether what is old may go; where not, nothing may."""
+    retention_ms: int = UNLIMITED
+    retention_bytes: int = UNLIMITED
+    segments: SegmentLimits | None = None
+    """None: the engine chooses."""
 
 
 class Appended(msgspec.Struct, gc=False):
@@ -134,6 +154,7 @@ class PartitionLog:
     ) -> PartitionLog:
         """Takes over an open engine log and learns what its batches say of producers and epochs."""
         log = cls(engine_log, config, leader_epoch)
+        log.reconfigure(config)
         await log._rebuild()
         return log
 
@@ -158,6 +179,12 @@ class PartitionLog:
     def size_bytes(self) -> int:
         """Bytes of all batches that can be read."""
         return self._engine_log.size_bytes
+
+    def reconfigure(self, config: LogConfig) -> None:
+        """Obeys another config from the next append on."""
+        self.config = config
+        if config.segments is not None:
+            self._engine_log.limit_segments(config.segments)
 
     def check_leader_epoch(self, epoch: int) -> None:
         """Refuses a client whose metadata is of another epoch (KIP-320); -1 is not checked.
@@ -186,13 +213,20 @@ class PartitionLog:
                 flush = self._flush if repeated.last_offset >= self.high_watermark else None
                 return Appended(repeated.base_offset, repeated.log_append_time_ms, flush)
         log_append_time_ms = UNKNOWN
-        if self.config.log_append_time:
+        config = self.config
+        if config.log_append_time:
             if header.has_log_append_time:
                 raise kafka_error(InvalidTimestamp("A producer may not set LogAppendTime."))
             set_log_append_time(records, now_ms)
             header.max_timestamp = log_append_time_ms = now_ms
-        elif header.has_log_append_time:
-            clear_log_append_time(records)
+        else:
+            latest_ms = now_ms + config.timestamp_after_max_ms
+            earliest_ms = now_ms - config.timestamp_before_max_ms
+            base_timestamp_ms = header.base_timestamp
+            if header.max_timestamp > latest_ms or NO_TIMESTAMP != base_timestamp_ms < earliest_ms:
+                raise timestamp_refusal(records, header, earliest_ms, latest_ms)
+            if header.has_log_append_time:
+                clear_log_append_time(records)
         return self._append(records, header, now_ms, log_append_time_ms)
 
     def append_own(self, batch: bytearray, now_ms: int) -> Appended:
@@ -371,6 +405,67 @@ class PartitionLog:
             if record is not None:
                 return TimestampedOffset(record.offset, record.timestamp_ms)
         return None
+
+    # --- deleting what is old
+
+    async def delete_records_before(self, offset: int) -> int:
+        """Makes ``offset`` the start of the log, durably (DeleteRecords); -1: the high watermark.
+
+        Returns:
+            The log start offset, which may have been higher already.
+
+        Raises:
+            KafkaError: POLICY_VIOLATION, the topic keeps the last record of each key;
+                OFFSET_OUT_OF_RANGE, no consumer may see what lies before the offset;
+                KAFKA_STORAGE_ERROR.
+        """
+        if not self.config.deletes:
+            raise KafkaError(ErrorCode.POLICY_VIOLATION, "cleanup.policy does not say delete.")
+        wanted = self.high_watermark if offset == BEFORE_HIGH_WATERMARK else offset
+        if not 0 <= wanted <= self.high_watermark:
+            raise KafkaError(
+                ErrorCode.OFFSET_OUT_OF_RANGE,
+                f"The high watermark is {self.high_watermark}, before {offset}.",
+            )
+        try:
+            ends = [each.next_offset for each in await self._engine_log.extents()]
+            await self._move_start([end for end in ends if end < wanted] + [wanted])
+        except StorageError as error:
+            raise kafka_error(error) from error
+        return self.log_start_offset
+
+    async def delete_expired(self, now_ms: int) -> None:
+        """Deletes what retention.ms and retention.bytes no longer keep, durably.
+
+        Raises:
+            KafkaError: KAFKA_STORAGE_ERROR; what is gone is gone.
+        """
+        config = self.config
+        if not config.deletes or (config.retention_ms < 0 and config.retention_bytes < 0):
+            return
+        try:
+            extents = await self._engine_log.extents()
+            expired = expired_extents(
+                extents,
+                now_ms=now_ms,
+                retention_ms=config.retention_ms,
+                retention_bytes=config.retention_bytes,
+                high_watermark=self.high_watermark,
+            )
+            await self._move_start([extent.next_offset for extent in extents[:expired]])
+        except StorageError as error:
+            raise kafka_error(error) from error
+
+    async def _move_start(self, offsets: Sequence[int]) -> None:
+        """Moves the start to the last of the offsets, a few of them at a time.
+
+        Each step is durable before the next, so a crash leaves a start that was on the way.
+        """
+        steps = [*offsets[EXTENTS_AT_ONCE - 1 : -1 : EXTENTS_AT_ONCE], *offsets[-1:]]
+        for offset in steps:
+            await self._engine_log.truncate_before(offset)
+            self.leader_epochs.truncate_before(self.log_start_offset)
+            await checkpoint()
 
     # --- life
 

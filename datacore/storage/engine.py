@@ -18,7 +18,8 @@ Rules:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NewType, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, NewType, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +29,35 @@ if TYPE_CHECKING:
 
 LogName = NewType("LogName", str)
 """A log's name inside its engine: ``[A-Za-z0-9._-]{1,249}``, chosen by the caller."""
+
+
+class LogExtent(NamedTuple):
+    """A stretch of a log that costs next to nothing to free: a file, say."""
+
+    base_offset: int
+    """The first offset that can be read of it."""
+    next_offset: int
+    """The first offset behind it."""
+    size_bytes: int
+    """Bytes of its batches that can still be read."""
+    max_timestamp_ms: int
+    """The largest timestamp that it holds, also before ``start_offset``; -1 where none has one."""
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentLimits:
+    """When the last extent of a log ends and another begins.
+
+    An engine may end one earlier, never later. Time is that of the batches, as they tell it: an
+    append whose timestamp lies further from the extent's first one goes to the next extent.
+    """
+
+    size_bytes: int
+    """What an extent may hold (Kafka: segment.bytes); a larger append has one of its own."""
+    age_ms: int
+    """How far timestamps of one extent lie apart (segment.ms)."""
+    jitter_ms: int = 0
+    """Each extent's age is shorter by chance, by less than this (segment.jitter.ms)."""
 
 
 class StorageError(Exception):
@@ -110,6 +140,17 @@ class EngineLog(Protocol):
 
         It may lie before that batch (the time index is sparse), never behind it; it is
         ``end_offset`` when no batch qualifies. Offsets below ``start_offset`` are not looked at.
+        """
+
+    def limit_segments(self, limits: SegmentLimits) -> None:
+        """Bounds extents from the next append on; without it, the engine chooses."""
+
+    async def extents(self) -> Sequence[LogExtent]:
+        """The log, cut where ``truncate_before`` frees space at once.
+
+        Each begins where the one before ends, the first at ``start_offset``; the last one ends at
+        ``end_offset``. There is none in a log that holds nothing. No device is asked for what was
+        learned since the log was opened.
         """
 
     async def truncate_before(self, offset: int) -> None:

@@ -9,6 +9,7 @@ Rules:
 - A read returns read-only views of chunks: one view for each chunk that it touches, however many
   batches lie in it. Written bytes never change, so a view stays what it was; dropping a chunk from
   the log leaves it to whoever still looks at it.
+- A chunk is an extent. It ends when it is full or, where segments are limited, of their age.
 - Every batch has an entry in its chunk's index (12 bytes), so that no read walks headers.
 """
 
@@ -21,13 +22,14 @@ from typing import TYPE_CHECKING, Final
 
 from datacore.storage.batches import max_timestamp_ms as batch_max_timestamp_ms
 from datacore.storage.batches import single_batch, split_batches
-from datacore.storage.engine import Fenced, LogName, OffsetTruncated, StorageError
+from datacore.storage.engine import Fenced, LogExtent, LogName, OffsetTruncated, StorageError
 from datacore.storage.log_name import check_log_name
+from datacore.storage.segment_age import NEVER_MS, last_timestamp_ms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from datacore.storage.engine import EngineLog
+    from datacore.storage.engine import EngineLog, SegmentLimits
     from datacore.storage.pending import Pending
     from datacore.wire.buffer import Buffer
 
@@ -87,6 +89,7 @@ class _Chunk:
         "base_offsets",
         "capacity",
         "ends",
+        "first_timestamp_ms",
         "max_timestamp_ms",
         "readable",
         "used",
@@ -103,6 +106,8 @@ class _Chunk:
         """Of each batch, ascending."""
         self.ends = array("I")
         """Of each batch, the byte behind it."""
+        self.first_timestamp_ms = -1
+        """Of the append that began it."""
         self.max_timestamp_ms = -1
 
     def start_of(self, at: int) -> int:
@@ -133,7 +138,9 @@ class MemoryLog:
         "_contents",
         "_engine",
         "_epoch",
+        "_limits",
         "_refusal",
+        "_roll_above_ms",
         "end_offset",
         "name",
         "size_bytes",
@@ -151,6 +158,9 @@ class MemoryLog:
         self._epoch = epoch
         self._refusal: StorageError | None = None
         self._contents = contents
+        self._limits: SegmentLimits | None = None
+        self._roll_above_ms = NEVER_MS
+        """A larger timestamp goes to a new chunk."""
 
     @property
     def durable_end_offset(self) -> int:
@@ -173,9 +183,9 @@ class MemoryLog:
             message = f"the memory engine is full: {engine.bytes_max} bytes"
             raise StorageError(message)
         chunks = self._contents.chunks
-        chunk = chunks[-1] if chunks else self._add_chunk(size)
-        if chunk.used + size > chunk.capacity:
-            chunk = self._add_chunk(size)
+        chunk = chunks[-1] if chunks else self._add_chunk(size, max_timestamp_ms)
+        if chunk.used + size > chunk.capacity or max_timestamp_ms > self._roll_above_ms:
+            chunk = self._add_chunk(size, max_timestamp_ms)
         start = chunk.used
         end = start + size
         chunk.writable[start:end] = data
@@ -212,6 +222,32 @@ class MemoryLog:
                 if batch_max_timestamp_ms(chunk.readable, start) >= timestamp_ms:
                     return max(chunk.base_offsets[batch], self.start_offset)
         return self.end_offset
+
+    def limit_segments(self, limits: SegmentLimits) -> None:
+        """See ``EngineLog.limit_segments``."""
+        self._limits = limits
+        if self._contents.chunks:
+            first_timestamp_ms = self._contents.chunks[-1].first_timestamp_ms
+            self._roll_above_ms = last_timestamp_ms(limits, first_timestamp_ms)
+
+    async def extents(self) -> Sequence[LogExtent]:
+        """See ``EngineLog.extents``."""
+        if self._refusal is not None:
+            raise self._refusal
+        contents = self._contents
+        ends = [*contents.bases, self.end_offset][1:]
+        extents = [
+            LogExtent(base_offset, next_offset, chunk.used, chunk.max_timestamp_ms)
+            for base_offset, next_offset, chunk in zip(
+                contents.bases, ends, contents.chunks, strict=True
+            )
+        ]
+        if extents:
+            first = extents[0]
+            extents[0] = first._replace(
+                base_offset=self.start_offset, size_bytes=first.size_bytes - contents.skipped_bytes
+            )
+        return extents
 
     async def truncate_before(self, offset: int) -> None:
         """See ``EngineLog.truncate_before``."""
@@ -337,10 +373,16 @@ class MemoryLog:
             message = f"{self.name} ends at offset {self.end_offset}, before {offset}"
             raise OffsetTruncated(message)
 
-    def _add_chunk(self, size: int) -> _Chunk:
+    def _add_chunk(self, size: int, timestamp_ms: int) -> _Chunk:
         contents = self._contents
-        last = contents.chunks[-1].capacity if contents.chunks else 0
-        chunk = _Chunk(max(size, min(max(last * 2, CHUNK_SIZE_MIN), CHUNK_SIZE_MAX)))
+        # Not by its capacity: one that ended of age may have used little of it.
+        last = contents.chunks[-1].used if contents.chunks else 0
+        capacity = min(max(last * 2, CHUNK_SIZE_MIN), CHUNK_SIZE_MAX)
+        if self._limits is not None:
+            capacity = min(capacity, self._limits.size_bytes)
+        chunk = _Chunk(max(size, capacity))
+        chunk.first_timestamp_ms = timestamp_ms
+        self._roll_above_ms = last_timestamp_ms(self._limits, timestamp_ms)
         contents.chunks.append(chunk)
         contents.bases.append(self.end_offset)
         return chunk

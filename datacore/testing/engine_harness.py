@@ -116,3 +116,13 @@ def whole_batches(buffer: Buffer) -> int:
     assert extents
     assert extents[-1].end == len(buffer)
     return len(extents)
+
+
+async def check_extents(log: EngineLog) -> None:
+    """Extents follow each other from the start to the end, and hold what the log holds."""
+    offset = log.start_offset
+    for extent in await log.extents():
+        assert extent.base_offset == offset < extent.next_offset
+        offset = extent.next_offset
+    assert offset == log.end_offset
+    assert sum(extent.size_bytes for extent in await log.extents()) == log.size_bytes

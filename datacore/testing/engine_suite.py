@@ -19,7 +19,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from datacore.storage.batches import walk_batches
-from datacore.storage.engine import Fenced, LogName, OffsetTruncated, StorageError
+from datacore.storage.engine import (
+    Fenced,
+    LogName,
+    OffsetTruncated,
+    SegmentLimits,
+    StorageError,
+)
 from datacore.testing.batches import pack_batch
 from datacore.testing.engine_harness import (
     EVERYTHING,
@@ -27,6 +33,7 @@ from datacore.testing.engine_harness import (
     OTHER_LOG,
     append,
     append_durably,
+    check_extents,
     on_loop,
     opened,
     read,
@@ -277,6 +284,77 @@ class EngineSuite:
             assert await read(log, 15) == second
 
     @on_loop
+    async def test_extents_cover_the_log_without_gaps(self, harness: EngineHarness) -> None:
+        async with opened(harness) as log:
+            assert list(await log.extents()) == []
+            log.limit_segments(SegmentLimits(size_bytes=1000, age_ms=1 << 40))
+            for at in range(60):
+                append(log, 200, timestamp_ms=at)
+            await append_durably(log, 5000, timestamp_ms=60)
+            for start_offset in (0, 1, 7, 30, 60):
+                await log.truncate_before(start_offset)
+                await check_extents(log)
+                for extent in await log.extents():
+                    assert extent.max_timestamp_ms == extent.next_offset - 1
+                    assert extent.size_bytes <= 1000 or extent.next_offset == extent.base_offset + 1
+            await log.truncate_after(60)
+            assert list(await log.extents()) == []
+
+    @on_loop
+    async def test_freeing_an_extent_leaves_the_others(self, harness: EngineHarness) -> None:
+        async with opened(harness) as log:
+            log.limit_segments(SegmentLimits(size_bytes=1000, age_ms=1 << 40))
+            await append_durably(log, *([200] * 40))
+            extents = list(await log.extents())
+            assert len(extents) >= 10
+            while extents:
+                await log.truncate_before(extents.pop(0).next_offset)
+                assert list(await log.extents()) == extents
+
+    @on_loop
+    async def test_timestamps_of_one_extent_lie_no_further_apart_than_its_age(
+        self, harness: EngineHarness
+    ) -> None:
+        async with opened(harness) as log:
+            log.limit_segments(SegmentLimits(size_bytes=1 << 20, age_ms=100))
+            for timestamp_ms in (1000, 1100, 1101, 1050, 1201, 1202, -1, 5000):
+                append(log, 10, timestamp_ms=timestamp_ms)
+            largest = [extent.max_timestamp_ms for extent in await log.extents()]
+            assert largest == [1100, 1201, 1202, 5000]
+            log.limit_segments(SegmentLimits(size_bytes=1 << 20, age_ms=10))
+            append(log, 10, timestamp_ms=5010)
+            append(log, 10, timestamp_ms=5011)
+            assert [extent.max_timestamp_ms for extent in await log.extents()][-2:] == [5010, 5011]
+            await check_extents(log)
+
+    @on_loop
+    async def test_an_extent_keeps_its_age_when_its_log_is_opened_again(
+        self, harness: EngineHarness
+    ) -> None:
+        async with running(harness) as engine:
+            log = await engine.open_log(LOG, epoch=0)
+            append(log, 10, timestamp_ms=1000)
+            append(log, 10, timestamp_ms=1050)
+            await log.close()
+            log = await engine.open_log(LOG, epoch=0)
+            log.limit_segments(SegmentLimits(size_bytes=1 << 20, age_ms=100))
+            append(log, 10, timestamp_ms=1100)
+            append(log, 10, timestamp_ms=1101)
+            assert [extent.max_timestamp_ms for extent in await log.extents()] == [1100, 1101]
+
+    @on_loop
+    async def test_jitter_ends_extents_at_different_ages(self, harness: EngineHarness) -> None:
+        async with opened(harness) as log:
+            log.limit_segments(SegmentLimits(size_bytes=1 << 30, age_ms=1000, jitter_ms=1000))
+            for timestamp_ms in range(0, 20_000, 10):
+                append(log, 10, timestamp_ms=timestamp_ms)
+            ages_ms = [
+                (extent.next_offset - extent.base_offset - 1) * 10 for extent in await log.extents()
+            ][:-1]
+            assert max(ages_ms) <= 1000
+            assert len(set(ages_ms)) > 1
+
+    @on_loop
     async def test_truncate_after_drops_the_tail_and_the_log_goes_on_there(
         self, harness: EngineHarness
     ) -> None:
@@ -451,14 +529,13 @@ class EngineSuite:
 
     @on_loop
     async def test_close_makes_everything_durable(self, harness: EngineHarness) -> None:
-        engine = harness()
-        await engine.start()
-        log = await engine.open_log(LOG, epoch=0)
-        told: list[Exception | None] = []
-        pending = log.append(pack_batch(0, b""), base_offset=0, next_offset=1, max_timestamp_ms=0)
-        if pending is not None:
-            pending.then(lambda settled: told.append(settled.error))
-        await engine.close()
+        async with opened(harness) as log:
+            told: list[Exception | None] = []
+            pending = log.append(
+                pack_batch(0, b""), base_offset=0, next_offset=1, max_timestamp_ms=0
+            )
+            if pending is not None:
+                pending.then(lambda settled: told.append(settled.error))
         assert told == ([None] if pending is not None else [])
         assert log.durable_end_offset == 1
 
@@ -488,6 +565,8 @@ class EngineSuite:
         assert data.endswith(kept)
         assert len(kept) == size_bytes
         assert await log.load_snapshot() == (400, b"summary")
+        assert {extent.max_timestamp_ms for extent in await log.extents()} == {42}
+        await check_extents(log)
         assert await log.find_timestamp(43) == 500
         assert await log.find_timestamp(42) == 100
         await append_durably(log, 10)

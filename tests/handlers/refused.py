@@ -13,11 +13,12 @@ from datacore._generated.errors import ErrorCode
 from datacore.handlers.table import TABLE
 from datacore.wire.message import WireMessage
 
-TOPIC, EMPTY, COMPACTED, SMALL, MISSING = (
+TOPIC, EMPTY, COMPACTED, SMALL, RECENT, MISSING = (
     "refused",
     "refused-empty",
     "compacted",
     "small",
+    "recent",
     "missing",
 )
 TOPICS: dict[str, dict[str, str]] = {
@@ -25,6 +26,7 @@ TOPICS: dict[str, dict[str, str]] = {
     EMPTY: {},
     COMPACTED: {"cleanup.policy": "compact"},
     SMALL: {"max.message.bytes": "80"},
+    RECENT: {"message.timestamp.before.max.ms": "3600000"},
     "dotted.name": {},
 }
 SOME_ID = bytes(range(16))

@@ -3,6 +3,11 @@
 from collections.abc import Callable, Iterator
 
 from datacore._generated.api_keys import ApiKey
+from datacore._generated.delete_records import (
+    DeleteRecordsPartition,
+    DeleteRecordsRequest,
+    DeleteRecordsTopic,
+)
 from datacore._generated.errors import ErrorCode
 from datacore._generated.fetch import FetchPartition, FetchRequest, FetchTopic
 from datacore._generated.list_offsets import (
@@ -21,7 +26,7 @@ from datacore.record.compression import Codec
 from datacore.record.records import Record
 from datacore.wire.message import WireMessage
 from tests.handlers.record_sets import encode, produced_magic
-from tests.handlers.refused import COMPACTED, EMPTY, MISSING, SMALL, SOME_ID, TOPIC, Refused
+from tests.handlers.refused import COMPACTED, EMPTY, MISSING, RECENT, SMALL, SOME_ID, TOPIC, Refused
 
 FUTURE_EPOCH = 99
 
@@ -115,6 +120,13 @@ def produce_refusals() -> Iterator[Refused]:
     )
     yield refused("of too much", ErrorCode.MESSAGE_TOO_LARGE, _produce(SMALL), until=12)
     yield refused(
+        "with a timestamp too far away",
+        ErrorCode.INVALID_TIMESTAMP,
+        _produce(RECENT),
+        since=2,  # magic 0 has no timestamps
+        until=12,
+    )
+    yield refused(
         "without a key to a compacted topic",
         ErrorCode.INVALID_RECORD,
         _produce(COMPACTED, key=None),
@@ -195,3 +207,34 @@ def look_up_refusals() -> Iterator[Refused]:
     yield Refused("Metadata of a name with a space", key, invalid, _metadata(named(name="a b")))
     by_id = _metadata(named(name=None, topic_id=SOME_ID))
     yield Refused("Metadata of an unknown id", key, ErrorCode.UNKNOWN_TOPIC_ID, by_id, since=12)
+
+
+def _delete(topic: str, partition: int, offset: int) -> Callable[[int], DeleteRecordsRequest]:
+    asked = DeleteRecordsPartition(partition_index=partition, offset=offset)
+    return lambda _: DeleteRecordsRequest(
+        topics=[DeleteRecordsTopic(name=topic, partitions=[asked])], timeout_ms=5_000
+    )
+
+
+def deletion_refusals() -> Iterator[Refused]:
+    unknown, outside = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.OFFSET_OUT_OF_RANGE
+    for name, code, topic, partition, offset in (
+        ("behind the end", outside, EMPTY, 0, 1),
+        ("before the beginning", outside, EMPTY, 0, -2),
+        ("of an unknown topic", unknown, MISSING, 0, 0),
+        ("of an unknown partition", unknown, TOPIC, 7, 0),
+        ("of a compacted topic", ErrorCode.POLICY_VIOLATION, COMPACTED, 0, 0),
+        (
+            "of an internal topic",
+            ErrorCode.INVALID_TOPIC_EXCEPTION,
+            "__consumer_offsets",
+            0,
+            0,
+        ),
+    ):
+        yield Refused(
+            f"DeleteRecords {name}",
+            ApiKey.DELETE_RECORDS,
+            code,
+            _delete(topic, partition, offset),
+        )

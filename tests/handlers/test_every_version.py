@@ -8,6 +8,7 @@ from datacore._generated.api_keys import ApiKey
 from datacore.client.connection import Connection
 from datacore.handlers.table import TABLE
 from datacore.testing.broker import Broker
+from tests.handlers.admin_flow import AdminFlow
 from tests.handlers.group_flow import GroupFlow
 from tests.handlers.speaker import Speaker, capped_versions, release_versions, releases
 from tests.handlers.topic_flow import TopicFlow
@@ -25,7 +26,8 @@ def run_flow(broker: Broker, versions: dict[ApiKey, int], label: str) -> set[tup
         speaker = Speaker(connection, versions)
         topics = TopicFlow(speaker, label)
         groups = GroupFlow(speaker, label, topics.topic)
-        for key, step in (*topics.opening, *groups.steps, *topics.closing):
+        admin = AdminFlow(speaker, topics)
+        for key, step in (*topics.opening, *groups.steps, *admin.steps, *topics.closing):
             if speaker.knows(key):
                 try:
                     step()

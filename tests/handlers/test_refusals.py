@@ -4,6 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from datacore._generated.alter_configs import (
+    AlterConfigsRequest,
+    AlterConfigsResource,
+    AlterConfigsResponse,
+)
 from datacore._generated.api_keys import ApiKey, response_class
 from datacore._generated.create_topics import CreateTopicsResponse
 from datacore._generated.errors import ErrorCode
@@ -94,6 +99,17 @@ def test_no_transactional_id_is_coordinated(connection: Connection, version: int
     request = InitProducerIdRequest(transactional_id="tx", transaction_timeout_ms=1_000)
     response = connection.send(request, InitProducerIdResponse, version)
     assert (response.error_code, response.producer_id) == (ErrorCode.NOT_COORDINATOR, -1)
+
+
+# --- what Apache Kafka 4.1.1 never answers
+
+
+@pytest.mark.parametrize("version", range(TABLE[ApiKey.ALTER_CONFIGS].max_version + 1))
+def test_a_resource_is_not_replaced_twice(connection: Connection, version: int) -> None:
+    resource = AlterConfigsResource(resource_type=2, resource_name=TOPIC)
+    request = AlterConfigsRequest(resources=[resource, resource])
+    answers = connection.send(request, AlterConfigsResponse, version).responses
+    assert [answer.error_code for answer in answers] == [ErrorCode.INVALID_REQUEST] * 2
 
 
 # --- Produce's more talkative answers

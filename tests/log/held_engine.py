@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from datacore.storage.engine import OffsetTruncated, StorageError
+from datacore.storage.engine import LogExtent, OffsetTruncated, StorageError
 from datacore.storage.pending import Pending
 from datacore.wire.batch_header import BATCH_HEADER
 
 if TYPE_CHECKING:
-    from datacore.storage.engine import LogName
+    from datacore.storage.engine import LogName, SegmentLimits
     from datacore.wire.buffer import Buffer
 
 
@@ -26,6 +26,7 @@ class HeldLog:
         self.batches: list[tuple[int, int, bytes]] = []
         self.snapshot: tuple[int, bytes] | None = None
         self.refuses_appends = False
+        self.refuses_truncation = False
         self.holds = True
         self._round: Pending[None] | None = None
 
@@ -93,8 +94,20 @@ class HeldLog:
                 return base
         return self.end_offset
 
+    def limit_segments(self, limits: SegmentLimits) -> None:
+        """Each append is an extent of its own."""
+
+    async def extents(self) -> list[LogExtent]:
+        return [
+            LogExtent(base, next_offset, len(data), BATCH_HEADER.unpack_from(data)[8])
+            for base, next_offset, data in self.batches
+            if base >= self.start_offset
+        ]
+
     async def truncate_before(self, offset: int) -> None:
-        self.start_offset = offset
+        if self.refuses_truncation:
+            raise StorageError("Input/output error.")
+        self.start_offset = max(self.start_offset, offset)
 
     async def truncate_after(self, offset: int) -> None:
         self.batches = [batch for batch in self.batches if batch[0] < offset]

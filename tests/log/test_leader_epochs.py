@@ -49,3 +49,25 @@ def test_the_epoch_of_an_offset_is_the_last_that_started_at_or_before_it(
 def test_truncation_forgets_epochs_that_started_behind_it(epochs: LeaderEpochs) -> None:
     epochs.truncate_after(10)
     assert epochs.latest == 2
+
+
+@pytest.mark.parametrize(
+    ("start", "epochs_left", "starts_left"),
+    [
+        (0, [2, 5, 6], [0, 10, 20]),
+        (9, [2, 5, 6], [9, 10, 20]),
+        (10, [5, 6], [10, 20]),
+        (33, [6], [33]),
+    ],
+)
+def test_a_log_that_starts_later_forgets_the_epochs_before(
+    epochs: LeaderEpochs, start: int, epochs_left: list[int], starts_left: list[int]
+) -> None:
+    epochs.truncate_before(start)
+    assert (epochs.epochs, epochs.start_offsets) == (epochs_left, starts_left)
+
+
+def test_an_empty_log_may_start_anywhere() -> None:
+    epochs = LeaderEpochs()
+    epochs.truncate_before(7)
+    assert epochs.epochs == []

@@ -9,6 +9,7 @@ from fastcrc import crc32
 
 from datacore._generated.errors import ErrorCode
 from datacore.log import partition_log
+from datacore.log.error_codes import RefusedAppend
 from datacore.log.partition_log import LogConfig, PartitionLog, TimestampedOffset
 from datacore.protocol.errors import KafkaError
 from datacore.record.batch import parse_header, verify_crc
@@ -412,3 +413,73 @@ async def test_a_batch_that_takes_long_to_search_does_not_hold_up_the_loop(
     assert await log.offset_for_timestamp(NOW_MS) == TimestampedOffset(0, NOW_MS)
     assert await log.offset_of_max_timestamp() == TimestampedOffset(0, NOW_MS)
     assert [thread == threading.get_ident() for thread in threads] == [is_inline] * 2
+
+
+# --- deleting what is old
+
+
+async def test_records_are_deleted_up_to_the_high_watermark_and_never_beyond(
+    log: PartitionLog, held: HeldLog
+) -> None:
+    for value in (b"a", b"b", b"c"):
+        log.append(produced(value), NOW_MS)
+    held.flush()
+    log.append(produced(b"not yet durable"), NOW_MS)
+    assert await log.delete_records_before(2) == 2
+    assert await log.delete_records_before(1) == 2
+    for offset in (4, -2):
+        with pytest.raises(KafkaError) as refused:
+            await log.delete_records_before(offset)
+        assert refused.value.code is ErrorCode.OFFSET_OUT_OF_RANGE
+    with pytest.raises(KafkaError) as refused:
+        log.read_warm(1, 1000, 3)
+    assert refused.value.code is ErrorCode.OFFSET_OUT_OF_RANGE
+    assert log.leader_epochs.start_offsets == [2]
+    assert await log.delete_records_before(-1) == 3
+    assert (log.log_start_offset, log.log_end_offset) == (3, 4)
+
+
+async def test_a_topic_that_keeps_the_last_record_of_each_key_deletes_none(held: HeldLog) -> None:
+    log = await with_config(held, LogConfig(compacted=True, deletes=False))
+    log.append(produced(b"a"), NOW_MS)
+    held.flush()
+    with pytest.raises(KafkaError) as refused:
+        await log.delete_records_before(1)
+    assert refused.value.code is ErrorCode.POLICY_VIOLATION
+    assert log.log_start_offset == 0
+
+
+# --- timestamps that a topic does not take
+
+
+@pytest.mark.parametrize(
+    ("timestamps", "faulty"),
+    [
+        ((NOW_MS - 1000, NOW_MS, NOW_MS + 500), []),
+        ((NOW_MS - 1001, NOW_MS), [0]),
+        ((NOW_MS, NOW_MS + 501), [1]),
+        ((NOW_MS - 1001, NOW_MS, NOW_MS + 501), [0, 2]),
+        ((-1,), []),
+        ((NOW_MS, NOW_MS - 1001), []),  # Kafka refuses it: it looks behind the header
+    ],
+)
+async def test_timestamps_too_far_from_now_are_refused(
+    held: HeldLog, timestamps: tuple[int, ...], faulty: list[int]
+) -> None:
+    config = LogConfig(timestamp_before_max_ms=1000, timestamp_after_max_ms=500)
+    log = await with_config(held, config)
+    records = produced(*[b"v"] * len(timestamps), timestamps=timestamps, codec=Codec.GZIP)
+    if not faulty:
+        assert log.append(records, NOW_MS).base_offset == 0
+        return
+    refused = refusal(log, records)
+    assert isinstance(refused, RefusedAppend)
+    assert refused.code is ErrorCode.INVALID_TIMESTAMP
+    assert [fault.batch_index for fault in refused.faults] == faulty
+    assert log.log_end_offset == 0
+
+
+async def test_a_topic_with_log_append_time_takes_any_timestamp(held: HeldLog) -> None:
+    config = LogConfig(log_append_time=True, timestamp_before_max_ms=0, timestamp_after_max_ms=0)
+    log = await with_config(held, config)
+    assert log.append(produced(b"v", timestamps=(1,)), NOW_MS).log_append_time_ms == NOW_MS

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import functools
 import os
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -33,19 +33,24 @@ from datacore.storage.disk.segment_list import SegmentList
 from datacore.storage.disk.snapshot import drop_snapshot, read_snapshot, write_snapshot
 from datacore.storage.disk.store import LOGGER
 from datacore.storage.engine import LogName, OffsetTruncated, StorageError
+from datacore.storage.segment_age import NEVER_MS, last_timestamp_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from datacore.storage.batches import Extent
     from datacore.storage.disk.flush_task import Mark
     from datacore.storage.disk.recovery import OpenedFolder
     from datacore.storage.disk.store import Store
+    from datacore.storage.engine import LogExtent, SegmentLimits
     from datacore.storage.pending import Pending
     from datacore.wire.buffer import Buffer
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+UNKNOWN_MS: Final = -1
 
 
 class DiskLog:
@@ -58,10 +63,12 @@ class DiskLog:
         "_is_released",
         "_is_suspect",
         "_is_sync",
+        "_limits",
         "_lock",
         "_pwrite",
         "_reader",
         "_refusal",
+        "_roll_above_ms",
         "_segment_bytes",
         "_segments",
         "_skipped_bytes",
@@ -101,6 +108,9 @@ class DiskLog:
         self._is_suspect = False
         """The segment that is written failed to sync: it is not written to again."""
         self._refusal: StorageError | None = None
+        self._limits: SegmentLimits | None = None
+        self._roll_above_ms = NEVER_MS
+        """A larger timestamp goes to a new file; ``UNKNOWN_MS``: the first one is to be read."""
         self._is_released = False
         self._lock = anyio.Lock()
 
@@ -127,7 +137,7 @@ class DiskLog:
             raise StorageError(message)
         extents = None if single_batch(data) else split_batches(data, base_offset, next_offset)
         size = len(data)
-        segment = self._writable_segment(size, next_offset)
+        segment = self._writable_segment(size, next_offset, max_timestamp_ms)
         position = segment.size
         try:
             if self._pwrite(segment.fd, data, position) != size:
@@ -167,7 +177,7 @@ class DiskLog:
             )
             segment.note_batches(found, self._interval_bytes)
 
-    def _writable_segment(self, size: int, next_offset: int) -> Segment:
+    def _writable_segment(self, size: int, next_offset: int, max_timestamp_ms: int) -> Segment:
         """The segment that an append of ``size`` bytes goes to, opened or made."""
         segments = self._segments.segments
         segment = segments[-1] if segments else None
@@ -182,10 +192,19 @@ class DiskLog:
             if segment.fd < 0:
                 segment.fd = self._store.files.open(str(segment.path(".log")), os.O_RDWR)
                 self._store.open_files.add(segment)
+            if max_timestamp_ms > self._roll_above_ms and segment.size > 0:
+                if self._roll_above_ms == UNKNOWN_MS:
+                    first_timestamp_ms = self._reader.first_timestamp(segment)
+                    self._roll_above_ms = last_timestamp_ms(self._limits, first_timestamp_ms)
+                if max_timestamp_ms > self._roll_above_ms:
+                    return self._roll()
         except OSError as error:
             message = f"cannot open a segment of {self.name}: {error}"
             raise StorageError(message) from error
         return segment
+
+    def _forget_first_timestamp(self) -> None:
+        self._roll_above_ms = NEVER_MS if self._limits is None else UNKNOWN_MS
 
     def _roll(self) -> Segment:
         """Goes on in a new file."""
@@ -201,6 +220,7 @@ class DiskLog:
         segment.make_indexes()
         self._store.open_files.add(segment)
         self._segments.add(segment)
+        self._forget_first_timestamp()
         self._is_suspect = False
         self._commit.note_rolled(old)
         return segment
@@ -241,6 +261,7 @@ class DiskLog:
     def _moved(self, end_offset: int) -> None:
         """The log now ends there, all of it durable."""
         self._segments.note_cut()
+        self._forget_first_timestamp()
         self.end_offset = self.durable_end_offset = end_offset
         self.size_bytes = self._segments.size_bytes - self._skipped_bytes
         self._commit.note_moved(end_offset)
@@ -283,6 +304,21 @@ class DiskLog:
         if not self.start_offset <= offset <= self.end_offset:
             message = f"{self.name} holds {self.start_offset} to {self.end_offset}, not {offset}"
             raise OffsetTruncated(message)
+
+    # --- extents
+
+    def limit_segments(self, limits: SegmentLimits) -> None:
+        """See ``EngineLog.limit_segments``; no file grows beyond the engine's own limit either."""
+        self._limits = limits
+        self._segment_bytes = min(limits.size_bytes, self._store.config.segment_bytes)
+        self._forget_first_timestamp()
+
+    async def extents(self) -> Sequence[LogExtent]:
+        """See ``EngineLog.extents``: the segments."""
+        async with self._lock:
+            self._check_open()
+            await self._reader.learn_timestamps()
+            return self._segments.extents(self.start_offset, self.end_offset, self._skipped_bytes)
 
     # --- moving the ends
 

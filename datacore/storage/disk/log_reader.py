@@ -6,14 +6,16 @@ pinned segment; when it comes back after a cut, what it brought is thrown away.
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
+from datacore.storage.batches import MAX_TIMESTAMP
 from datacore.storage.disk.reader import LogRead, Wanted
 from datacore.storage.disk.scan import scan_headers
-from datacore.storage.disk.segment import load_sealed
+from datacore.storage.disk.segment import load_sealed, read_last_timestamp
 from datacore.storage.engine import StorageError
 
 if TYPE_CHECKING:
@@ -137,6 +139,41 @@ class LogReader:
 
         await self._scan(segment, segment.indexed_position, is_larger)
         return largest
+
+    async def learn_timestamps(self) -> None:
+        """Learns the largest timestamp of every sealed segment that was not read since the start.
+
+        Raises:
+            StorageError: An index cannot be read, or not be made anew.
+        """
+        unknown = [
+            segment
+            for segment in self._segments.segments
+            if segment.is_sealed and segment.max_timestamp_ms < 0
+        ]
+        if not unknown:
+            return
+        found = await anyio.to_thread.run_sync(lambda: [*map(read_last_timestamp, unknown)])
+        for segment, last in zip(unknown, found, strict=True):
+            if last is None:
+                await self.load(segment)
+            else:
+                segment.max_timestamp_ms, relative_offset = last
+                segment.max_timestamp_offset = segment.base_offset + relative_offset
+
+    def first_timestamp(self, segment: Segment) -> int:
+        """The largest timestamp of an open segment's first batch.
+
+        Asks the device where the segment was not touched since the log was opened.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        header = memoryview(bytearray(MAX_TIMESTAMP.size))
+        if self._files.read(segment.fd, header, 0) < MAX_TIMESTAMP.size:
+            raise OSError(errno.EIO, f"{segment.path('.log')} has no batch at its start")
+        timestamp_ms: int = MAX_TIMESTAMP.unpack(header)[0]
+        return timestamp_ms
 
     async def load(self, segment: Segment) -> None:
         """Opens a segment's files, if they are not open.

@@ -200,6 +200,24 @@ def load_sealed(files: Files, segment: Segment, interval_bytes: int) -> LoadedFi
         raise
 
 
+def read_last_timestamp(segment: Segment) -> tuple[int, int] | None:
+    """The last entry of a sealed segment's time index, read in a worker thread.
+
+    Returns:
+        The segment's largest timestamp and the relative offset that has it; None where the index
+        has to be made anew.
+    """
+    try:
+        with segment.path(".timeindex").open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            if size % TIME_ENTRY.size or size == 0:
+                return None
+            file.seek(size - TIME_ENTRY.size)
+            return TimeIndex(bytearray(file.read())).last
+    except OSError:
+        return None
+
+
 def _map(path: Path, entry_size: int) -> bytearray | mmap.mmap | None:
     try:
         with path.open("rb") as file:

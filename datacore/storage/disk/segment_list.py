@@ -11,6 +11,7 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING, Final
 
 from datacore.storage.disk.store import LOGGER
+from datacore.storage.engine import LogExtent
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,6 +67,18 @@ class SegmentList:
     def size_bytes(self) -> int:
         """Bytes of all batches in all segments."""
         return sum(segment.size for segment in self.segments)
+
+    def extents(self, start_offset: int, end_offset: int, skipped_bytes: int) -> list[LogExtent]:
+        """Each segment as an extent; the first one lacks ``skipped_bytes`` before the start."""
+        extents = []
+        ends = [*self.bases, end_offset][1:]
+        for segment, next_offset in zip(self.segments, ends, strict=True):
+            base_offset = max(segment.base_offset, start_offset)
+            if base_offset < next_offset:
+                size = segment.size - skipped_bytes
+                extents.append(LogExtent(base_offset, next_offset, size, segment.max_timestamp_ms))
+            skipped_bytes = 0
+        return extents
 
     def index_of(self, offset: int) -> int:
         """The index of the segment in which a read at the offset begins."""

@@ -1,0 +1,40 @@
+"""Which timestamps of a producer a topic takes: message.timestamp.before.max.ms and after.max.ms.
+
+Rules: decided from the batch header, so that nothing is decoded on the data path. Kafka looks at
+each record. The difference: a record other than the first may lie too far in the past here, because
+of the past a header tells the first record's timestamp alone. The future is exact, as far as the
+header's largest timestamp is. A batch that is refused is decoded to name the records at fault.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from datacore._generated.errors import ErrorCode
+from datacore.log.error_codes import RefusedAppend, kafka_error
+from datacore.record.errors import RecordError, RecordFault
+from datacore.record.records import NO_TIMESTAMP, iterate_records
+
+if TYPE_CHECKING:
+    from datacore.protocol.errors import KafkaError
+    from datacore.record.batch import BatchHeader
+
+
+def timestamp_refusal(
+    batch: memoryview, header: BatchHeader, earliest_ms: int, latest_ms: int
+) -> KafkaError:
+    """What a producer is told of a batch whose header says that timestamps are out of range."""
+    faults = []
+    try:
+        for index, record in enumerate(iterate_records(batch, header)):
+            timestamp_ms = record.timestamp_ms
+            if timestamp_ms != NO_TIMESTAMP and not earliest_ms <= timestamp_ms <= latest_ms:
+                reason = f"{timestamp_ms} does not lie between {earliest_ms} and {latest_ms}."
+                faults.append(RecordFault(index, reason))
+    except RecordError as error:
+        return kafka_error(error)
+    return RefusedAppend(
+        ErrorCode.INVALID_TIMESTAMP,
+        "One or more records have been rejected due to invalid timestamp",
+        faults,
+    )
