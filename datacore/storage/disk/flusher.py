@@ -92,17 +92,21 @@ class Flusher:
 
     def _answer_round(self, tasks: Sequence[FlushTask]) -> None:
         for task in tasks:
-            task.note()
+            self._guarded(task.note)
         for task in tasks:
-            try:
-                task.answer()
-            except Exception as error:  # noqa: BLE001  # a waiter's fault must not stop the others
-                message = "a waiter for durability failed"
-                self._loop.call_exception_handler({"message": message, "exception": error})
+            self._guarded(task.answer)
         if self._waiting:
             self._begin_round()
         else:
             self._is_busy = False
+
+    def _guarded(self, call: Callable[[], None]) -> None:
+        """Calls; a waiter's fault must stop neither the other waiters nor the rounds to come."""
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001  # told to the loop, as a fault of a callback is
+            message = "a waiter for durability failed"
+            self._loop.call_exception_handler({"message": message, "exception": error})
 
     def _note_checkpoints(self, tasks: Sequence[FlushTask]) -> None:
         for task in tasks:
