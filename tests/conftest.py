@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import hypothesis
 import pytest
+
+# How long one example takes is the machine's business; a limit per example fails by chance on a
+# busy one. The whole test has pytest's own limit.
+hypothesis.settings.register_profile("datacore", deadline=None)
+hypothesis.settings.load_profile("datacore")
 
 # Flows that several tests walk through explain their failed assertions, as test modules do. Here,
 # because whoever imports them first must find that said.
