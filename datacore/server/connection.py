@@ -122,6 +122,7 @@ class Connection(asyncio.BufferedProtocol):
         "_owner",
         "_parked",
         "_receive",
+        "_recordless_bytes_max",
         "_request_bytes_max",
         "_routes",
         "_transport",
@@ -139,6 +140,7 @@ class Connection(asyncio.BufferedProtocol):
         self._routes = owner.dispatch.routes
         self._limits = owner.limits
         self._request_bytes_max = owner.limits.request_bytes_max
+        self._recordless_bytes_max = owner.limits.recordless_request_bytes_max
         self._listener_name = listener_name
         self._loop = loop
         self._receive = ReceiveBuffer(owner.scratch)
@@ -303,6 +305,8 @@ class Connection(asyncio.BufferedProtocol):
         if route is None:
             self._answer([self._dispatch.encode_unsupported_api_versions(correlation_id)])
             return
+        if len(frame) > self._recordless_bytes_max and not route.takes_records:
+            raise RefusedError(f"a request of {len(frame)} bytes without records is too large")
         client_id, at = read_request_header_end(
             frame, client_id_length, is_flexible=route.has_flexible_header
         )

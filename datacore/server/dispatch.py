@@ -54,6 +54,7 @@ class Route:
         "has_records",
         "is_pipelined",
         "response_class",
+        "takes_records",
     )
 
     def __init__(self, api: Api[Any, Any, Any], version: int) -> None:
@@ -67,6 +68,7 @@ class Route:
         self.response_class = response_class(api.key)
         self.has_records = issubclass(self.response_class, RecordsMessage)
         self.is_pipelined = api.pipelined
+        self.takes_records = issubclass(request_class(api.key), RecordsMessage)
 
     def encode(self, correlation_id: int, response: Message) -> list[Buffer]:
         """The frame that carries a response, in parts; only records are parts of their own."""

@@ -17,6 +17,10 @@ class ConnectionLimits:
 
     request_bytes_max: int = 100 * 1024 * 1024
     """``socket.request.max.bytes``: a larger frame closes its connection."""
+    recordless_request_bytes_max: int = 8 * 1024 * 1024
+    """A request without records that is larger closes its connection, too: to decode it would keep
+    everybody waiting for seconds. Kafka, which decodes in many threads, has no such limit; no
+    client of it comes near this one."""
     idle_max_ms: int = 600_000
     """``connections.max.idle.ms``: silence longer than this closes a connection."""
     connections_max: int = _INT_MAX

@@ -382,6 +382,19 @@ def test_what_is_no_request_costs_its_sender_the_connection_and_one_line(
     assert "10.0.0.7" in line
 
 
+def test_a_large_request_without_records_costs_its_sender_the_connection() -> None:
+    bench = Bench(ConnectionLimits(recordless_request_bytes_max=1000)).connect()
+
+    bench.receive(produce(1, records=bytes(2000)) + heartbeat(2, group_id="g" * 900))
+    assert correlation_ids(bench.transport.sent) == [1, 2]
+    bench.receive(heartbeat(3, group_id="g" * 1000))
+
+    assert correlation_ids(bench.transport.sent) == [1, 2]
+    assert bench.transport.is_closed
+    (line,) = bench.refusals
+    assert "without records is too large" in line
+
+
 def test_a_huge_size_allocates_nothing_before_its_bytes_arrive(bench: Bench) -> None:
     bench.receive(struct.pack(">i", 100 * 1024 * 1024) + b"\x00")
 
