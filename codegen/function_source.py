@@ -1,5 +1,6 @@
 """What writing a decode and an encode function have in common: lines, names, runs of fields."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -39,7 +40,7 @@ ARRAY_WORDS = {
 """Ends of the names of datacore.wire.arrays' functions."""
 
 
-class FunctionSource:
+class FunctionSource(ABC):
     """The lines of one function for one version of a message.
 
     A run of fixed-width fields is held back until something of another kind comes, and then
@@ -77,9 +78,9 @@ class FunctionSource:
         yield
         self._depth -= 1
 
+    @abstractmethod
     def flush(self) -> None:
         """End the run."""
-        raise NotImplementedError
 
     def variable(self, name: str) -> str:
         """A local name that nothing else in the function has."""

@@ -11,7 +11,7 @@ from docs._pages.compat_results import compat_results
 from docs._pages.jobs import JOBS
 from docs._pages.markdown import GENERATED, joined, table
 from docs._pages.releases import read_releases
-from tests.golden.test_answers import DELIBERATE, OPEN
+from tests.golden.test_answers import DELIBERATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -145,6 +145,3 @@ def _unserved(release: Release) -> Iterator[str]:
 
 def _differences() -> Iterator[str]:
     yield table(["asked", "why"], map(list, DELIBERATE.items()))
-    if OPEN:
-        yield "And what Kafka answers that is still to be put right here:"
-        yield table(["asked", "Kafka's answer"], map(list, OPEN.items()))

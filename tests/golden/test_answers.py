@@ -1,7 +1,7 @@
 """Our broker answers what Apache Kafka answered to the same questions.
 
 Kafka 4.1.1's answer counts; where it hung up because it no longer serves that version, 3.9.1's
-does. `DELIBERATE` is what we do otherwise and why, `OPEN` what is still to be put right.
+does. `DELIBERATE` is what we do otherwise and why.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,6 @@ DELIBERATE = {
     "Produce v9, idempotent, the same again": _DUPLICATE,
     "Produce v9, idempotent, an older one again": _DUPLICATE,
 }
-OPEN: dict[str, str] = {}
 
 
 @pytest.fixture(scope="module")
@@ -43,18 +42,11 @@ def kafkas(question: Question) -> Any:
 
 def test_every_question_was_put_to_apache_kafka() -> None:
     assert {name for _, name in RECORDED} == {question.name for question in QUESTIONS}
-    assert {*DELIBERATE, *OPEN} <= {question.name for question in QUESTIONS}
-
-
-def _as_parameter(question: Question) -> object:
-    """An open question may be answered by now: then it only has to leave the table."""
-    reason = OPEN.get(question.name)
-    marks = [] if reason is None else [pytest.mark.xfail(strict=False, reason=reason)]
-    return pytest.param(question, id=question.name, marks=marks)
+    assert {*DELIBERATE} <= {question.name for question in QUESTIONS}
 
 
 @pytest.mark.parametrize(
-    "question", [_as_parameter(q) for q in QUESTIONS if q.name not in DELIBERATE]
+    "question", [q for q in QUESTIONS if q.name not in DELIBERATE], ids=lambda q: q.name
 )
 def test_we_answer_as_apache_kafka_does(question: Question, ours: dict[str, Any]) -> None:
     assert ours[question.name] == kafkas(question)
