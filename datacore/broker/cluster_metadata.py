@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from datacore.broker.internal_log import append_records, replay
+from datacore.log.config import LogConfig
 from datacore.log.error_codes import kafka_error
-from datacore.log.partition_log import LogConfig, PartitionLog
+from datacore.log.partition_log import PartitionLog
 from datacore.metadata.image import ClusterImage
 from datacore.metadata.records import decode_record, encode_record
 from datacore.storage.engine import LogName, StorageError

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import anyio
 
 from datacore._generated.errors import ErrorCode
+from datacore.log.config import LogConfig
 from datacore.log.error_codes import kafka_error
-from datacore.log.partition_log import LogConfig, PartitionLog
+from datacore.log.partition_log import PartitionLog
 from datacore.metadata.configs import broker_int, topic_value
 from datacore.metadata.image import RESOURCE_TOPIC
 from datacore.protocol.errors import KafkaError

@@ -9,7 +9,7 @@ Rules:
 - When the engine fails, the log is what its durable end says; producer state is rebuilt from it
   before the next append.
 
-Kafka's counterpart is ``UnifiedLog`` with ``LogValidator`` and ``ProducerStateManager``.
+Kafka's counterpart is ``UnifiedLog`` with ``ProducerStateManager``.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ from datacore._generated.errors import ErrorCode
 from datacore.log.error_codes import kafka_error
 from datacore.log.leader_epochs import LeaderEpochs
 from datacore.log.producers import Producers, ProducerState
-from datacore.log.retention import UNLIMITED, expired_extents
+from datacore.log.retention import expired_extents
 from datacore.log.timestamps import timestamp_refusal
+from datacore.log.validation import checked_header
 from datacore.protocol.errors import KafkaError
 from datacore.record.batch import (
-    CODEC_MASK,
     BatchHeader,
     assign,
     clear_log_append_time,
     iterate_headers,
     parse_header,
     set_log_append_time,
-    verify_crc,
 )
 from datacore.record.compression import Codec
-from datacore.record.errors import DecompressionError, InvalidTimestamp, RecordError
-from datacore.record.records import NO_TIMESTAMP, first_record_at_or_after, validate_records
-from datacore.storage.engine import SegmentLimits, StorageError
+from datacore.record.errors import InvalidTimestamp
+from datacore.record.records import NO_TIMESTAMP, first_record_at_or_after
+from datacore.storage.engine import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from datacore.log.config import LogConfig
     from datacore.record.records import Record
     from datacore.storage.engine import EngineLog
     from datacore.storage.pending import Pending
@@ -55,8 +55,6 @@ logger = logging.getLogger("datacore.log")
 
 SCAN_BYTES: Final = 1 << 20
 """How much of a log is read at once when it is scanned."""
-
-LONG_MAX: Final = 2**63 - 1
 
 INLINE_RECORDS_MAX: Final = 1_000
 """In a larger batch, or a compressed one, a record is looked for by a worker thread."""
@@ -68,23 +66,6 @@ EXTENTS_AT_ONCE: Final = 8
 
 BEFORE_HIGH_WATERMARK: Final = -1
 """DeleteRecords' offset for everything that consumers can see."""
-
-
-class LogConfig(msgspec.Struct, frozen=True):
-    """The topic configs that a log obeys."""
-
-    max_message_bytes: int = 1_048_588
-    log_append_time: bool = False
-    timestamp_before_max_ms: int = LONG_MAX
-    timestamp_after_max_ms: int = LONG_MAX
-    """How far from now the timestamps of producers may lie."""
-    compacted: bool = False
-    deletes: bool = True
-    """Whether what is old may go; where not, nothing may."""
-    retention_ms: int = UNLIMITED
-    retention_bytes: int = UNLIMITED
-    segments: SegmentLimits | None = None
-    """None: the engine chooses."""
 
 
 class Appended(msgspec.Struct, gc=False):
@@ -206,14 +187,16 @@ class PartitionLog:
         Raises:
             KafkaError: The batch was refused; nothing was appended.
         """
-        header = self._checked(records)
+        if self._rebuild_needed:
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, "The log is recovering.")
+        config = self.config
+        header = checked_header(records, config)
         if header.producer_id >= 0:
             repeated = self.producers.check(header)
             if repeated is not None:
                 flush = self._flush if repeated.last_offset >= self.high_watermark else None
                 return Appended(repeated.base_offset, repeated.log_append_time_ms, flush)
         log_append_time_ms = UNKNOWN
-        config = self.config
         if config.log_append_time:
             if header.has_log_append_time:
                 raise kafka_error(InvalidTimestamp("A producer may not set LogAppendTime."))
@@ -238,46 +221,6 @@ class PartitionLog:
         if self._rebuild_needed:
             raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, "The log is recovering.")
         return self._append(memoryview(batch), parse_header(batch), now_ms, UNKNOWN)
-
-    def _checked(self, records: memoryview) -> BatchHeader:
-        """The header of a record set that a broker accepts (LogValidator's rules)."""
-        if self._rebuild_needed:
-            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, "The log is recovering.")
-        try:
-            header = parse_header(records)
-        except RecordError as error:
-            raise kafka_error(error) from None
-        config = self.config
-        if header.size != len(records):
-            raise KafkaError(ErrorCode.INVALID_RECORD, "A record set holds exactly one batch.")
-        if header.size > config.max_message_bytes:
-            raise KafkaError(
-                ErrorCode.MESSAGE_TOO_LARGE,
-                f"The batch has {header.size} bytes, "
-                f"max.message.bytes is {config.max_message_bytes}.",
-            )
-        if not verify_crc(records, header):
-            raise KafkaError(ErrorCode.CORRUPT_MESSAGE, "The batch's CRC does not match.")
-        if (
-            header.base_offset != 0
-            or header.records_count <= 0
-            or header.records_count != header.last_offset_delta + 1
-            or header.is_control
-            or (header.producer_id >= 0 and header.base_sequence < 0)
-        ):
-            raise KafkaError(ErrorCode.INVALID_RECORD, None)
-        if header.is_transactional:
-            # Requests with a transactional id do not get here; without one nobody may write these.
-            raise KafkaError(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
-        if header.attributes & CODEC_MASK > Codec.ZSTD:
-            # Nobody could ever read it. Kafka finds out when it decompresses.
-            raise kafka_error(DecompressionError("The codec is not known."))
-        if config.compacted:
-            try:
-                validate_records(records, header, require_keys=True)
-            except RecordError as error:
-                raise kafka_error(error) from None
-        return header
 
     def _append(
         self, batch: memoryview, header: BatchHeader, now_ms: int, log_append_time_ms: int

@@ -9,8 +9,9 @@ from fastcrc import crc32
 
 from datacore._generated.errors import ErrorCode
 from datacore.log import partition_log
+from datacore.log.config import LogConfig
 from datacore.log.error_codes import RefusedAppend
-from datacore.log.partition_log import LogConfig, PartitionLog, TimestampedOffset
+from datacore.log.partition_log import PartitionLog, TimestampedOffset
 from datacore.protocol.errors import KafkaError
 from datacore.record.batch import parse_header, verify_crc
 from datacore.record.compression import Codec

@@ -1,0 +1,31 @@
+"""What a topic's configs say to the logs of its partitions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from datacore.log.retention import UNLIMITED
+
+if TYPE_CHECKING:
+    from datacore.storage.engine import SegmentLimits
+
+LONG_MAX: Final = 2**63 - 1
+
+
+class LogConfig(msgspec.Struct, frozen=True):
+    """The topic configs that a log obeys."""
+
+    max_message_bytes: int = 1_048_588
+    log_append_time: bool = False
+    timestamp_before_max_ms: int = LONG_MAX
+    timestamp_after_max_ms: int = LONG_MAX
+    """How far from now the timestamps of producers may lie."""
+    compacted: bool = False
+    deletes: bool = True
+    """Whether what is old may go; where not, nothing may."""
+    retention_ms: int = UNLIMITED
+    retention_bytes: int = UNLIMITED
+    segments: SegmentLimits | None = None
+    """None: the engine chooses."""

@@ -1,0 +1,63 @@
+"""Which record sets of producers a log takes.
+
+The checks are of the header and the CRC alone; records are decoded only where the topic is
+compacted, to see that each has a key (docs/decisions/0004). Kafka's counterpart is
+``LogValidator``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from datacore._generated.errors import ErrorCode
+from datacore.log.error_codes import kafka_error
+from datacore.protocol.errors import KafkaError
+from datacore.record.batch import CODEC_MASK, parse_header, verify_crc
+from datacore.record.compression import Codec
+from datacore.record.errors import DecompressionError, RecordError
+from datacore.record.records import validate_records
+
+if TYPE_CHECKING:
+    from datacore.log.config import LogConfig
+    from datacore.record.batch import BatchHeader
+
+
+def checked_header(records: memoryview, config: LogConfig) -> BatchHeader:
+    """The header of a record set that may be appended.
+
+    Raises:
+        KafkaError: It may not; the code is the one that Kafka answers.
+    """
+    try:
+        header = parse_header(records)
+    except RecordError as error:
+        raise kafka_error(error) from None
+    if header.size != len(records):
+        raise KafkaError(ErrorCode.INVALID_RECORD, "A record set holds exactly one batch.")
+    if header.size > config.max_message_bytes:
+        raise KafkaError(
+            ErrorCode.MESSAGE_TOO_LARGE,
+            f"The batch has {header.size} bytes, max.message.bytes is {config.max_message_bytes}.",
+        )
+    if not verify_crc(records, header):
+        raise KafkaError(ErrorCode.CORRUPT_MESSAGE, "The batch's CRC does not match.")
+    if (
+        header.base_offset != 0
+        or header.records_count <= 0
+        or header.records_count != header.last_offset_delta + 1
+        or header.is_control
+        or (header.producer_id >= 0 and header.base_sequence < 0)
+    ):
+        raise KafkaError(ErrorCode.INVALID_RECORD, None)
+    if header.is_transactional:
+        # Requests with a transactional id do not get here; without one nobody may write these.
+        raise KafkaError(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+    if header.attributes & CODEC_MASK > Codec.ZSTD:
+        # Nobody could ever read it. Kafka finds out when it decompresses.
+        raise kafka_error(DecompressionError("The codec is not known."))
+    if config.compacted:
+        try:
+            validate_records(records, header, require_keys=True)
+        except RecordError as error:
+            raise kafka_error(error) from None
+    return header
