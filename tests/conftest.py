@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+
 import hypothesis
 import pytest
 
 # How long one example takes is the machine's business; a limit per example fails by chance on a
-# busy one. The whole test has pytest's own limit.
-hypothesis.settings.register_profile("datacore", deadline=None)
+# busy one, and the whole test has pytest's own limit. `make test` tries the same examples each
+# time, so that a change never fails for what another one did; `make test-all` draws new ones.
+hypothesis.settings.register_profile(
+    "datacore",
+    deadline=None,
+    derandomize=os.environ.get("DATACORE_HYPOTHESIS") != "thorough",
+)
 hypothesis.settings.load_profile("datacore")
 
 # Flows that several tests walk through explain their failed assertions, as test modules do. Here,

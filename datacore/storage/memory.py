@@ -236,17 +236,16 @@ class MemoryLog:
             raise self._refusal
         contents = self._contents
         ends = [*contents.bases, self.end_offset][1:]
-        extents = [
-            LogExtent(base_offset, next_offset, chunk.used, chunk.max_timestamp_ms)
-            for base_offset, next_offset, chunk in zip(
-                contents.bases, ends, contents.chunks, strict=True
-            )
-        ]
-        if extents:
-            first = extents[0]
-            extents[0] = first._replace(
-                base_offset=self.start_offset, size_bytes=first.size_bytes - contents.skipped_bytes
-            )
+        skipped_bytes = contents.skipped_bytes
+        extents = []
+        for base_offset, next_offset, chunk in zip(
+            contents.bases, ends, contents.chunks, strict=True
+        ):
+            start_offset = max(base_offset, self.start_offset)
+            if start_offset < next_offset:  # all batches of a chunk may have been cut off
+                size = chunk.used - skipped_bytes
+                extents.append(LogExtent(start_offset, next_offset, size, chunk.max_timestamp_ms))
+            skipped_bytes = 0
         return extents
 
     async def truncate_before(self, offset: int) -> None:

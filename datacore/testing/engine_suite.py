@@ -284,6 +284,19 @@ class EngineSuite:
             assert await read(log, 15) == second
 
     @on_loop
+    async def test_what_was_cut_off_is_in_no_extent(self, harness: EngineHarness) -> None:
+        async with opened(harness) as log:
+            append(log, 0, 0)
+            await append_durably(log, 0)
+            await log.truncate_before(1)
+            await log.truncate_after(2)
+            assert [(each.base_offset, each.next_offset) for each in await log.extents()] == [
+                (1, 2)
+            ]
+            await log.truncate_after(1)
+            assert list(await log.extents()) == []
+
+    @on_loop
     async def test_extents_cover_the_log_without_gaps(self, harness: EngineHarness) -> None:
         async with opened(harness) as log:
             assert list(await log.extents()) == []
