@@ -12,6 +12,8 @@ A coordinator is a pure machine; the runtime that drives it keeps four rules:
 4. When an append fails, the machine is thrown away: ``fail_all`` answers what is parked in it, the
    requests whose replies rule 2 still held back get an error in place of those, and a new machine
    is built by replay.
+5. Effects are begun when rule 2 lets the replies go, after them. Those of a machine that is thrown
+   away are forgotten: the new machine asks again for what its log says is owed.
 
 Kafka's counterpart is ``CoordinatorResult`` with its timeline data structures; rule 2 stands for
 those structures' reads at the last committed offset.
@@ -40,6 +42,13 @@ class Record(NamedTuple):
     value: bytes | None
 
 
+class Producer(NamedTuple):
+    """Whose transaction records belong to."""
+
+    producer_id: int
+    producer_epoch: int
+
+
 class Reply(NamedTuple):
     """The answer to the request that came with this token."""
 
@@ -49,10 +58,20 @@ class Reply(NamedTuple):
 
 @dataclass(slots=True)
 class Outcome:
-    """All that follows from one call of a coordinator."""
+    """All that follows from one call of a coordinator.
+
+    Attributes:
+        records: To be appended, all or none.
+        producer: The transaction that the records belong to; None: they belong to none.
+        replies: To be sent.
+        effects: Work outside of the machine, each of a type that the machine and its driver share.
+        sentences: For the log.
+    """
 
     records: list[Record] = field(default_factory=list)
+    producer: Producer | None = None
     replies: list[Reply] = field(default_factory=list)
+    effects: list[object] = field(default_factory=list)
     sentences: list[str] = field(default_factory=list)
 
     def append(self, record: Record) -> None:
