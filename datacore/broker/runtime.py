@@ -8,7 +8,6 @@ durable; after a failed append the machine is thrown away and made anew by repla
 from __future__ import annotations
 
 import asyncio
-import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
@@ -22,12 +21,14 @@ from datacore.record.control import ControlType, decode_end_transaction_marker
 from datacore.storage.pending import Pending
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Callable, Coroutine
 
     from datacore.broker.context import RequestContext
     from datacore.coordinator.outcome import Outcome, Producer, Reply
     from datacore.log.partition_log import PartitionLog
     from datacore.protocol.message import Message
+    from datacore.record.control import EndTransactionMarker
     from datacore.wire.buffer import Buffer
 
 SOONEST_MS = 1
@@ -55,6 +56,9 @@ class Machine(Protocol):
 
     def expire(self, now_ms: int) -> Outcome:
         """Does what is due."""
+
+    def withdraw(self) -> None:
+        """The last outcome's records were not appended."""
 
     def fail_all(self, error_code: ErrorCode) -> Outcome:
         """Answers whatever is parked."""
@@ -107,6 +111,8 @@ class ShardRuntime(Generic[MachineT]):
         """The latest round of group commit that the shard's records belong to."""
         self._held: dict[Pending[None], _Held] = {}
         """Replies and effects by the round that they wait for."""
+        self._is_refused = False
+        """The log took no records, the last time that it was given some."""
 
     async def load(self) -> None:
         """Builds the machine by replay of its log.
@@ -133,8 +139,15 @@ class ShardRuntime(Generic[MachineT]):
         self,
         handle: Callable[[MachineT, CoordinatorContext], Outcome],
         context: RequestContext,
+        *,
+        api_version: int | None = None,
     ) -> Pending[Message]:
         """Asks the machine; the answer may be there at once, or much later.
+
+        Args:
+            handle: Asks it.
+            context: Of the client's request.
+            api_version: What is asked, where that is not the client's own request.
 
         Raises:
             KafkaError: COORDINATOR_LOAD_IN_PROGRESS.
@@ -145,7 +158,7 @@ class ShardRuntime(Generic[MachineT]):
         outcome = handle(
             self.machine,
             CoordinatorContext(
-                api_version=context.api_version,
+                api_version=context.api_version if api_version is None else api_version,
                 token=answer,
                 now_ms=self._now_ms(),
                 client_id=context.client_id or "",
@@ -156,7 +169,7 @@ class ShardRuntime(Generic[MachineT]):
         return answer
 
     def append_marker(
-        self, producer: Producer, control_type: ControlType, coordinator_epoch: int
+        self, producer: Producer, marker: EndTransactionMarker
     ) -> Pending[None] | None:
         """Ends a producer's transaction in the shard's log.
 
@@ -171,13 +184,9 @@ class ShardRuntime(Generic[MachineT]):
         if machine is None:
             raise KafkaError(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)
         flush = self.log.append_marker(
-            producer.producer_id,
-            producer.producer_epoch,
-            control_type,
-            coordinator_epoch,
-            self._now_ms(),
+            producer.producer_id, producer.producer_epoch, marker, self._now_ms()
         ).durable
-        is_commit = control_type is ControlType.COMMIT
+        is_commit = marker.control_type is ControlType.COMMIT
         machine.apply_marker(producer.producer_id, is_commit=is_commit)
         self._watch(flush)
         return flush
@@ -206,6 +215,11 @@ class ShardRuntime(Generic[MachineT]):
             producer = outcome.producer
             try:
                 flush = append_records(self.log, outcome.records, self._now_ms(), producer)
+            except KafkaError as error:
+                self._refuse(machine, outcome, error)
+                return
+            self._is_refused = False
+            try:
                 for record in outcome.records:
                     machine.apply(
                         record.key, record.value, None if producer is None else producer.producer_id
@@ -235,6 +249,19 @@ class ShardRuntime(Generic[MachineT]):
         for effect in effects:
             assert self._begin is not None, "a machine with effects has a driver for them"
             self._begin(effect)
+
+    def _refuse(self, machine: MachineT, outcome: Outcome, error: KafkaError) -> None:
+        """The log took none of an outcome's records: its device is full, say."""
+        if not self._is_refused:
+            self._logger.error("The coordinator's log takes no records: %s", error)
+        self._is_refused = True
+        if not outcome.is_only_records or self.log.needs_recovery:
+            self._reload(outcome.replies)
+            return
+        machine.withdraw()
+        self._set_timer(machine)
+        for reply in outcome.replies:
+            self._fail(reply)
 
     def _flushed(self, flush: Pending[None]) -> None:
         if flush.error is not None:

@@ -163,6 +163,18 @@ _BROKER_ONLY: Final = (
     ConfigKey("producer.id.expiration.ms", _I, "86400000", minimum=1),
     ConfigKey("queued.max.requests", _I, "500", minimum=1),
     ConfigKey("socket.request.max.bytes", _I, "104857600", minimum=1, takes_effect=True),
+    ConfigKey("transaction.abort.timed.out.transaction.cleanup.interval.ms", _I, "10000",
+              minimum=1),
+    ConfigKey("transaction.max.timeout.ms", _I, "900000", minimum=1, takes_effect=True),
+    ConfigKey("transaction.partition.verification.enable", _B, "true", takes_effect=True),
+    ConfigKey("transaction.remove.expired.transaction.cleanup.interval.ms", _I, "3600000",
+              minimum=1, takes_effect=True),
+    ConfigKey("transaction.state.log.min.isr", _I, "1", minimum=1),
+    ConfigKey("transaction.state.log.num.partitions", _I, "50", minimum=1, takes_effect=True),
+    ConfigKey("transaction.state.log.replication.factor", _S, "1"),
+    ConfigKey("transaction.state.log.segment.bytes", _I, "104857600", minimum=1048576,
+              takes_effect=True),
+    ConfigKey("transactional.id.expiration.ms", _I, "604800000", minimum=1, takes_effect=True),
 )
 # fmt: on
 

@@ -53,6 +53,8 @@ _unpack_frame: Final = BATCH_FRAME.unpack_from
 _crc32c: Final = crc32.iscsi
 _INT16: Final = Struct(">h")
 _UINT32: Final = Struct(">I")
+_unpack_producer: Final = Struct(">h20xqh").unpack_from
+"""From the attributes on."""
 _INT64: Final = Struct(">q")
 _EPOCH_AT: Final = 12
 _pack_base_offset: Final = Struct(">q").pack_into
@@ -125,6 +127,16 @@ class BatchHeader(msgspec.Struct, gc=False):
         return (self.base_sequence + self.last_offset_delta) & _INT32_MAX
 
 
+def transaction_of(batch: Buffer) -> tuple[int, int] | None:
+    """Producer id and epoch of a transactional batch; None for others, and for what is no batch."""
+    if len(batch) < BATCH_HEADER_SIZE or batch[MAGIC_AT] != MAGIC:
+        return None
+    attributes, producer_id, producer_epoch = _unpack_producer(batch, ATTRIBUTES_AT)
+    if not attributes & TRANSACTIONAL_BIT or producer_id < 0:
+        return None
+    return producer_id, producer_epoch
+
+
 def parse_header(buffer: Buffer, at: int = 0) -> BatchHeader:
     """Reads the header of the batch that starts at ``at``; the batch itself may be cut.
 
@@ -174,6 +186,16 @@ def iterate_headers(buffer: Buffer) -> Iterator[tuple[int, BatchHeader]]:
         header = parse_header(buffer, at)
         yield at, header
         at += size
+
+
+def end_offset_of(buffer: Buffer) -> int:
+    """The offset behind the last of the whole batches in ``buffer``, which are of magic 2."""
+    at = last_at = 0
+    end = len(buffer)
+    while at < end:
+        last_at = at
+        at += _unpack_frame(buffer, at)[1] + BATCH_FRAME_SIZE
+    return parse_header(buffer, last_at).next_offset
 
 
 def verify_crc(batch: Buffer, header: BatchHeader) -> bool:

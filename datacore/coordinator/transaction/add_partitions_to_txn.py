@@ -168,6 +168,7 @@ def _add(
     if value is not None and len(value) > turn.config.transaction_record_max_bytes:
         return ErrorCode.UNKNOWN_SERVER_ERROR
     turn.store(transactional_id, added)
+    turn.outcome.is_only_records = True
     return ErrorCode.NONE
 
 

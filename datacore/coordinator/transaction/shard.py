@@ -78,6 +78,8 @@ class TransactionShard:
             self.state.transactions.pop(stored.transactional_id, None)
         else:
             self.state.transactions[stored.transactional_id] = stored.metadata
+            if self._is_live:
+                watch_time(self.state, stored.transactional_id, stored.metadata)
 
     def apply_marker(self, producer_id: int, *, is_commit: bool) -> None:
         """Nothing: no transaction has records in this log."""
@@ -93,6 +95,10 @@ class TransactionShard:
                 turn.owe_markers(transactional_id, metadata)
         expiry.start_sweeping(turn)
         return self._end(turn)
+
+    def withdraw(self) -> None:
+        """The last outcome's records were not appended, and ``is_only_records``: it never was."""
+        self._records_to_apply = 0
 
     def deadline(self) -> int | None:
         """When ``expire`` is due, in ms of the caller's clock; None before ``load``."""

@@ -95,9 +95,8 @@ class Turn:
         return self.state.config
 
     def store(self, transactional_id: str, metadata: TransactionMetadata) -> None:
-        """Writes an id's new state, and lets its timer follow."""
+        """Writes an id's new state."""
         self.outcome.append(transaction_record(transactional_id, metadata))
-        watch_time(self.state, transactional_id, metadata)
 
     def drop(self, transactional_id: str) -> None:
         """Forgets an id."""
