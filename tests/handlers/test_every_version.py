@@ -12,6 +12,7 @@ from tests.handlers.admin_flow import AdminFlow
 from tests.handlers.group_flow import GroupFlow
 from tests.handlers.speaker import Speaker, capped_versions, release_versions, releases
 from tests.handlers.topic_flow import TopicFlow
+from tests.handlers.transaction_flow import TransactionFlow
 
 
 @pytest.fixture
@@ -26,8 +27,15 @@ def run_flow(broker: Broker, versions: dict[ApiKey, int], label: str) -> set[tup
         speaker = Speaker(connection, versions)
         topics = TopicFlow(speaker, label)
         groups = GroupFlow(speaker, label, topics.topic)
+        transactions = TransactionFlow(speaker, label, topics.topic)
         admin = AdminFlow(speaker, topics)
-        for key, step in (*topics.opening, *groups.steps, *admin.steps, *topics.closing):
+        for key, step in (
+            *topics.opening,
+            *groups.steps,
+            *transactions.steps,
+            *admin.steps,
+            *topics.closing,
+        ):
             if speaker.knows(key):
                 try:
                     step()
