@@ -44,7 +44,7 @@ from datacore.record.control import (
 )
 from datacore.record.errors import InvalidTimestamp
 from datacore.record.records import NO_TIMESTAMP, first_record_at_or_after
-from datacore.storage.engine import StorageError
+from datacore.storage.engine import Damaged, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -368,7 +368,16 @@ class PartitionLog:
         """The first record with that timestamp or a later one, below the high watermark."""
         offset = max(await self._engine_log.find_timestamp(timestamp_ms), self.log_start_offset)
         while offset < self.high_watermark:
-            for buffer in await self.read(offset, SCAN_BYTES, self.high_watermark):
+            try:
+                buffers = await self._engine_log.read(
+                    offset, max_bytes=SCAN_BYTES, before_offset=self.high_watermark
+                )
+            except Damaged as damaged:
+                offset = damaged.next_offset
+                continue
+            except StorageError as error:
+                raise kafka_error(error) from error
+            for buffer in buffers:
                 view = memoryview(buffer)
                 for at, header in iterate_headers(view):
                     offset = header.next_offset
@@ -537,9 +546,14 @@ class PartitionLog:
                 offset = self._summary_offset = kept[0]
         unsummed_bytes = 0
         while offset < engine_log.end_offset:
-            for buffer in await engine_log.read(
-                offset, max_bytes=SCAN_BYTES, before_offset=engine_log.end_offset
-            ):
+            try:
+                buffers = await engine_log.read(
+                    offset, max_bytes=SCAN_BYTES, before_offset=engine_log.end_offset
+                )
+            except Damaged as damaged:
+                offset = damaged.next_offset
+                continue
+            for buffer in buffers:
                 view = memoryview(buffer)
                 for at, header in iterate_headers(view):
                     offset = header.next_offset
