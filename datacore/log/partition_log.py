@@ -17,7 +17,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-import anyio.to_thread
 import msgspec
 from anyio.lowlevel import checkpoint
 
@@ -37,13 +36,12 @@ from datacore.record.batch import (
     parse_header,
     set_log_append_time,
 )
-from datacore.record.compression import Codec
 from datacore.record.control import (
     EndTransactionMarker,
     encode_end_transaction_marker,
 )
 from datacore.record.errors import InvalidTimestamp
-from datacore.record.records import NO_TIMESTAMP, first_record_at_or_after
+from datacore.record.records import NO_TIMESTAMP
 from datacore.storage.engine import Damaged, StorageError
 
 if TYPE_CHECKING:
@@ -53,7 +51,6 @@ if TYPE_CHECKING:
     from datacore.log.leader_epochs import LeaderEpochs
     from datacore.log.producers import Producers
     from datacore.log.transactions import AbortedTransaction
-    from datacore.record.records import Record
     from datacore.storage.engine import EngineLog
     from datacore.storage.pending import Pending
     from datacore.wire.buffer import Buffer
@@ -62,9 +59,6 @@ logger = logging.getLogger("datacore.log")
 
 SCAN_BYTES: Final = 1 << 20
 """How much of a log is read at once when it is scanned."""
-
-INLINE_RECORDS_MAX: Final = 1_000
-"""In a larger batch, or a compressed one, a record is looked for by a worker thread."""
 
 EXTENTS_AT_ONCE: Final = 8
 """How many an engine frees in one call: it may rename three files for each, on the event loop."""
@@ -80,13 +74,6 @@ class Appended(msgspec.Struct, gc=False):
     log_append_time_ms: int
     durable: Pending[None] | None
     """None: it is durable."""
-
-
-class TimestampedOffset(msgspec.Struct, frozen=True):
-    """An answer of ListOffsets."""
-
-    offset: int
-    timestamp_ms: int
 
 
 class PartitionLog:
@@ -364,39 +351,26 @@ class PartitionLog:
 
     # --- looking up
 
-    async def offset_for_timestamp(self, timestamp_ms: int) -> TimestampedOffset | None:
-        """The first record with that timestamp or a later one, below the high watermark."""
-        offset = max(await self._engine_log.find_timestamp(timestamp_ms), self.log_start_offset)
-        while offset < self.high_watermark:
-            try:
-                buffers = await self._engine_log.read(
-                    offset, max_bytes=SCAN_BYTES, before_offset=self.high_watermark
-                )
-            except Damaged as damaged:
-                offset = damaged.next_offset
-                continue
-            except StorageError as error:
-                raise kafka_error(error) from error
-            for buffer in buffers:
-                view = memoryview(buffer)
-                for at, header in iterate_headers(view):
-                    offset = header.next_offset
-                    if header.max_timestamp < timestamp_ms or offset <= self.log_start_offset:
-                        continue
-                    batch = view[at : at + header.size]
-                    record = await _first_record(batch, header, timestamp_ms)
-                    if record is not None:
-                        return TimestampedOffset(record.offset, record.timestamp_ms)
-        return None
-
-    async def offset_of_max_timestamp(self) -> TimestampedOffset | None:
-        """The first record with the largest timestamp (KIP-734); None in an empty log.
-
-        The batch that has it may not be durable yet: then this waits, as the largest timestamp of
-        what is below the high watermark is not known.
+    async def scan_start_for(self, timestamp_ms: int) -> int:
+        """An offset from which a scan meets the first batch with that timestamp or a later one.
 
         Raises:
-            KafkaError: The log cannot be read, or that batch was lost.
+            KafkaError: KAFKA_STORAGE_ERROR.
+        """
+        try:
+            offset = await self._engine_log.find_timestamp(timestamp_ms)
+        except StorageError as error:
+            raise kafka_error(error) from error
+        return max(offset, self.log_start_offset)
+
+    async def offset_of_largest_timestamp(self) -> int:
+        """Base offset of the first batch with the largest timestamp of all; -1 in an empty log.
+
+        The batch may not be durable yet: then this waits, as the largest timestamp of what is
+        below the high watermark is not known.
+
+        Raises:
+            KafkaError: KAFKA_STORAGE_ERROR, that batch was lost.
         """
         offset = self._summary.max_timestamp_offset
         if self._flush is not None and offset >= self.high_watermark:
@@ -404,14 +378,7 @@ class PartitionLog:
                 await self._flush
             except StorageError as error:
                 raise kafka_error(error) from error
-        if not self.log_start_offset <= offset < self.high_watermark:
-            return None
-        for buffer in await self.read(offset, 1, self.high_watermark):
-            header = parse_header(buffer)
-            record = await _first_record(buffer, header, header.max_timestamp)
-            if record is not None:
-                return TimestampedOffset(record.offset, record.timestamp_ms)
-        return None
+        return offset
 
     # --- deleting what is old
 
@@ -550,7 +517,7 @@ class PartitionLog:
                 buffers = await engine_log.read(
                     offset, max_bytes=SCAN_BYTES, before_offset=engine_log.end_offset
                 )
-            except Damaged as damaged:
+            except Damaged as damaged:  # the engine has told what is lost
                 offset = damaged.next_offset
                 continue
             for buffer in buffers:
@@ -561,10 +528,3 @@ class PartitionLog:
                     self._summary.read_back(view[at : at + header.size], header)
         self._summed_bytes = self.size_bytes - unsummed_bytes
         self._summary.transactions.advance(engine_log.durable_end_offset)
-
-
-async def _first_record(batch: Buffer, header: BatchHeader, timestamp_ms: int) -> Record | None:
-    """``first_record_at_or_after``, where a batch may hold millions of records."""
-    if header.codec == Codec.NONE and header.records_count <= INLINE_RECORDS_MAX:
-        return first_record_at_or_after(batch, header, timestamp_ms)
-    return await anyio.to_thread.run_sync(first_record_at_or_after, batch, header, timestamp_ms)
