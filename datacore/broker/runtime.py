@@ -69,8 +69,8 @@ class ShardRuntime:
         """Loads the shard; if its log cannot be read, it alone is not served until it can."""
         try:
             await self.load()
-        except KafkaError as error:
-            logger.error("The coordinator's log cannot be replayed: %s", error)
+        except KafkaError:
+            logger.exception("The coordinator's log cannot be replayed.")
             self._spawn(self._load_again())
 
     async def load(self) -> None:
