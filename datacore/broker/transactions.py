@@ -127,11 +127,14 @@ class Transactions:
             "segment.bytes": broker_value("transaction.state.log.segment.bytes", broker_values),
         }
         self._config = transaction_config(broker_values)
-        self.verifies_partitions = (
-            broker_value("transaction.partition.verification.enable", broker_values) == "true"
-        )
-        """Whether producers that add partitions themselves are believed only after a look."""
+        self._broker_values = broker_values
         self._shards: dict[int, ShardRuntime[TransactionShard]] = {}
+
+    @property
+    def verifies_partitions(self) -> bool:
+        """Whether producers that add partitions themselves are believed only after a look."""
+        name = "transaction.partition.verification.enable"
+        return broker_value(name, self._broker_values) == "true"
 
     # --- life
 
@@ -366,7 +369,6 @@ class Transactions:
         self,
         context: RequestContext,
         request: ListTransactionsRequest,
-        is_asked_for: Callable[[str], bool],
     ) -> ListTransactionsResponse:
         """Every transactional id that the filters let through.
 
@@ -378,8 +380,10 @@ class Transactions:
             answer: ListTransactionsResponse = await _answer(
                 shard,
                 context,
-                lambda machine, asker: machine.list_transactions(request, asker, is_asked_for),
+                lambda machine, asker: machine.list_transactions(request, asker),
             )
+            if answer.error_code != ErrorCode.NONE:
+                return answer
             response.unknown_state_filters = answer.unknown_state_filters
             response.transaction_states += answer.transaction_states
         return response

@@ -1,6 +1,7 @@
 """ListTransactions (key 66; KIP-664).
 
 v1      transactions that are open for longer than some time (KIP-994)
+v2      ids that match a pattern (KIP-1152)
 """
 
 from __future__ import annotations
@@ -20,4 +21,4 @@ async def handle(
     broker: Broker, context: RequestContext, request: ListTransactionsRequest
 ) -> ListTransactionsResponse:
     """Every transactional id that the filters let through."""
-    return await broker.transactions.list_all(context, request, lambda _: True)
+    return await broker.transactions.list_all(context, request)

@@ -14,6 +14,7 @@ from datacore._generated.describe_cluster import DescribeClusterResponse
 from datacore._generated.end_txn import EndTxnResponse
 from datacore._generated.heartbeat import HeartbeatResponse
 from datacore._generated.leave_group import LeaveGroupResponse
+from datacore._generated.list_config_resources import ListConfigResourcesResponse
 from datacore._generated.list_groups import ListGroupsResponse
 from datacore._generated.list_transactions import ListTransactionsResponse
 from datacore._generated.offset_delete import OffsetDeleteResponse
@@ -41,6 +42,7 @@ from datacore.handlers import (
     init_producer_id,
     join_group,
     leave_group,
+    list_config_resources,
     list_groups,
     list_offsets,
     list_transactions,
@@ -126,8 +128,10 @@ _APIS: Final = (
          describe_producers.error_response),
     _api(ApiKey.DESCRIBE_TRANSACTIONS, 0, describe_transactions.handle,
          describe_transactions.error_response),
-    _api(ApiKey.LIST_TRANSACTIONS, 1, list_transactions.handle,
+    _api(ApiKey.LIST_TRANSACTIONS, 2, list_transactions.handle,
          top_level_error(ListTransactionsResponse)),
+    _api(ApiKey.LIST_CONFIG_RESOURCES, 1, list_config_resources.handle,
+         top_level_error(ListConfigResourcesResponse)),
     _api(ApiKey.DESCRIBE_TOPIC_PARTITIONS, 0, describe_topic_partitions.handle,
          describe_topic_partitions.error_response),
 )

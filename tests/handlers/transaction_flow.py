@@ -29,6 +29,7 @@ from datacore._generated.list_transactions import (
     ListTransactionsRequest,
     ListTransactionsResponse,
 )
+from datacore._generated.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
 from datacore._generated.offset_fetch import (
     OffsetFetchRequest,
     OffsetFetchRequestGroup,
@@ -63,16 +64,18 @@ COMMITTED = 17
 class TransactionFlow:
     """One producer with a transactional id; steps run in the order in which they stand here."""
 
-    def __init__(self, speaker: Speaker, label: str, topic: str) -> None:
+    def __init__(self, speaker: Speaker, label: str) -> None:
         self.speaker = speaker
         self.transactional_id = f"transactional-{label}"
         self.group_id = f"transactional-group-{label}"
-        self.topic = topic
+        self.topic = f"of-transactions-{label}"
         self.producer_id = -1
         self.epoch = -1
         self.sequences = count()
 
     def init_producer_id(self) -> None:
+        creation = MetadataRequest(topics=[MetadataRequestTopic(name=self.topic)])
+        self.speaker.connection.send(creation, MetadataResponse, 4)
         for key_type, key in ((1, self.transactional_id), (0, self.group_id)):
             # Version 0 knows groups alone, and later ones have their own step.
             request = FindCoordinatorRequest(key=key, key_type=key_type)
@@ -139,9 +142,7 @@ class TransactionFlow:
         data = TopicProduceData(
             name=self.topic, partition_data=[PartitionProduceData(records=batch)]
         )
-        request = ProduceRequest(
-            transactional_id=self.transactional_id, acks=-1, topic_data=[data]
-        )
+        request = ProduceRequest(transactional_id=self.transactional_id, acks=-1, topic_data=[data])
         response = self.speaker.connection.send(request, ProduceResponse, 3)
         assert response.responses[0].partition_responses[0].error_code == 0
 
@@ -210,6 +211,19 @@ class TransactionFlow:
                 producer_id_filters=[self.producer_id], duration_filter=3_600_000
             )
             assert not self.speaker.send(request, ListTransactionsResponse).transaction_states
+        if self.speaker.version(ApiKey.LIST_TRANSACTIONS) >= 2:
+            assert self._listed(f"{self.transactional_id[:-1]}.") == [self.transactional_id]
+            assert self._listed(self.transactional_id[:-1]) == []
+            assert self._listed("(") is None
+
+    def _listed(self, pattern: str) -> list[str] | None:
+        request = ListTransactionsRequest(
+            producer_id_filters=[self.producer_id], transactional_id_pattern=pattern
+        )
+        response = self.speaker.send(request, ListTransactionsResponse)
+        if response.error_code == ErrorCode.INVALID_REGULAR_EXPRESSION:
+            return None
+        return [state.transactional_id for state in response.transaction_states]
 
     def describe_producers(self) -> None:
         assert self._producer().current_txn_start_offset >= 0

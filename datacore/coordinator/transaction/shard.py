@@ -179,15 +179,10 @@ class TransactionShard:
         return self._handle(describe_transactions.describe_transactions, request, context)
 
     def list_transactions(
-        self,
-        request: ListTransactionsRequest,
-        context: RequestContext,
-        is_asked_for: Callable[[str], bool],
+        self, request: ListTransactionsRequest, context: RequestContext
     ) -> Outcome:
-        """ListTransactions 0-2; ``is_asked_for`` says which ids the request's pattern means."""
-        turn = self._begin(context.now_ms)
-        describe_transactions.list_transactions(turn, request, context, is_asked_for)
-        return self._end(turn)
+        """ListTransactions 0-2."""
+        return self._handle(describe_transactions.list_transactions, request, context)
 
     # What follows from the effect.
 
