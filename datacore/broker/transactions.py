@@ -185,7 +185,7 @@ class Transactions:
         # All at once: an id's shard depends on how many there are.
         self._shards |= fresh
         for shard in fresh.values():
-            await shard.load()
+            await shard.start()
 
     def forget_topic(self, topic: TopicImage) -> None:
         """Without their own topic, nothing is known of any transaction."""
