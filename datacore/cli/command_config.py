@@ -6,24 +6,26 @@ of SASL or TLS is a mistake as long as this client has neither.
 """
 
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import click
-import msgspec
 
 from datacore.cli.failure import Mistake
 
-_PLAINTEXT: Final = "PLAINTEXT"
+_NO_SECURITY: Final = ("security.protocol", "PLAINTEXT")
 _SECURITY_PREFIXES: Final = ("security.", "sasl.", "ssl.")
 _ESCAPES: Final = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
 
 
-class ClientSettings(msgspec.Struct, frozen=True):
+class ClientSettings(NamedTuple):
     """Settings of the file that this client has; None where the file does not say."""
 
     bootstrap_servers: str | None = None
     client_id: str | None = None
     request_timeout_ms: int | None = None
+
+
+_KNOWN: Final = {field.replace("_", ".") for field in ClientSettings._fields}
 
 
 def read_client_settings(path: Path) -> ClientSettings:
@@ -38,27 +40,24 @@ def read_client_settings(path: Path) -> ClientSettings:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise Mistake(f"--command-config: {path} cannot be read: {why}") from None
     for name, value in found.items():
-        if name.startswith(_SECURITY_PREFIXES) and (name, value) != (
-            "security.protocol",
-            _PLAINTEXT,
-        ):
+        if name.startswith(_SECURITY_PREFIXES) and (name, value) != _NO_SECURITY:
             raise Mistake(
                 f"--command-config: {path}: {name}: this client speaks PLAINTEXT only: "
                 "use a listener without SASL and TLS"
             )
-    known = {name.replace("_", "."): name for name in ClientSettings.__struct_fields__}
-    if passed_over := sorted(
-        name for name in found if name not in known and not name.startswith("security.")
-    ):
+    if passed_over := sorted(found.keys() - _KNOWN - {_NO_SECURITY[0]}):
         click.echo(f"{path}: without effect here: {', '.join(passed_over)}", err=True)
-    try:
-        return msgspec.convert(
-            {known[name]: value for name, value in found.items() if name in known},
-            ClientSettings,
-            strict=False,
+    timeout_ms = found.get("request.timeout.ms")
+    if timeout_ms is not None and not (timeout_ms.isdigit() and int(timeout_ms) > 0):
+        raise Mistake(
+            f"--command-config: {path}: request.timeout.ms: expected milliseconds, "
+            f"got {timeout_ms!r}"
         )
-    except msgspec.ValidationError as error:
-        raise Mistake(f"--command-config: {path}: {error}") from None
+    return ClientSettings(
+        found.get("bootstrap.servers"),
+        found.get("client.id"),
+        None if timeout_ms is None else int(timeout_ms),
+    )
 
 
 def parse_properties(text: str) -> dict[str, str]:

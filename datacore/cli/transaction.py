@@ -44,8 +44,8 @@ _DESCRIBED = Listing(
         "producer_epoch": "The producer's epoch.",
         "state": "Empty, Ongoing, CompleteCommit and so on.",
         "timeout_ms": "How long a transaction may be open.",
-        "start_ms": "When the open one began; null where none is.",
-        "duration_ms": "How long it has been open; likewise.",
+        "start_ms": "When the open or the last transaction began; null where none has.",
+        "duration_ms": "How long it has been open; null where none is.",
         "partitions": "What it has written to.",
     }
 )
@@ -128,10 +128,11 @@ def describe(cluster: Cluster, *, ids: tuple[str, ...], output: Output) -> None:
 
 
 def _described_row(found: Transaction, now_ms: int) -> Row:
+    is_open = found.state not in _ENDED
     return {
         **found._asdict(),
         "partitions": list(map(partition_name, found.partitions)),
-        "duration_ms": None if found.start_ms is None else now_ms - found.start_ms,
+        "duration_ms": now_ms - found.start_ms if is_open and found.start_ms is not None else None,
     }
 
 

@@ -52,7 +52,7 @@ class Transaction(NamedTuple):
     state: str
     timeout_ms: int
     start_ms: int | None
-    """When the open transaction began; None where there is none."""
+    """When the open or the last transaction began; None where none has."""
     partitions: tuple[TopicPartition, ...]
 
 
