@@ -12,6 +12,7 @@ from datacore._generated.api_keys import ApiKey
 from datacore._generated.describe_cluster import DescribeClusterResponse
 from datacore._generated.heartbeat import HeartbeatResponse
 from datacore._generated.leave_group import LeaveGroupResponse
+from datacore._generated.list_config_resources import ListConfigResourcesResponse
 from datacore._generated.list_groups import ListGroupsResponse
 from datacore._generated.offset_delete import OffsetDeleteResponse
 from datacore._generated.sync_group import SyncGroupResponse
@@ -33,6 +34,7 @@ from datacore.handlers import (
     init_producer_id,
     join_group,
     leave_group,
+    list_config_resources,
     list_groups,
     list_offsets,
     metadata,
@@ -103,6 +105,8 @@ _APIS: Final = (
     _api(ApiKey.OFFSET_DELETE, 0, offset_delete.handle, top_level_error(OffsetDeleteResponse)),
     _api(ApiKey.DESCRIBE_CLUSTER, 2, describe_cluster.handle,
          top_level_error(DescribeClusterResponse)),
+    _api(ApiKey.LIST_CONFIG_RESOURCES, 1, list_config_resources.handle,
+         top_level_error(ListConfigResourcesResponse)),
     _api(ApiKey.DESCRIBE_TOPIC_PARTITIONS, 0, describe_topic_partitions.handle,
          describe_topic_partitions.error_response),
 )
