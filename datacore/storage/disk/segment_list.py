@@ -89,6 +89,13 @@ class SegmentList:
         self.segments.append(segment)
         self.bases.append(segment.base_offset)
 
+    def swap(self, old: list[Segment], new: Segment) -> None:
+        """Puts one segment in the place of neighbours; their files are the caller's."""
+        first = self.segments.index(old[0])
+        self.segments[first : first + len(old)] = [new]
+        self.bases[first : first + len(old)] = [new.base_offset]
+        self.note_cut()
+
     def note_cut(self) -> None:
         """Something that was readable is not there any more."""
         self.cuts += 1
