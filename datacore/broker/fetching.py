@@ -16,7 +16,12 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from datacore._generated.errors import ErrorCode
-from datacore._generated.fetch import EpochEndOffset, FetchableTopicResponse, FetchResponse
+from datacore._generated.fetch import (
+    AbortedTransaction,
+    EpochEndOffset,
+    FetchableTopicResponse,
+    FetchResponse,
+)
 from datacore._generated.fetch import PartitionData as FetchedPartition
 from datacore.log.error_codes import kafka_error
 from datacore.protocol.errors import KafkaError
@@ -181,6 +186,9 @@ class _Fetch:
             results.append(result)
         return results
 
+    def _end_for_reader(self, log: PartitionLog) -> int:
+        return log.last_stable_offset if self._before_lso else log.high_watermark
+
     def _limit(self, wanted: WantedPartition) -> int:
         return max(min(wanted.max_bytes, self._bytes_max - self._size), 0)
 
@@ -196,7 +204,7 @@ class _Fetch:
             The log, when a device must be asked.
         """
         log = self._log(wanted)
-        before = log.last_stable_offset if self._before_lso else log.high_watermark
+        before = self._end_for_reader(log)
         result.high_watermark = log.high_watermark
         result.last_stable_offset = log.last_stable_offset
         result.log_start_offset = log.log_start_offset
@@ -220,6 +228,13 @@ class _Fetch:
         records = buffers[0] if len(buffers) == 1 else b"".join(buffers)
         if len(records) > limit and self._size > 0:
             return None
+        if self._before_lso:
+            result.aborted_transactions = [
+                AbortedTransaction(
+                    producer_id=aborted.producer_id, first_offset=aborted.first_offset
+                )
+                for aborted in log.aborted_transactions(offset, buffers)
+            ]
         if self._magic < 2:
             try:
                 records = down_convert(records, self._magic)
@@ -263,7 +278,9 @@ class _Fetch:
                 reads = collected.reads
                 try:
                     reads[collected.at] = await collected.log.read(
-                        collected.offset, collected.bytes_max, collected.log.high_watermark
+                        collected.offset,
+                        collected.bytes_max,
+                        self._end_for_reader(collected.log),
                     )
                 except KafkaError as error:
                     reads[collected.at] = error

@@ -62,6 +62,8 @@ class ShardRuntime:
         """The latest round of group commit that the shard's records belong to."""
         self._held: dict[Pending[None], list[Reply]] = {}
         """Replies by the round that they wait for."""
+        self._is_refused = False
+        """The log took no records, the last time that it was given some."""
 
     async def load(self) -> None:
         """Builds the machine by replay of its log.
@@ -126,6 +128,11 @@ class ShardRuntime:
         if outcome.records:
             try:
                 flush = append_records(self._log, outcome.records, self._now_ms())
+            except KafkaError as error:
+                self._refuse(machine, outcome, error)
+                return
+            self._is_refused = False
+            try:
                 for record in outcome.records:
                     machine.apply(record.key, record.value)
             except Exception:  # whatever it is, this machine does not know any more what it wrote
@@ -141,6 +148,19 @@ class ShardRuntime:
         else:
             # Last: an answer lets its connection's next request in, which may call this shard.
             self._send(outcome.replies)
+
+    def _refuse(self, machine: GroupShard, outcome: Outcome, error: KafkaError) -> None:
+        """The log took none of an outcome's records: its device is full, say."""
+        if not self._is_refused:
+            logger.error("The coordinator's log takes no records: %s", error)
+        self._is_refused = True
+        if not outcome.is_only_records or self._log.needs_recovery:
+            self._reload(outcome.replies)
+            return
+        machine.withdraw()
+        self._set_timer(machine)
+        for reply in outcome.replies:
+            self._fail(reply)
 
     def _flushed(self, flush: Pending[None]) -> None:
         if flush.error is not None:

@@ -11,7 +11,8 @@ A coordinator is a pure machine; the runtime that drives it keeps four rules:
 3. Sentences are logged at info when the outcome is made.
 4. When an append fails, the machine is thrown away: ``fail_all`` answers what is parked in it, the
    requests whose replies rule 2 still held back get an error in place of those, and a new machine
-   is built by replay.
+   is built by replay. An outcome that ``is_only_records`` spares that: where the log refused its
+   records whole, ``withdraw`` is all, and its own replies alone become errors.
 
 Kafka's counterpart is ``CoordinatorResult`` with its timeline data structures; rule 2 stands for
 those structures' reads at the last committed offset.
@@ -54,6 +55,8 @@ class Outcome:
     records: list[Record] = field(default_factory=list)
     replies: list[Reply] = field(default_factory=list)
     sentences: list[str] = field(default_factory=list)
+    is_only_records: bool = False
+    """All that the call changed, the lengths of sessions apart, changes when these are applied."""
 
     def append(self, record: Record) -> None:
         """Adds a record for the log."""

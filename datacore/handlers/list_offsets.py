@@ -19,7 +19,11 @@ from datacore._generated.list_offsets import (
     ListOffsetsResponse,
     ListOffsetsTopicResponse,
 )
-from datacore.log.partition_log import TimestampedOffset
+from datacore.log.lookup import (
+    TimestampedOffset,
+    offset_for_timestamp,
+    offset_of_max_timestamp,
+)
 from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import TopicName
 
@@ -94,13 +98,13 @@ async def _find(log: PartitionLog, timestamp: int, end_offset: int) -> Timestamp
         case -2 | -4:
             return TimestampedOffset(log.log_start_offset, -1)
         case -3:
-            return await log.offset_of_max_timestamp() or _NOTHING
+            return await offset_of_max_timestamp(log) or _NOTHING
         case -5:
             return _NOTHING
         case _ if timestamp < 0:
             raise KafkaError(ErrorCode.UNSUPPORTED_VERSION, f"Unknown timestamp {timestamp}.")
         case _:
-            found = await log.offset_for_timestamp(timestamp)
+            found = await offset_for_timestamp(log, timestamp)
             return found if found is not None and found.offset < end_offset else _NOTHING
 
 

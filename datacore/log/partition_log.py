@@ -17,15 +17,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-import anyio.to_thread
 import msgspec
 from anyio.lowlevel import checkpoint
 
 from datacore._generated.errors import ErrorCode
 from datacore.log.error_codes import kafka_error
-from datacore.log.leader_epochs import LeaderEpochs
-from datacore.log.producers import Producers, ProducerState
 from datacore.log.retention import expired_extents
+from datacore.log.summary import UNKNOWN, Summary
 from datacore.log.timestamps import timestamp_refusal
 from datacore.log.validation import checked_header
 from datacore.protocol.errors import KafkaError
@@ -33,20 +31,26 @@ from datacore.record.batch import (
     BatchHeader,
     assign,
     clear_log_append_time,
+    end_offset_of,
     iterate_headers,
     parse_header,
     set_log_append_time,
 )
-from datacore.record.compression import Codec
+from datacore.record.control import (
+    EndTransactionMarker,
+    encode_end_transaction_marker,
+)
 from datacore.record.errors import InvalidTimestamp
-from datacore.record.records import NO_TIMESTAMP, first_record_at_or_after
+from datacore.record.records import NO_TIMESTAMP
 from datacore.storage.engine import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from datacore.log.config import LogConfig
-    from datacore.record.records import Record
+    from datacore.log.leader_epochs import LeaderEpochs
+    from datacore.log.producers import Producers
+    from datacore.log.transactions import AbortedTransaction
     from datacore.storage.engine import EngineLog
     from datacore.storage.pending import Pending
     from datacore.wire.buffer import Buffer
@@ -55,11 +59,6 @@ logger = logging.getLogger("datacore.log")
 
 SCAN_BYTES: Final = 1 << 20
 """How much of a log is read at once when it is scanned."""
-
-INLINE_RECORDS_MAX: Final = 1_000
-"""In a larger batch, or a compressed one, a record is looked for by a worker thread."""
-
-UNKNOWN: Final = -1
 
 EXTENTS_AT_ONCE: Final = 8
 """How many an engine frees in one call: it may rename three files for each, on the event loop."""
@@ -77,57 +76,34 @@ class Appended(msgspec.Struct, gc=False):
     """None: it is durable."""
 
 
-class TimestampedOffset(msgspec.Struct, frozen=True):
-    """An answer of ListOffsets."""
-
-    offset: int
-    timestamp_ms: int
-
-
-class _Snapshot(msgspec.Struct, array_like=True):
-    """What a scan from offset 0 would find: kept so that a restart need not scan."""
-
-    producers: dict[int, ProducerState]
-    epochs: list[int]
-    epoch_start_offsets: list[int]
-    max_timestamp_ms: int
-    max_timestamp_offset: int
-
-
 class PartitionLog:
     """One partition's log. Open it with ``PartitionLog.open``."""
 
     __slots__ = (
         "_engine_log",
         "_flush",
-        "_max_timestamp_ms",
-        "_max_timestamp_offset",
         "_rebuild_needed",
-        "_snapshot_offset",
+        "_summary",
+        "_summary_offset",
         "_summed_bytes",
         "_watchers",
         "config",
         "high_watermark",
         "leader_epoch",
-        "leader_epochs",
-        "producers",
     )
 
     def __init__(self, engine_log: EngineLog, config: LogConfig, leader_epoch: int) -> None:
         self._engine_log = engine_log
         self._flush: Pending[None] | None = None
-        self._max_timestamp_ms = UNKNOWN
-        self._max_timestamp_offset = UNKNOWN
         self._rebuild_needed = False
-        self._snapshot_offset = 0
+        self._summary = Summary()
+        self._summary_offset = 0
         """Up to where the engine keeps a summary."""
         self._summed_bytes = 0
         self._watchers: dict[Callable[[], None], None] = {}
         self.config = config
         self.high_watermark = engine_log.durable_end_offset
         self.leader_epoch = leader_epoch
-        self.leader_epochs = LeaderEpochs()
-        self.producers = Producers()
 
     @classmethod
     async def open(
@@ -153,8 +129,22 @@ class PartitionLog:
 
     @property
     def last_stable_offset(self) -> int:
-        """Where read_committed ends: the high watermark, as no transaction can be open."""
-        return self.high_watermark
+        """Where read_committed ends: before it every transaction is decided."""
+        first_unstable_offset = self._summary.transactions.first_unstable_offset
+        if first_unstable_offset is None:
+            return self.high_watermark
+        # DeleteRecords may have taken the beginning of a transaction that is still open.
+        return min(max(first_unstable_offset, self.log_start_offset), self.high_watermark)
+
+    @property
+    def leader_epochs(self) -> LeaderEpochs:
+        """Which epoch wrote which offsets."""
+        return self._summary.leader_epochs
+
+    @property
+    def producers(self) -> Producers:
+        """The idempotent and transactional producers that wrote here lately."""
+        return self._summary.producers
 
     @property
     def size_bytes(self) -> int:
@@ -181,8 +171,13 @@ class PartitionLog:
 
     # --- producing
 
-    def append(self, records: memoryview, now_ms: int) -> Appended:
+    def append(
+        self, records: memoryview, now_ms: int, *, has_transactional_id: bool = False
+    ) -> Appended:
         """Appends what a producer sent: one batch of magic 2, whose header is patched in place.
+
+        A transactional batch is taken from a request that names its transactional id; that the
+        partition belongs to the transaction, the caller has asked its coordinator.
 
         Raises:
             KafkaError: The batch was refused; nothing was appended.
@@ -190,9 +185,9 @@ class PartitionLog:
         if self._rebuild_needed:
             raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, "The log is recovering.")
         config = self.config
-        header = checked_header(records, config)
+        header = checked_header(records, config, has_transactional_id=has_transactional_id)
         if header.producer_id >= 0:
-            repeated = self.producers.check(header)
+            repeated = self._summary.producers.check(header)
             if repeated is not None:
                 flush = self._flush if repeated.last_offset >= self.high_watermark else None
                 return Appended(repeated.base_offset, repeated.log_append_time_ms, flush)
@@ -222,8 +217,49 @@ class PartitionLog:
             raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, "The log is recovering.")
         return self._append(memoryview(batch), parse_header(batch), now_ms, UNKNOWN)
 
+    def append_marker(
+        self,
+        producer_id: int,
+        producer_epoch: int,
+        marker: EndTransactionMarker,
+        now_ms: int,
+    ) -> Appended:
+        """Ends a producer's transaction in this partition, for its coordinator.
+
+        Args:
+            producer_id: Whose transaction it is.
+            producer_epoch: The producer's epoch from now on.
+            marker: How it ends, and the epoch of the coordinator that says so.
+            now_ms: The time.
+
+        Raises:
+            KafkaError: INVALID_PRODUCER_EPOCH or TRANSACTION_COORDINATOR_FENCED: another came
+                later. KAFKA_STORAGE_ERROR: the engine failed. Nothing was appended.
+        """
+        if self._rebuild_needed:
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, "The log is recovering.")
+        self.producers.check_marker(producer_id, producer_epoch, marker.coordinator_epoch)
+        batch = encode_end_transaction_marker(
+            marker, producer_id=producer_id, producer_epoch=producer_epoch, timestamp_ms=now_ms
+        )
+        return self._append(memoryview(batch), parse_header(batch), now_ms, UNKNOWN, marker)
+
+    def has_open_transaction(self, producer_id: int, producer_epoch: int) -> bool:
+        """Whether a batch of the producer's open transaction stands here already."""
+        state = self._summary.producers.by_id.get(producer_id)
+        return (
+            state is not None
+            and state.transaction_first_offset >= 0
+            and state.epoch == producer_epoch
+        )
+
     def _append(
-        self, batch: memoryview, header: BatchHeader, now_ms: int, log_append_time_ms: int
+        self,
+        batch: memoryview,
+        header: BatchHeader,
+        now_ms: int,
+        log_append_time_ms: int,
+        marker: EndTransactionMarker | None = None,
     ) -> Appended:
         engine_log = self._engine_log
         base_offset = engine_log.end_offset
@@ -237,13 +273,9 @@ class PartitionLog:
             )
         except StorageError as error:
             raise kafka_error(error) from error
-        if header.producer_id >= 0:
-            self.producers.remember(header, base_offset, now_ms, log_append_time_ms)
-        if header.max_timestamp > self._max_timestamp_ms:
-            self._max_timestamp_ms = header.max_timestamp
-            self._max_timestamp_offset = base_offset
-        if self.leader_epoch > self.leader_epochs.latest:
-            self.leader_epochs.assign(self.leader_epoch, base_offset)
+        self._summary.appended(header, base_offset, self.leader_epoch, now_ms, log_append_time_ms)
+        if marker is not None:
+            self._summary.ended(header, base_offset, now_ms, marker)
         if flush is None:
             self._advance()
         elif flush is not self._flush:
@@ -261,6 +293,7 @@ class PartitionLog:
     def _advance(self) -> None:
         """Moves the high watermark to the durable end and wakes who waits for records."""
         durable_end_offset = self._engine_log.durable_end_offset
+        self._summary.transactions.advance(durable_end_offset)
         if durable_end_offset > self.high_watermark:
             self.high_watermark = durable_end_offset
             if self._watchers:
@@ -307,47 +340,45 @@ class PartitionLog:
         except StorageError as error:
             raise kafka_error(error) from error
 
+    def aborted_transactions(
+        self, offset: int, buffers: Sequence[Buffer]
+    ) -> list[AbortedTransaction]:
+        """The aborted transactions that ``buffers``, read from ``offset`` on, have a part of."""
+        transactions = self._summary.transactions
+        if not buffers or not transactions.has_aborted_from(offset):
+            return []
+        return transactions.aborted_between(offset, end_offset_of(buffers[-1]))
+
     # --- looking up
 
-    async def offset_for_timestamp(self, timestamp_ms: int) -> TimestampedOffset | None:
-        """The first record with that timestamp or a later one, below the high watermark."""
-        offset = max(await self._engine_log.find_timestamp(timestamp_ms), self.log_start_offset)
-        while offset < self.high_watermark:
-            for buffer in await self.read(offset, SCAN_BYTES, self.high_watermark):
-                view = memoryview(buffer)
-                for at, header in iterate_headers(view):
-                    offset = header.next_offset
-                    if header.max_timestamp < timestamp_ms or offset <= self.log_start_offset:
-                        continue
-                    batch = view[at : at + header.size]
-                    record = await _first_record(batch, header, timestamp_ms)
-                    if record is not None:
-                        return TimestampedOffset(record.offset, record.timestamp_ms)
-        return None
-
-    async def offset_of_max_timestamp(self) -> TimestampedOffset | None:
-        """The first record with the largest timestamp (KIP-734); None in an empty log.
-
-        The batch that has it may not be durable yet: then this waits, as the largest timestamp of
-        what is below the high watermark is not known.
+    async def scan_start_for(self, timestamp_ms: int) -> int:
+        """An offset from which a scan meets the first batch with that timestamp or a later one.
 
         Raises:
-            KafkaError: The log cannot be read, or that batch was lost.
+            KafkaError: KAFKA_STORAGE_ERROR.
         """
-        offset = self._max_timestamp_offset
+        try:
+            offset = await self._engine_log.find_timestamp(timestamp_ms)
+        except StorageError as error:
+            raise kafka_error(error) from error
+        return max(offset, self.log_start_offset)
+
+    async def offset_of_largest_timestamp(self) -> int:
+        """Base offset of the first batch with the largest timestamp of all; -1 in an empty log.
+
+        The batch may not be durable yet: then this waits, as the largest timestamp of what is
+        below the high watermark is not known.
+
+        Raises:
+            KafkaError: KAFKA_STORAGE_ERROR, that batch was lost.
+        """
+        offset = self._summary.max_timestamp_offset
         if self._flush is not None and offset >= self.high_watermark:
             try:
                 await self._flush
             except StorageError as error:
                 raise kafka_error(error) from error
-        if not self.log_start_offset <= offset < self.high_watermark:
-            return None
-        for buffer in await self.read(offset, 1, self.high_watermark):
-            header = parse_header(buffer)
-            record = await _first_record(buffer, header, header.max_timestamp)
-            if record is not None:
-                return TimestampedOffset(record.offset, record.timestamp_ms)
-        return None
+        return offset
 
     # --- deleting what is old
 
@@ -408,6 +439,7 @@ class PartitionLog:
         for offset in steps:
             await self._engine_log.truncate_before(offset)
             self.leader_epochs.truncate_before(self.log_start_offset)
+            self._summary.transactions.truncate_before(self.log_start_offset)
             await checkpoint()
 
     # --- life
@@ -459,62 +491,35 @@ class PartitionLog:
         """
         engine_log = self._engine_log
         end_offset = engine_log.end_offset
-        if self._rebuild_needed or end_offset == self._snapshot_offset:
+        if self._rebuild_needed or end_offset == self._summary_offset:
             return
-        snapshot = _Snapshot(
-            self.producers.by_id,
-            self.leader_epochs.epochs,
-            self.leader_epochs.start_offsets,
-            self._max_timestamp_ms,
-            self._max_timestamp_offset,
-        )
         summed_bytes = self.size_bytes
-        await engine_log.save_snapshot(end_offset, msgspec.msgpack.encode(snapshot))
-        self._snapshot_offset = end_offset
+        await engine_log.save_snapshot(end_offset, self._summary.encode())
+        self._summary_offset = end_offset
         self._summed_bytes = summed_bytes
 
     async def _rebuild(self) -> None:
-        """Replays batch headers behind the last snapshot that lies within the log."""
+        """Reads back what lies behind the last summary that lies within the log."""
         engine_log = self._engine_log
         offset = engine_log.start_offset
-        state = _Snapshot({}, [], [], UNKNOWN, UNKNOWN)
+        self._summary = Summary()
         kept = await engine_log.load_snapshot()
         if kept is not None and offset <= kept[0] <= engine_log.end_offset:
             try:
-                state = msgspec.msgpack.decode(kept[1], type=_Snapshot)
+                self._summary = Summary.decode(kept[1])
             except msgspec.DecodeError as error:
                 logger.warning("A summary of another version is not used: %s", error)
             else:
-                offset = self._snapshot_offset = kept[0]
-        self.producers = Producers(state.producers)
-        self.leader_epochs = LeaderEpochs(state.epochs, state.epoch_start_offsets)
-        self._max_timestamp_ms = state.max_timestamp_ms
-        self._max_timestamp_offset = state.max_timestamp_offset
+                offset = self._summary_offset = kept[0]
         unsummed_bytes = 0
         while offset < engine_log.end_offset:
             for buffer in await engine_log.read(
                 offset, max_bytes=SCAN_BYTES, before_offset=engine_log.end_offset
             ):
-                for _, header in iterate_headers(buffer):
+                view = memoryview(buffer)
+                for at, header in iterate_headers(view):
                     offset = header.next_offset
                     unsummed_bytes += header.size
-                    self._learn(header)
+                    self._summary.read_back(view[at : at + header.size], header)
         self._summed_bytes = self.size_bytes - unsummed_bytes
-
-    def _learn(self, header: BatchHeader) -> None:
-        if header.producer_id >= 0 and not header.is_control:
-            append_time_ms = header.max_timestamp if header.has_log_append_time else UNKNOWN
-            self.producers.remember(
-                header, header.base_offset, header.max_timestamp, append_time_ms
-            )
-        if header.max_timestamp > self._max_timestamp_ms:
-            self._max_timestamp_ms = header.max_timestamp
-            self._max_timestamp_offset = header.base_offset
-        self.leader_epochs.assign(header.leader_epoch, header.base_offset)
-
-
-async def _first_record(batch: Buffer, header: BatchHeader, timestamp_ms: int) -> Record | None:
-    """``first_record_at_or_after``, where a batch may hold millions of records."""
-    if header.codec == Codec.NONE and header.records_count <= INLINE_RECORDS_MAX:
-        return first_record_at_or_after(batch, header, timestamp_ms)
-    return await anyio.to_thread.run_sync(first_record_at_or_after, batch, header, timestamp_ms)
+        self._summary.transactions.advance(engine_log.durable_end_offset)

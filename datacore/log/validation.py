@@ -22,8 +22,15 @@ if TYPE_CHECKING:
     from datacore.record.batch import BatchHeader
 
 
-def checked_header(records: memoryview, config: LogConfig) -> BatchHeader:
+def checked_header(
+    records: memoryview, config: LogConfig, *, has_transactional_id: bool
+) -> BatchHeader:
     """The header of a record set that may be appended.
+
+    Args:
+        records: What the producer sent for one partition.
+        config: The topic's.
+        has_transactional_id: Whether its request names a transactional id.
 
     Raises:
         KafkaError: It may not; the code is the one that Kafka answers.
@@ -49,8 +56,7 @@ def checked_header(records: memoryview, config: LogConfig) -> BatchHeader:
         or (header.producer_id >= 0 and header.base_sequence < 0)
     ):
         raise KafkaError(ErrorCode.INVALID_RECORD, None)
-    if header.is_transactional:
-        # Requests with a transactional id do not get here; without one nobody may write these.
+    if header.is_transactional and not has_transactional_id:
         raise KafkaError(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
     if header.attributes & CODEC_MASK > Codec.ZSTD:
         # Nobody could ever read it. Kafka finds out when it decompresses.

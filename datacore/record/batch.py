@@ -176,6 +176,16 @@ def iterate_headers(buffer: Buffer) -> Iterator[tuple[int, BatchHeader]]:
         at += size
 
 
+def end_offset_of(buffer: Buffer) -> int:
+    """The offset behind the last of the whole batches in ``buffer``, which are of magic 2."""
+    at = last_at = 0
+    end = len(buffer)
+    while at < end:
+        last_at = at
+        at += _unpack_frame(buffer, at)[1] + BATCH_FRAME_SIZE
+    return parse_header(buffer, last_at).next_offset
+
+
 def verify_crc(batch: Buffer, header: BatchHeader) -> bool:
     """Whether the CRC32C of a whole batch is the one in its header."""
     return _crc32c(memoryview(batch)[CRC_FROM : header.size]) == header.crc

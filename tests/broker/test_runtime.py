@@ -19,8 +19,10 @@ from datacore._generated.offset_fetch import (
     OffsetFetchRequestTopic,
     OffsetFetchResponse,
 )
+from datacore._generated.sync_group import SyncGroupRequest
 from datacore.broker.broker import Broker
 from datacore.broker.topics import NewTopic
+from datacore.coordinator.group.shard import GroupShard
 from datacore.log.partition_log import PartitionLog
 from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import TopicName
@@ -30,6 +32,13 @@ pytestmark = pytest.mark.anyio
 
 T = TopicName("t")
 OFFSETS = "__consumer_offsets"
+JOIN = JoinGroupRequest(
+    group_id="g",
+    session_timeout_ms=10_000,
+    rebalance_timeout_ms=60_000,
+    protocol_type="consumer",
+    protocols=[JoinGroupRequestProtocol(name="range")],
+)
 
 
 async def with_a_shard(broker: Broker, engine: HeldEngine) -> None:
@@ -92,19 +101,72 @@ async def test_a_lost_flush_takes_its_replies_and_its_state_along() -> None:
         assert offset_of(await fetch(broker)) == 5
 
 
-async def test_a_refused_append_fails_its_own_request_and_the_shard_goes_on() -> None:
+async def test_refused_commits_fail_alone_and_the_shard_goes_on_without_a_replay(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     engine = HeldEngine(OFFSETS)
     async with running(engine, offsets_topic_num_partitions=1) as broker:
         await with_a_shard(broker, engine)
+        engine.only.holds = False
+        await commit(broker, 4)
+        shard = broker.groups._shards[0]
+        machine = shard.machine
+        engine.only.refuses_appends = True
+        for _ in range(3):
+            with pytest.raises(KafkaError) as refused:
+                await commit(broker, 5)
+            assert refused.value.code is ErrorCode.NOT_COORDINATOR
+            assert offset_of(await fetch(broker)) == 4
+        engine.only.refuses_appends = False
+        assert (await commit(broker, 6)).topics[0].partitions[0].error_code == 0
+        assert offset_of(await fetch(broker)) == 6
+        assert shard.machine is machine
+        assert len([line for line in caplog.messages if "takes no records" in line]) == 1
+
+
+async def test_a_refused_record_of_a_rebalance_fails_its_request_and_reloads_the_shard() -> None:
+    engine = HeldEngine(OFFSETS)
+    async with running(
+        engine, offsets_topic_num_partitions=1, group_initial_rebalance_delay_ms=0
+    ) as broker:
+        await with_a_shard(broker, engine)
+        shard = broker.groups._shards[0]
+        machine = shard.machine
+        joined = await broker.groups.join(request_context(ApiKey.JOIN_GROUP, 3), JOIN)
         engine.only.refuses_appends = True
         with pytest.raises(KafkaError) as refused:
-            await commit(broker, 5)
+            await broker.groups.sync(
+                request_context(ApiKey.SYNC_GROUP, 2),
+                SyncGroupRequest(group_id="g", generation_id=1, member_id=joined.member_id),
+            )
         assert refused.value.code is ErrorCode.NOT_COORDINATOR
         engine.only.refuses_appends = False
         engine.only.holds = False
-        await until(lambda: broker.groups._shards[0].machine is not None)
+        await until(lambda: shard.machine is not None)
+        assert shard.machine is not machine
         assert (await commit(broker, 6)).topics[0].partitions[0].error_code == 0
-        assert offset_of(await fetch(broker)) == 6
+
+
+async def test_an_outcome_that_cannot_be_applied_reloads_the_shard(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = HeldEngine(OFFSETS)
+    async with running(engine, offsets_topic_num_partitions=1) as broker:
+        await with_a_shard(broker, engine)
+        engine.only.holds = False
+        shard = broker.groups._shards[0]
+        machine = shard.machine
+
+        def unable(*_: object) -> None:
+            monkeypatch.undo()
+            raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)
+
+        monkeypatch.setattr(GroupShard, "apply", unable)
+        with pytest.raises(KafkaError) as refused:
+            await commit(broker, 5)
+        assert refused.value.code is ErrorCode.NOT_COORDINATOR
+        await until(lambda: shard.machine is not None)
+        assert shard.machine is not machine
 
 
 async def test_a_member_that_waits_is_answered_when_the_broker_stops() -> None:
@@ -116,13 +178,7 @@ async def test_a_member_that_waits_is_answered_when_the_broker_stops() -> None:
         engine.only.holds = False
         joining = broker.groups.join(
             request_context(ApiKey.JOIN_GROUP, 3),
-            JoinGroupRequest(
-                group_id="g",
-                session_timeout_ms=10_000,
-                rebalance_timeout_ms=60_000,
-                protocol_type="consumer",
-                protocols=[JoinGroupRequestProtocol(name="range")],
-            ),
+            JOIN,
         )
         assert not joining.is_settled
     assert joining.result().error_code == ErrorCode.NOT_COORDINATOR

@@ -8,10 +8,15 @@ import pytest
 from fastcrc import crc32
 
 from datacore._generated.errors import ErrorCode
-from datacore.log import partition_log
+from datacore.log import lookup
 from datacore.log.config import LogConfig
 from datacore.log.error_codes import RefusedAppend
-from datacore.log.partition_log import PartitionLog, TimestampedOffset
+from datacore.log.lookup import (
+    TimestampedOffset,
+    offset_for_timestamp,
+    offset_of_max_timestamp,
+)
+from datacore.log.partition_log import PartitionLog
 from datacore.protocol.errors import KafkaError
 from datacore.record.batch import parse_header, verify_crc
 from datacore.record.compression import Codec
@@ -273,25 +278,25 @@ async def test_an_offset_is_found_by_time_to_the_record(log: PartitionLog, held:
     log.append(produced(b"a", b"b", b"c", timestamps=(10, 30, 20)), NOW_MS)
     log.append(produced(b"d", b"e", timestamps=(5, 40), codec=Codec.GZIP), NOW_MS)
     held.flush()
-    assert await log.offset_for_timestamp(0) == TimestampedOffset(0, 10)
-    assert await log.offset_for_timestamp(11) == TimestampedOffset(1, 30)
-    assert await log.offset_for_timestamp(31) == TimestampedOffset(4, 40)
-    assert await log.offset_for_timestamp(41) is None
+    assert await offset_for_timestamp(log, 0) == TimestampedOffset(0, 10)
+    assert await offset_for_timestamp(log, 11) == TimestampedOffset(1, 30)
+    assert await offset_for_timestamp(log, 31) == TimestampedOffset(4, 40)
+    assert await offset_for_timestamp(log, 41) is None
 
 
 async def test_the_largest_timestamp_is_found_to_the_record(
     log: PartitionLog, held: HeldLog
 ) -> None:
-    assert await log.offset_of_max_timestamp() is None
+    assert await offset_of_max_timestamp(log) is None
     log.append(produced(b"a", b"b", timestamps=(10, 50)), NOW_MS)
     log.append(produced(b"c", timestamps=(20,)), NOW_MS)
     held.flush()
-    assert await log.offset_of_max_timestamp() == TimestampedOffset(1, 50)
+    assert await offset_of_max_timestamp(log) == TimestampedOffset(1, 50)
 
 
 async def test_what_is_not_durable_is_found_by_no_lookup(log: PartitionLog) -> None:
     log.append(produced(b"a", timestamps=(10,)), NOW_MS)
-    assert await log.offset_for_timestamp(0) is None
+    assert await offset_for_timestamp(log, 0) is None
 
 
 async def test_an_offset_outside_the_log_is_out_of_range(log: PartitionLog) -> None:
@@ -375,7 +380,7 @@ async def test_the_largest_timestamp_is_waited_for_while_it_is_not_durable(
     log.append(produced(b"v", timestamps=(5,)), NOW_MS)
     held.flush()
     log.append(produced(b"v", timestamps=(6,)), NOW_MS)
-    looking = asyncio.ensure_future(log.offset_of_max_timestamp())
+    looking = asyncio.ensure_future(offset_of_max_timestamp(log))
     await asyncio.wait([looking], timeout=0)
     assert not looking.done()
     held.flush()
@@ -385,7 +390,7 @@ async def test_the_largest_timestamp_is_waited_for_while_it_is_not_durable(
 async def test_the_largest_timestamp_is_an_error_when_it_is_lost(held: HeldLog) -> None:
     log = await PartitionLog.open(held, LogConfig(), 0)
     log.append(produced(b"v"), NOW_MS)
-    looking = asyncio.ensure_future(log.offset_of_max_timestamp())
+    looking = asyncio.ensure_future(offset_of_max_timestamp(log))
     await asyncio.wait([looking], timeout=0)
     held.fail()
     with pytest.raises(KafkaError) as refused:
@@ -410,9 +415,9 @@ async def test_a_batch_that_takes_long_to_search_does_not_hold_up_the_loop(
         threads.append(threading.get_ident())
         return search(batch, header, timestamp_ms)
 
-    monkeypatch.setattr(partition_log, "first_record_at_or_after", noting)
-    assert await log.offset_for_timestamp(NOW_MS) == TimestampedOffset(0, NOW_MS)
-    assert await log.offset_of_max_timestamp() == TimestampedOffset(0, NOW_MS)
+    monkeypatch.setattr(lookup, "first_record_at_or_after", noting)
+    assert await offset_for_timestamp(log, NOW_MS) == TimestampedOffset(0, NOW_MS)
+    assert await offset_of_max_timestamp(log) == TimestampedOffset(0, NOW_MS)
     assert [thread == threading.get_ident() for thread in threads] == [is_inline] * 2
 
 

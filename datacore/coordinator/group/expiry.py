@@ -45,6 +45,7 @@ def drop_partitions(turn: Turn, partitions: Collection[tuple[TopicName, int]]) -
         for topic, partition, _ in turn.state.offsets.each_of(group_id):
             if (topic, partition) in partitions:
                 turn.outcome.append(offset_commit_tombstone(group_id, topic, partition))
+    turn.outcome.is_only_records = True
 
 
 def _sweep_group(turn: Turn, group: ClassicGroup) -> None:

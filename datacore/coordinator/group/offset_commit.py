@@ -65,6 +65,7 @@ def offset_commit(turn: Turn, request: OffsetCommitRequest, context: RequestCont
                     turn.outcome.reply(context.token, failed)
                     return
     turn.outcome.records += records
+    turn.outcome.is_only_records = True
     turn.outcome.reply(context.token, response)
 
 

@@ -38,6 +38,7 @@ def offset_delete(turn: Turn, request: OffsetDeleteRequest, context: RequestCont
             has_offset = turn.state.offsets.get(group_id, name, index) is not None
             if error_code is ErrorCode.NONE and has_offset:
                 turn.outcome.append(offset_commit_tombstone(group_id, name, index))
+    turn.outcome.is_only_records = True
     turn.outcome.reply(context.token, response)
 
 

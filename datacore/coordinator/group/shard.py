@@ -102,6 +102,10 @@ class GroupShard:
         expiry.start_sweeping(turn)
         return self._end(turn)
 
+    def withdraw(self) -> None:
+        """The last outcome's records were not appended, and ``is_only_records``: it never was."""
+        self._records_to_apply = 0
+
     def deadline(self) -> int | None:
         """When ``expire`` is due, in ms of the caller's clock; None before ``load``."""
         return self.state.timers.deadline()
