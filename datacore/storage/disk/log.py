@@ -264,6 +264,7 @@ class DiskLog:
     def _moved(self, end_offset: int) -> None:
         """The log now ends there, all of it durable."""
         self._segments.note_cut()
+        self._segments.end_moves += 1
         self._forget_first_timestamp()
         self.end_offset = self.durable_end_offset = end_offset
         self.size_bytes = self._segments.size_bytes - self._skipped_bytes

@@ -49,6 +49,7 @@ class Replacement:
     __slots__ = (
         "_base_offset",
         "_drafts",
+        "_end_moves",
         "_files",
         "_folder",
         "_interval_bytes",
@@ -56,7 +57,6 @@ class Replacement:
         "_next_offset",
         "_open_files",
         "_replaced",
-        "_sizes",
         "_swap",
         "_walk",
         "segment",
@@ -87,7 +87,7 @@ class Replacement:
         if not self._replaced:
             message = f"{folder.name}: no segments hold {base_offset} to {next_offset - 1}"
             raise StorageError(message)
-        self._sizes = [segment.size for segment in self._replaced]
+        self._end_moves = segments.end_moves
         first_offset = self._replaced[0].base_offset
         self.segment = Segment(folder, first_offset)
         self.segment.make_indexes()
@@ -159,7 +159,7 @@ class Replacement:
             StorageError: It is not.
         """
         now = _segments_of(segments, self._base_offset, self._next_offset, start_offset)
-        if now != self._replaced or [segment.size for segment in now] != self._sizes:
+        if now != self._replaced or segments.end_moves != self._end_moves:
             message = f"{self._folder.name} has changed while a range of it was being replaced"
             raise StorageError(message)
 

@@ -49,7 +49,7 @@ class Hints:
 class SegmentList:
     """The segments of one log."""
 
-    __slots__ = ("bases", "cuts", "hints", "segments")
+    __slots__ = ("bases", "cuts", "end_moves", "hints", "segments")
 
     def __init__(self, segments: list[Segment]) -> None:
         self.segments = segments
@@ -57,6 +57,8 @@ class SegmentList:
         self.bases = [segment.base_offset for segment in segments]
         self.hints = Hints()
         self.cuts = 0
+        self.end_moves = 0
+        """How often the log was cut to end earlier."""
 
     @property
     def active(self) -> Segment | None:
