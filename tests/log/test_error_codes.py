@@ -35,7 +35,7 @@ CODES: list[tuple[RecordError | StorageError, ErrorCode]] = [
     (RefusedRecords("x", []), ErrorCode.INVALID_RECORD),
     (OffsetTruncated("x"), ErrorCode.OFFSET_OUT_OF_RANGE),
     (StorageError("x"), ErrorCode.KAFKA_STORAGE_ERROR),
-    (Fenced("x"), ErrorCode.KAFKA_STORAGE_ERROR),
+    (Fenced("x"), ErrorCode.NOT_LEADER_OR_FOLLOWER),
 ]
 
 
