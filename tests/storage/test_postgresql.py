@@ -10,12 +10,24 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from datacore.storage.engine import SegmentLimits
 from datacore.storage.postgresql.config import PostgresqlConfig
 from datacore.storage.postgresql.engine import PostgresqlEngine
+from datacore.testing.batches import pack_batch
+from datacore.testing.engine_harness import (
+    LOG,
+    append_durably,
+    check_extents,
+    on_loop,
+    read,
+    running,
+)
 from datacore.testing.engine_model import EngineModel
 from datacore.testing.engine_suite import EngineSuite
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from datacore.testing.engine_harness import EngineHarness
     from tests.storage.postgresql_server import PostgresqlServer
 
@@ -71,3 +83,22 @@ class PostgresqlModel(EngineModel):
 def test_it_does_what_a_list_of_batches_would_do(postgresql_server: PostgresqlServer) -> None:
     PostgresqlModel.server = postgresql_server
     run_state_machine_as_test(PostgresqlModel, settings=MODEL_SETTINGS)
+
+
+@on_loop
+async def test_a_log_cut_where_compaction_left_nothing_before_goes_on_and_can_be_read(
+    postgresql_server: PostgresqlServer,
+) -> None:
+    async def replacing() -> AsyncIterator[bytes]:
+        yield pack_batch(1, b"kept")
+
+    async with running(PostgresqlHarness(config_of(postgresql_server))) as engine:
+        log = await engine.open_log(LOG, epoch=0)
+        log.limit_segments(SegmentLimits(size_bytes=200, age_ms=1 << 40))
+        await append_durably(log, 10, 10, 200)
+        await log.replace(0, 2, replacing())
+        await log.truncate_after(1)
+        assert await read(log, 0) == b""
+        data = await append_durably(log, 20)
+        assert await read(log, 0) == data
+        await check_extents(log)

@@ -61,7 +61,7 @@ class Chunk:
         """
         if extents is None:
             extents = list(walk_batches(data))
-            if not extents or extents[-1].end != len(data):
+            if data and (not extents or extents[-1].end != len(data)):
                 message = f"the chunk at offset {base_offset} is damaged: it ends within a batch"
                 raise StorageError(message)
         self.data = data
@@ -115,10 +115,10 @@ class Chunk:
         return None
 
     def before(self, offset: int) -> Chunk:
-        """The part before the batch that begins at ``offset``."""
+        """The part before the batch that begins at ``offset``; compaction may have emptied it."""
         stop = bisect_left(self._base_offsets, offset)
         data = self.data[: self._start(stop)]
-        largest = max(max_timestamp_ms(data, self._start(at)) for at in range(stop))
+        largest = max((max_timestamp_ms(data, self._start(at)) for at in range(stop)), default=-1)
         return Chunk(
             data, base_offset=self.base_offset, next_offset=offset, max_timestamp_ms=largest
         )

@@ -122,6 +122,10 @@ class Connections:
             "search_path": self._config.schema,
             "synchronous_commit": "on",
             "application_name": "datacore",
+            # The server notices in seconds that this machine is gone: others may have its logs.
+            "tcp_keepalives_idle": "5",
+            "tcp_keepalives_interval": "2",
+            "tcp_keepalives_count": "3",
         }
 
     def _place(self) -> str:

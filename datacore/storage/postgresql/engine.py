@@ -19,18 +19,22 @@ from datacore.storage.log_name import check_log_name
 from datacore.storage.postgresql.cache import ChunkCache
 from datacore.storage.postgresql.flusher import Flusher
 from datacore.storage.postgresql.log import PostgresqlLog
-from datacore.storage.postgresql.store import Store
+from datacore.storage.postgresql.store import HeldElsewhere, Store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from datacore.storage.engine import EngineLog
     from datacore.storage.postgresql.config import PostgresqlConfig
+    from datacore.storage.postgresql.store import OpenedLog
 
 logger = logging.getLogger("datacore.storage.postgresql")
 
 KEEP_ALIVE_INTERVAL_S: Final = 2.0
 PURGE_RETRY_S: Final = 30.0
+DYING_S: Final = 5.0
+"""How long the server may need to notice that a process is gone."""
+DYING_LOOK_S: Final = 0.1
 
 
 class PostgresqlEngine:
@@ -70,12 +74,24 @@ class PostgresqlEngine:
                 raise StorageError(message)
             if epoch > before.epoch:
                 await before.drain()
-        log = PostgresqlLog(self, name, epoch, await self.store.open_log(name, epoch))
+        log = PostgresqlLog(self, name, epoch, await self._take_over(name, epoch))
         if before is not None:
             before.refuse(Fenced(f"{name} was opened with epoch {epoch}"))
         await log.learn()
         self._logs[name] = log
         return log
+
+    async def _take_over(self, name: LogName, epoch: int) -> OpenedLog:
+        """Becomes the log's owner; one that has just died may seem to live for a moment."""
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + DYING_S
+        while True:
+            try:
+                return await self.store.open_log(name, epoch)
+            except HeldElsewhere:
+                if loop.time() > until_s:
+                    raise
+            await asyncio.sleep(DYING_LOOK_S)
 
     async def delete_log(self, name: LogName) -> None:
         """See ``Engine.delete_log``."""

@@ -28,6 +28,10 @@ ROWS_AT_ONCE: Final = 256
 PURGED_AT_ONCE: Final = 512
 
 
+class HeldElsewhere(StorageError):  # a state, which may end
+    """A living engine has the log open, with the same epoch."""
+
+
 @dataclass(frozen=True, slots=True)
 class OpenedLog:
     """A log as its new owner finds it."""
@@ -70,7 +74,7 @@ class Store:
 
         Raises:
             Fenced: It was opened before with a higher epoch.
-            StorageError: It is open with this one, in an engine that lives.
+            HeldElsewhere: It is open with this one, in an engine that lives.
         """
         async with self.connections.transaction() as connection:
             await connection.execute(
@@ -91,7 +95,7 @@ class Store:
                 )
                 if not is_free:
                     message = f"{name} is open in another broker, with the same epoch {epoch}"
-                    raise StorageError(message)
+                    raise HeldElsewhere(message)
             owner = await connection.fetchval(
                 "update log set epoch = $2, owner = nextval('ownership'), instance = $3"
                 " where log_id = $1 returning owner",
