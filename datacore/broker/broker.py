@@ -18,6 +18,7 @@ import anyio
 
 from datacore._generated.records.config_record import ConfigRecord
 from datacore.broker.cluster_metadata import ClusterMetadata
+from datacore.broker.compaction import Compaction
 from datacore.broker.configs import Configs
 from datacore.broker.fetch_sessions import FetchSessions
 from datacore.broker.fetching import Fetching
@@ -101,6 +102,7 @@ class Broker:
             broker_int("log.retention.check.interval.ms", self.config_values),
             now_ms,
         )
+        self.compaction = Compaction(self.partitions, self.config_values, now_ms)
         self.producer_ids = ProducerIds(self.metadata, self.broker_id)
         self.fetching = Fetching(
             self.partitions.by_topic,
@@ -151,6 +153,7 @@ class Broker:
                     await self.groups.start()
                     self.spawn(self.partitions.keep_in_order(now_ms))
                     self.spawn(self.retention.run())
+                    self.spawn(self.compaction.run())
                     yield
                 except Exception as error:  # noqa: BLE001  # raised below, not in an exception group
                     failure = error

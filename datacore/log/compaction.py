@@ -36,7 +36,7 @@ from datacore.record.rewrite import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from datacore.log.cleaned_transactions import CleanedTransactions
     from datacore.log.key_offsets import KeyOffsets
@@ -51,17 +51,18 @@ RECORDS_AT_ONCE: Final = 100
 
 
 def index_keys(
-    buffer: Buffer, first_offset: int, keys: KeyOffsets, transactions: CleanedTransactions
+    buffers: Iterable[Buffer],
+    first_offset: int,
+    keys: KeyOffsets,
+    transactions: CleanedTransactions,
 ) -> Iterator[bool | None]:
     """Puts the keys of whole batches into the map; yields True when it is full.
 
     What is indexed counts batch by batch, so a batch that was begun when the map became full is
     left to the next round, unless it is the first of this one: every round gets ahead.
     """
-    view = memoryview(buffer)
     count = 0
-    for at, header in iterate_headers(view):
-        batch = view[at : at + header.size]
+    for batch, header in _batches(buffers):
         is_first = keys.latest_offset < first_offset
         try:
             if header.is_control:
@@ -81,7 +82,7 @@ def index_keys(
         except RecordError as error:
             logger.warning("The batch at %d stays as it is: %s", header.base_offset, error)
         keys.latest_offset = max(keys.latest_offset, header.last_offset)
-    yield None
+        yield None
 
 
 class Survivors:
@@ -125,12 +126,10 @@ class Survivors:
         self.records_seen = 0
         self.records_kept = 0
 
-    def of(self, buffer: Buffer) -> Iterator[Buffer | None]:
+    def of(self, buffers: Iterable[Buffer]) -> Iterator[Buffer | None]:
         """What survives of whole batches, batch by batch."""
-        view = memoryview(buffer)
-        for at, header in iterate_headers(view):
+        for batch, header in _batches(buffers):
             self._last = header
-            batch = view[at : at + header.size]
             try:
                 yield from self._of_batch(batch, header)
             except RecordError:  # ``index_keys`` has said so
@@ -148,7 +147,12 @@ class Survivors:
         horizon_ms = header.base_timestamp if header.has_delete_horizon else None
         if header.is_control:
             is_done_with = self._transactions.is_done_with(batch, header)
-            is_discarded = is_done_with and horizon_ms is not None and horizon_ms <= self._now_ms
+            is_discarded = (
+                is_done_with
+                and horizon_ms is not None
+                and horizon_ms <= self._now_ms
+                and not self._transactions.has_just_vanished(header)
+            )
             needs_horizon = is_done_with
         else:
             is_discarded = self._transactions.is_aborted(header)
@@ -190,3 +194,10 @@ class Survivors:
         if state.batches:
             return state.batches[-1].last_offset == header.last_offset
         return header.is_control and header.producer_epoch == state.epoch
+
+
+def _batches(buffers: Iterable[Buffer]) -> Iterator[tuple[memoryview, BatchHeader]]:
+    for buffer in buffers:
+        view = memoryview(buffer)
+        for at, header in iterate_headers(view):
+            yield view[at : at + header.size], header
