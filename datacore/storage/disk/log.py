@@ -412,11 +412,7 @@ class DiskLog:
             async with self._lock:
                 self._check_open()
                 replacement.check_unchanged(segments, self.start_offset)
-                if not replacement.is_sealed:
-                    await self._commit.flush()
-                    if not replacement.is_sealed:
-                        message = f"{self.name}: a segment's indexes are not written yet"
-                        raise StorageError(message)
+                await self._seal(replacement)
                 with anyio.CancelScope(shield=True):
                     await self._in_worker(replacement.decide)
                     await self._take_over(replacement)
@@ -425,6 +421,19 @@ class DiskLog:
                 await self._in_worker(replacement.discard)
             self._is_replacing = False
             raise
+
+    async def _seal(self, replacement: Replacement) -> None:
+        """Has the indexes of the old segments written, so that nobody writes them later.
+
+        Raises:
+            StorageError: The device refuses.
+        """
+        for _ in range(2):  # a checkpoint that was under way may have begun without them
+            if not replacement.is_sealed:
+                await self._commit.flush()
+        if not replacement.is_sealed:
+            message = f"{self.name}: the indexes of a segment cannot be written"
+            raise StorageError(message)
 
     async def _take_over(self, replacement: Replacement) -> None:
         """Goes on with the new segment.
