@@ -115,6 +115,7 @@ async def clean(
         keys,
         transactions,
         log.producers.by_id,
+        end_offset=end_offset,
         now_ms=now_ms,
         delete_retention_ms=log.config.delete_retention_ms,
     )

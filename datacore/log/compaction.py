@@ -12,8 +12,9 @@ Rules, as Kafka's ``Cleaner`` has them:
   of its transaction.
 - The last batch of each producer that is still remembered stays, empty if need be, so that a start
   finds its sequence numbers in the log.
-- Each range that is rewritten ends with a batch that ends there, so that no reader falls into a
-  hole; Kafka keeps the last batch of each round for the same reason.
+- The last batch of the round stays, empty if need be, so that no reader falls into a hole. Here
+  each range that is rewritten ends with a batch that ends there; where none does any more, with one
+  that says nothing but that.
 - A batch that cannot be decoded stays as it is: who cannot read it must not remove it.
 
 Both ways through a log are generators that yield None between a few records, so that whoever runs
@@ -90,6 +91,7 @@ class Survivors:
 
     __slots__ = (
         "_delete_horizon_ms",
+        "_end_offset",
         "_keys",
         "_last",
         "_now_ms",
@@ -105,6 +107,7 @@ class Survivors:
         transactions: CleanedTransactions,
         producers: Mapping[int, ProducerState],
         *,
+        end_offset: int,
         now_ms: int,
         delete_retention_ms: int,
     ) -> None:
@@ -114,12 +117,14 @@ class Survivors:
             keys: What ``index_keys`` found.
             transactions: Those of the whole way.
             producers: The producers that are remembered, as they are at any time.
+            end_offset: Where the round ends.
             now_ms: The time.
             delete_retention_ms: How long tombstones and markers stay.
         """
         self._keys = keys
         self._transactions = transactions
         self._producers = producers
+        self._end_offset = end_offset
         self._now_ms = now_ms
         self._delete_horizon_ms = now_ms + delete_retention_ms
         self._last: BatchHeader | None = None
@@ -173,7 +178,7 @@ class Survivors:
         elif kept:
             delete_horizon_ms = self._delete_horizon_ms if needs_horizon else None
             yield batch_of_some(header, kept, delete_horizon_ms=delete_horizon_ms)
-        elif self._is_last_of_producer(header):
+        elif header.next_offset == self._end_offset or self._is_last_of_producer(header):
             yield empty_batch(header)
         else:
             yield None
