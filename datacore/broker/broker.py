@@ -25,6 +25,7 @@ from datacore.broker.fetching import Fetching
 from datacore.broker.groups import Groups
 from datacore.broker.partitions import Partitions
 from datacore.broker.producer_ids import ProducerIds
+from datacore.broker.quotas import Quotas
 from datacore.broker.retention import Retention
 from datacore.broker.topics import NewTopic, Topics
 from datacore.metadata.configs import broker_int, broker_value
@@ -97,6 +98,7 @@ class Broker:
             lambda: TopicId(new_uuid()),
         )
         self.configs = Configs(self.metadata, self.partitions, self.broker_id, self.broker_configs)
+        self.quotas = Quotas(self.metadata, self.config_values, steady_now_ms)
         self.retention = Retention(
             self.partitions,
             broker_int("log.retention.check.interval.ms", self.config_values),
@@ -145,6 +147,7 @@ class Broker:
             await self._engine.start()
             await self.metadata.start()
             self.broker_configs.refresh()
+            self.quotas.refresh()
             self._check_broker_id()
             await self._learn_cluster_id()
             await self.partitions.open_all()

@@ -17,12 +17,14 @@ from datacore._generated.list_groups import ListGroupsResponse
 from datacore._generated.offset_delete import OffsetDeleteResponse
 from datacore._generated.sync_group import SyncGroupResponse
 from datacore.handlers import (
+    alter_client_quotas,
     alter_configs,
     create_partitions,
     create_topics,
     delete_groups,
     delete_records,
     delete_topics,
+    describe_client_quotas,
     describe_cluster,
     describe_configs,
     describe_groups,
@@ -103,6 +105,10 @@ _APIS: Final = (
     _api(ApiKey.INCREMENTAL_ALTER_CONFIGS, 1, incremental_alter_configs.handle,
          incremental_alter_configs.error_response),
     _api(ApiKey.OFFSET_DELETE, 0, offset_delete.handle, top_level_error(OffsetDeleteResponse)),
+    _api(ApiKey.DESCRIBE_CLIENT_QUOTAS, 1, describe_client_quotas.handle,
+         describe_client_quotas.error_response),
+    _api(ApiKey.ALTER_CLIENT_QUOTAS, 1, alter_client_quotas.handle,
+         alter_client_quotas.error_response),
     _api(ApiKey.DESCRIBE_CLUSTER, 2, describe_cluster.handle,
          top_level_error(DescribeClusterResponse)),
     _api(ApiKey.LIST_CONFIG_RESOURCES, 1, list_config_resources.handle,

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from datacore._generated import incremental_alter_configs
+from datacore._generated import (
+    alter_client_quotas,
+    describe_client_quotas,
+    incremental_alter_configs,
+)
 from datacore._generated.api_keys import ApiKey
 from datacore._generated.describe_configs import (
     DescribeConfigsRequest,
@@ -62,6 +66,50 @@ class ConfigFlow:
         self._listed(CLIENT_METRICS, self.name)
         self._set(CLIENT_METRICS, self.name, "metrics", None)
 
+    def client_quotas(self) -> None:
+        """Both APIs: what is altered is described, until it is removed."""
+        for limit in (5e9, None):
+            self._alter_quota(limit)
+            assert self._quotas() == ({} if limit is None else {"producer_byte_rate": limit})
+
+    def _alter_quota(self, limit: float | None) -> None:
+        request = alter_client_quotas.AlterClientQuotasRequest(
+            entries=[
+                alter_client_quotas.AlterClientQuotasRequestEntryData(
+                    entity=[
+                        alter_client_quotas.AlterClientQuotasRequestEntityData(
+                            entity_type="client-id", entity_name=self.name
+                        )
+                    ],
+                    ops=[
+                        alter_client_quotas.OpData(
+                            key="producer_byte_rate", value=limit or 0.0, remove=limit is None
+                        )
+                    ],
+                )
+            ]
+        )
+        (answer,) = self.speaker.send(
+            request, alter_client_quotas.AlterClientQuotasResponse
+        ).entries
+        assert (answer.error_code, answer.error_message) == (0, None)
+        assert [(each.entity_type, each.entity_name) for each in answer.entity] == [
+            ("client-id", self.name)
+        ]
+
+    def _quotas(self) -> dict[str, float]:
+        component = describe_client_quotas.ComponentData(
+            entity_type="client-id", match_type=0, match=self.name
+        )
+        request = describe_client_quotas.DescribeClientQuotasRequest(
+            components=[component], strict=True
+        )
+        response = self.speaker.send(request, describe_client_quotas.DescribeClientQuotasResponse)
+        assert response.error_code == 0
+        return {
+            value.key: value.value for entry in response.entries or [] for value in entry.values
+        }
+
     def _set(self, kind: int, name: str, key: str, value: str | None) -> None:
         if not self.speaker.knows(ApiKey.INCREMENTAL_ALTER_CONFIGS):
             return
@@ -105,5 +153,6 @@ class ConfigFlow:
         return [
             (ApiKey.DESCRIBE_CONFIGS, self.describe_configs),
             (ApiKey.INCREMENTAL_ALTER_CONFIGS, self.incremental_alter_configs),
+            (ApiKey.ALTER_CLIENT_QUOTAS, self.client_quotas),
             (ApiKey.LIST_CONFIG_RESOURCES, self.list_config_resources),
         ]
