@@ -243,7 +243,8 @@ class Quotas:
             for pairs, values in entries:
                 entity: Entity = tuple(sorted(dict(pairs).items()))
                 try:
-                    changes[entity_of(pairs)] = self._records(entity, values)
+                    entity = entity_of(pairs)
+                    changes[entity] = self._records(entity, values)
                     problem = None
                 except InvalidQuota as error:
                     problem = str(error)
