@@ -18,6 +18,7 @@ import anyio
 
 from datacore._generated.records.config_record import ConfigRecord
 from datacore.broker.broker_configs import CLUSTER_ID_KEY, BrokerConfigs, static_broker_configs
+from datacore.broker.client_telemetry import ClientTelemetry
 from datacore.broker.cluster_metadata import ClusterMetadata
 from datacore.broker.configs import Configs
 from datacore.broker.fetch_sessions import FetchSessions
@@ -97,7 +98,16 @@ class Broker:
             self.config_values,
             lambda: TopicId(new_uuid()),
         )
-        self.configs = Configs(self.metadata, self.partitions, self.broker_id, self.broker_configs)
+        self.client_telemetry = ClientTelemetry(
+            self.metadata.image, self.config_values, steady_now_ms, new_uuid
+        )
+        self.configs = Configs(
+            self.metadata,
+            self.partitions,
+            self.broker_id,
+            self.broker_configs,
+            self.client_telemetry,
+        )
         self.quotas = Quotas(self.metadata, self.config_values, steady_now_ms)
         self.retention = Retention(
             self.partitions,

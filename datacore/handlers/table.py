@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from datacore._generated.api_keys import ApiKey
 from datacore._generated.describe_cluster import DescribeClusterResponse
+from datacore._generated.get_telemetry_subscriptions import GetTelemetrySubscriptionsResponse
 from datacore._generated.heartbeat import HeartbeatResponse
 from datacore._generated.leave_group import LeaveGroupResponse
 from datacore._generated.list_config_resources import ListConfigResourcesResponse
 from datacore._generated.list_groups import ListGroupsResponse
 from datacore._generated.offset_delete import OffsetDeleteResponse
+from datacore._generated.push_telemetry import PushTelemetryResponse
 from datacore._generated.sync_group import SyncGroupResponse
 from datacore.handlers import (
     alter_client_quotas,
@@ -31,6 +33,7 @@ from datacore.handlers import (
     describe_topic_partitions,
     fetch,
     find_coordinator,
+    get_telemetry_subscriptions,
     heartbeat,
     incremental_alter_configs,
     init_producer_id,
@@ -45,6 +48,7 @@ from datacore.handlers import (
     offset_fetch,
     offset_for_leader_epoch,
     produce,
+    push_telemetry,
     sync_group,
 )
 from datacore.handlers.api import Api, top_level_error
@@ -111,6 +115,9 @@ _APIS: Final = (
          alter_client_quotas.error_response),
     _api(ApiKey.DESCRIBE_CLUSTER, 2, describe_cluster.handle,
          top_level_error(DescribeClusterResponse)),
+    _api(ApiKey.GET_TELEMETRY_SUBSCRIPTIONS, 0, get_telemetry_subscriptions.handle,
+         top_level_error(GetTelemetrySubscriptionsResponse)),
+    _api(ApiKey.PUSH_TELEMETRY, 0, push_telemetry.handle, top_level_error(PushTelemetryResponse)),
     _api(ApiKey.LIST_CONFIG_RESOURCES, 1, list_config_resources.handle,
          top_level_error(ListConfigResourcesResponse)),
     _api(ApiKey.DESCRIBE_TOPIC_PARTITIONS, 0, describe_topic_partitions.handle,

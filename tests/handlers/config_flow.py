@@ -15,10 +15,16 @@ from datacore._generated.describe_configs import (
     DescribeConfigsResource,
     DescribeConfigsResponse,
 )
+from datacore._generated.errors import ErrorCode
+from datacore._generated.get_telemetry_subscriptions import (
+    GetTelemetrySubscriptionsRequest,
+    GetTelemetrySubscriptionsResponse,
+)
 from datacore._generated.list_config_resources import (
     ListConfigResourcesRequest,
     ListConfigResourcesResponse,
 )
+from datacore._generated.push_telemetry import PushTelemetryRequest, PushTelemetryResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,6 +116,19 @@ class ConfigFlow:
             value.key: value.value for entry in response.entries or [] for value in entry.values
         }
 
+    def telemetry(self) -> None:
+        """Both APIs: a client that is asked for nothing may push all the same."""
+        told = self.speaker.send(
+            GetTelemetrySubscriptionsRequest(), GetTelemetrySubscriptionsResponse
+        )
+        assert (told.error_code, told.requested_metrics) == (0, [])
+        assert told.accepted_compression_types == [4, 3, 1, 2]
+        push = PushTelemetryRequest(
+            client_instance_id=told.client_instance_id, subscription_id=told.subscription_id
+        )
+        for code in (0, ErrorCode.THROTTLING_QUOTA_EXCEEDED):
+            assert self.speaker.send(push, PushTelemetryResponse).error_code == code
+
     def _set(self, kind: int, name: str, key: str, value: str | None) -> None:
         if not self.speaker.knows(ApiKey.INCREMENTAL_ALTER_CONFIGS):
             return
@@ -153,6 +172,7 @@ class ConfigFlow:
         return [
             (ApiKey.DESCRIBE_CONFIGS, self.describe_configs),
             (ApiKey.INCREMENTAL_ALTER_CONFIGS, self.incremental_alter_configs),
+            (ApiKey.GET_TELEMETRY_SUBSCRIPTIONS, self.telemetry),
             (ApiKey.ALTER_CLIENT_QUOTAS, self.client_quotas),
             (ApiKey.LIST_CONFIG_RESOURCES, self.list_config_resources),
         ]
