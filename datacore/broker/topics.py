@@ -83,8 +83,19 @@ class Topics:
         self._broker_values = broker_values
         self._new_topic_id = new_topic_id
 
-    async def create(self, new: NewTopic, *, validate_only: bool = False) -> TopicImage:
+    async def create(
+        self,
+        new: NewTopic,
+        *,
+        validate_only: bool = False,
+        charge: Callable[[int], None] | None = None,
+    ) -> TopicImage:
         """Makes a topic that can be produced to as soon as this returns.
+
+        Args:
+            new: What it shall be.
+            validate_only: Whether it is not to be made.
+            charge: Told the number of partitions before anything is made; may refuse.
 
         Raises:
             KafkaError: Why it cannot be made.
@@ -94,6 +105,8 @@ class Topics:
             count = len(new.assignments) or new.num_partitions
             if count == -1:
                 count = broker_int("num.partitions", self._broker_values)
+            if charge is not None:
+                charge(count)
             topic = TopicImage(new.name, self._new_topic_id())
             topic.partitions = self._new_partitions(range(count))
             if validate_only:
@@ -128,8 +141,11 @@ class Topics:
         assignments: Sequence[Sequence[int]] | None,
         *,
         validate_only: bool,
+        charge: Callable[[int], None] | None = None,
     ) -> None:
         """Widens a topic to ``count`` partitions.
+
+        ``charge`` is told the number of new ones before anything is made, and may refuse.
 
         Raises:
             KafkaError: Why that cannot be.
@@ -160,6 +176,8 @@ class Topics:
                     )
                 for replicas in assignments:
                     self._check_replicas(replicas)
+            if charge is not None:
+                charge(count - present)
             if validate_only:
                 return
             added = self._new_partitions(range(present, count))

@@ -12,22 +12,26 @@ from datacore._generated.add_offsets_to_txn import AddOffsetsToTxnResponse
 from datacore._generated.api_keys import ApiKey
 from datacore._generated.describe_cluster import DescribeClusterResponse
 from datacore._generated.end_txn import EndTxnResponse
+from datacore._generated.get_telemetry_subscriptions import GetTelemetrySubscriptionsResponse
 from datacore._generated.heartbeat import HeartbeatResponse
 from datacore._generated.leave_group import LeaveGroupResponse
 from datacore._generated.list_config_resources import ListConfigResourcesResponse
 from datacore._generated.list_groups import ListGroupsResponse
 from datacore._generated.list_transactions import ListTransactionsResponse
 from datacore._generated.offset_delete import OffsetDeleteResponse
+from datacore._generated.push_telemetry import PushTelemetryResponse
 from datacore._generated.sync_group import SyncGroupResponse
 from datacore.handlers import (
     add_offsets_to_txn,
     add_partitions_to_txn,
+    alter_client_quotas,
     alter_configs,
     create_partitions,
     create_topics,
     delete_groups,
     delete_records,
     delete_topics,
+    describe_client_quotas,
     describe_cluster,
     describe_configs,
     describe_groups,
@@ -37,6 +41,7 @@ from datacore.handlers import (
     end_txn,
     fetch,
     find_coordinator,
+    get_telemetry_subscriptions,
     heartbeat,
     incremental_alter_configs,
     init_producer_id,
@@ -52,6 +57,7 @@ from datacore.handlers import (
     offset_fetch,
     offset_for_leader_epoch,
     produce,
+    push_telemetry,
     sync_group,
     txn_offset_commit,
     write_txn_markers,
@@ -122,8 +128,15 @@ _APIS: Final = (
     _api(ApiKey.INCREMENTAL_ALTER_CONFIGS, 1, incremental_alter_configs.handle,
          incremental_alter_configs.error_response),
     _api(ApiKey.OFFSET_DELETE, 0, offset_delete.handle, top_level_error(OffsetDeleteResponse)),
+    _api(ApiKey.DESCRIBE_CLIENT_QUOTAS, 1, describe_client_quotas.handle,
+         describe_client_quotas.error_response),
+    _api(ApiKey.ALTER_CLIENT_QUOTAS, 1, alter_client_quotas.handle,
+         alter_client_quotas.error_response),
     _api(ApiKey.DESCRIBE_CLUSTER, 2, describe_cluster.handle,
          top_level_error(DescribeClusterResponse)),
+    _api(ApiKey.GET_TELEMETRY_SUBSCRIPTIONS, 0, get_telemetry_subscriptions.handle,
+         top_level_error(GetTelemetrySubscriptionsResponse)),
+    _api(ApiKey.PUSH_TELEMETRY, 0, push_telemetry.handle, top_level_error(PushTelemetryResponse)),
     _api(ApiKey.DESCRIBE_PRODUCERS, 0, describe_producers.handle,
          describe_producers.error_response),
     _api(ApiKey.DESCRIBE_TRANSACTIONS, 0, describe_transactions.handle,

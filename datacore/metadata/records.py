@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final, TypeAlias
 
+from datacore._generated.records.client_quota_record import ClientQuotaRecord
 from datacore._generated.records.config_record import ConfigRecord
 from datacore._generated.records.partition_record import PartitionRecord
 from datacore._generated.records.producer_ids_record import ProducerIdsRecord
@@ -16,7 +17,12 @@ from datacore._generated.records.topic_record import TopicRecord
 from datacore.wire.errors import DecodeError
 
 MetadataRecord: TypeAlias = (
-    TopicRecord | PartitionRecord | ConfigRecord | RemoveTopicRecord | ProducerIdsRecord
+    TopicRecord
+    | PartitionRecord
+    | ConfigRecord
+    | RemoveTopicRecord
+    | ProducerIdsRecord
+    | ClientQuotaRecord
 )
 
 FRAME_VERSION: Final = 1
@@ -27,6 +33,7 @@ _VERSIONS: Final[dict[type[MetadataRecord], int]] = {
     ConfigRecord: 0,
     RemoveTopicRecord: 0,
     ProducerIdsRecord: 0,
+    ClientQuotaRecord: 0,
 }
 """The version each type is written in; any version that the specs know is read."""
 
