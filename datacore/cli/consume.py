@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 import click
 
 from datacore.cli.failure import Mistake
+from datacore.cli.listing import Listing, OutputOption
 from datacore.cli.record_json import encode_record
 from datacore.cli.record_text import ENCODINGS, FIELDS, Writer, fields_writer, template_writer
 from datacore.cli.session import with_cluster
@@ -26,6 +27,18 @@ from datacore.client.offsets import EARLIEST, LATEST
 _POLL_RECORDS: Final = 5_000
 _POLL_WAIT_MS: Final = 500
 _COMMIT_INTERVAL_S: Final = 5.0
+_RECORDS: Final = Listing(
+    {
+        "topic": "The topic's name.",
+        "partition": "The partition's number.",
+        "offset": "The record's offset.",
+        "timestamp_ms": "Its timestamp; -1 where it has none.",
+        "key": 'A string, {"base64": ...} where it is not UTF-8, or null.',
+        "value": "Likewise.",
+        "headers": "Pairs of name and value, a value like the record's.",
+    },
+    when="an object a line",
+)
 _NAMED_OFFSETS: Final = {"earliest": EARLIEST, "latest": LATEST}
 
 
@@ -89,6 +102,8 @@ class Limits(NamedTuple):
 @click.option(
     "-o",
     "--output",
+    cls=OutputOption,
+    listings=[_RECORDS],
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
