@@ -20,11 +20,15 @@ from datacore._generated.records.config_record import ConfigRecord
 from datacore.broker.broker_configs import CLUSTER_ID_KEY, BrokerConfigs, static_broker_configs
 from datacore.broker.cluster_metadata import ClusterMetadata
 from datacore.broker.configs import Configs
+from datacore.broker.features import Features
 from datacore.broker.fetch_sessions import FetchSessions
 from datacore.broker.fetching import Fetching
 from datacore.broker.groups import Groups
+from datacore.broker.log_dirs import LogDirs
 from datacore.broker.partitions import Partitions
 from datacore.broker.producer_ids import ProducerIds
+from datacore.broker.quorum import Quorum
+from datacore.broker.replicas import Replicas
 from datacore.broker.retention import Retention
 from datacore.broker.topics import NewTopic, Topics
 from datacore.metadata.configs import broker_int, broker_value
@@ -97,6 +101,10 @@ class Broker:
             lambda: TopicId(new_uuid()),
         )
         self.configs = Configs(self.metadata, self.partitions, self.broker_id, self.broker_configs)
+        self.features = Features(self.metadata, self.broker_id)
+        self.quorum = Quorum(self.metadata, self.broker_id, lambda: self.cluster_id, now_ms)
+        self.replicas = Replicas(self.topics.by_name, self.broker_id)
+        self.log_dirs = LogDirs(engine, self.partitions)
         self.retention = Retention(
             self.partitions,
             broker_int("log.retention.check.interval.ms", self.config_values),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
 from datacore._generated.records.config_record import ConfigRecord
+from datacore._generated.records.feature_level_record import FeatureLevelRecord
 from datacore._generated.records.partition_record import PartitionRecord
 from datacore._generated.records.producer_ids_record import ProducerIdsRecord
 from datacore._generated.records.remove_topic_record import RemoveTopicRecord
@@ -55,6 +56,8 @@ class ClusterImage:
     topics_by_id: dict[TopicId, TopicImage] = field(default_factory=dict)
     configs: dict[tuple[int, str], dict[str, str]] = field(default_factory=dict)
     """Values that were set, by (resource type, resource name)."""
+    feature_levels: dict[str, int] = field(default_factory=dict)
+    """Of features that were set to another level than the one they begin with."""
     next_producer_id: int = 0
     removed_topic_ids: set[TopicId] = field(default_factory=set)
     """Of topics that were deleted: what is left of their logs may go."""
@@ -83,6 +86,8 @@ class ClusterImage:
                 self.configs.pop((RESOURCE_TOPIC, topic.name), None)
             case ConfigRecord():
                 self._set_config(record)
+            case FeatureLevelRecord():
+                self.feature_levels[record.name] = record.feature_level
             case ProducerIdsRecord():
                 self.next_producer_id = record.next_producer_id
             case _:

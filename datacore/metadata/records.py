@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final, TypeAlias
 
 from datacore._generated.records.config_record import ConfigRecord
+from datacore._generated.records.feature_level_record import FeatureLevelRecord
 from datacore._generated.records.partition_record import PartitionRecord
 from datacore._generated.records.producer_ids_record import ProducerIdsRecord
 from datacore._generated.records.remove_topic_record import RemoveTopicRecord
@@ -16,7 +17,12 @@ from datacore._generated.records.topic_record import TopicRecord
 from datacore.wire.errors import DecodeError
 
 MetadataRecord: TypeAlias = (
-    TopicRecord | PartitionRecord | ConfigRecord | RemoveTopicRecord | ProducerIdsRecord
+    TopicRecord
+    | PartitionRecord
+    | ConfigRecord
+    | RemoveTopicRecord
+    | ProducerIdsRecord
+    | FeatureLevelRecord
 )
 
 FRAME_VERSION: Final = 1
@@ -25,6 +31,7 @@ _VERSIONS: Final[dict[type[MetadataRecord], int]] = {
     TopicRecord: 0,
     PartitionRecord: 1,
     ConfigRecord: 0,
+    FeatureLevelRecord: 0,
     RemoveTopicRecord: 0,
     ProducerIdsRecord: 0,
 }

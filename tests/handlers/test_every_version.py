@@ -9,6 +9,7 @@ from datacore.client.connection import Connection
 from datacore.handlers.table import TABLE
 from datacore.testing.broker import Broker
 from tests.handlers.admin_flow import AdminFlow
+from tests.handlers.cluster_flow import ClusterFlow
 from tests.handlers.config_flow import ConfigFlow
 from tests.handlers.group_flow import GroupFlow
 from tests.handlers.speaker import Speaker, capped_versions, release_versions, releases
@@ -29,7 +30,8 @@ def run_flow(broker: Broker, versions: dict[ApiKey, int], label: str) -> set[tup
         groups = GroupFlow(speaker, label, topics.topic)
         admin = AdminFlow(speaker, topics)
         configs = ConfigFlow(speaker, label)
-        working = (*groups.steps, *admin.steps, *configs.steps)
+        cluster = ClusterFlow(speaker, topics)
+        working = (*groups.steps, *cluster.steps, *admin.steps, *configs.steps)
         for key, step in (*topics.opening, *working, *topics.closing):
             if speaker.knows(key):
                 try:
