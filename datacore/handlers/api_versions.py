@@ -15,6 +15,7 @@ from datacore._generated.errors import ErrorCode
 from datacore.handlers.api import Api, top_level_error
 from datacore.protocol.api_versions import (
     ApiRange,
+    Feature,
     api_versions_response,
     has_valid_client_software,
 )

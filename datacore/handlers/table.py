@@ -8,21 +8,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from datacore._generated.add_offsets_to_txn import AddOffsetsToTxnResponse
 from datacore._generated.add_raft_voter import AddRaftVoterResponse
 from datacore._generated.api_keys import ApiKey
 from datacore._generated.describe_cluster import DescribeClusterResponse
 from datacore._generated.describe_quorum import DescribeQuorumResponse
+from datacore._generated.end_txn import EndTxnResponse
 from datacore._generated.heartbeat import HeartbeatResponse
 from datacore._generated.leave_group import LeaveGroupResponse
 from datacore._generated.list_config_resources import ListConfigResourcesResponse
 from datacore._generated.list_groups import ListGroupsResponse
 from datacore._generated.list_partition_reassignments import ListPartitionReassignmentsResponse
+from datacore._generated.list_transactions import ListTransactionsResponse
 from datacore._generated.offset_delete import OffsetDeleteResponse
 from datacore._generated.remove_raft_voter import RemoveRaftVoterResponse
 from datacore._generated.sync_group import SyncGroupResponse
 from datacore._generated.unregister_broker import UnregisterBrokerResponse
 from datacore._generated.update_features import UpdateFeaturesResponse
 from datacore.handlers import (
+    add_offsets_to_txn,
+    add_partitions_to_txn,
     add_raft_voter,
     alter_configs,
     alter_partition_reassignments,
@@ -36,9 +41,12 @@ from datacore.handlers import (
     describe_configs,
     describe_groups,
     describe_log_dirs,
+    describe_producers,
     describe_quorum,
     describe_topic_partitions,
+    describe_transactions,
     elect_leaders,
+    end_txn,
     fetch,
     find_coordinator,
     heartbeat,
@@ -50,6 +58,7 @@ from datacore.handlers import (
     list_groups,
     list_offsets,
     list_partition_reassignments,
+    list_transactions,
     metadata,
     offset_commit,
     offset_delete,
@@ -58,8 +67,10 @@ from datacore.handlers import (
     produce,
     remove_raft_voter,
     sync_group,
+    txn_offset_commit,
     unregister_broker,
     update_features,
+    write_txn_markers,
 )
 from datacore.handlers.api import Api, top_level_error
 from datacore.handlers.api_versions import api_versions
@@ -117,6 +128,13 @@ _APIS: Final = (
     _api(ApiKey.INIT_PRODUCER_ID, 5, init_producer_id.handle, init_producer_id.error_response),
     _api(ApiKey.OFFSET_FOR_LEADER_EPOCH, 4, offset_for_leader_epoch.handle,
          offset_for_leader_epoch.error_response),
+    _api(ApiKey.ADD_PARTITIONS_TO_TXN, 5, add_partitions_to_txn.handle,
+         add_partitions_to_txn.error_response),
+    _api(ApiKey.ADD_OFFSETS_TO_TXN, 4, add_offsets_to_txn.handle,
+         top_level_error(AddOffsetsToTxnResponse)),
+    _api(ApiKey.END_TXN, 5, end_txn.handle, top_level_error(EndTxnResponse)),
+    _api(ApiKey.WRITE_TXN_MARKERS, 1, write_txn_markers.handle, write_txn_markers.error_response),
+    _api(ApiKey.TXN_OFFSET_COMMIT, 5, txn_offset_commit.handle, txn_offset_commit.error_response),
     _api(ApiKey.DESCRIBE_CONFIGS, 4, describe_configs.handle, describe_configs.error_response),
     _api(ApiKey.ALTER_CONFIGS, 2, alter_configs.handle, alter_configs.error_response),
     _api(ApiKey.ALTER_REPLICA_LOG_DIRS, 2, alter_replica_log_dirs.handle,
@@ -140,6 +158,12 @@ _APIS: Final = (
          top_level_error(DescribeClusterResponse)),
     _api(ApiKey.UNREGISTER_BROKER, 0, unregister_broker.handle,
          top_level_error(UnregisterBrokerResponse)),
+    _api(ApiKey.DESCRIBE_PRODUCERS, 0, describe_producers.handle,
+         describe_producers.error_response),
+    _api(ApiKey.DESCRIBE_TRANSACTIONS, 0, describe_transactions.handle,
+         describe_transactions.error_response),
+    _api(ApiKey.LIST_TRANSACTIONS, 2, list_transactions.handle,
+         top_level_error(ListTransactionsResponse)),
     _api(ApiKey.LIST_CONFIG_RESOURCES, 1, list_config_resources.handle,
          top_level_error(ListConfigResourcesResponse)),
     _api(ApiKey.DESCRIBE_TOPIC_PARTITIONS, 0, describe_topic_partitions.handle,

@@ -13,6 +13,8 @@ from datacore.protocol.api_versions import Feature
 FEATURES: Final = (
     # 27: the records of 4.1 (4.1-IV1), the only format that is written here.
     Feature("metadata.version", min_level=27, max_level=27, finalized_level=27),
+    # 2: by this Java's clients choose transactions v2 (KIP-890).
+    Feature("transaction.version", min_level=0, max_level=2, finalized_level=2),
 )
 # fmt: on
 """What can be done, and the level that each begins with."""

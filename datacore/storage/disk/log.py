@@ -58,6 +58,7 @@ class DiskLog:
 
     __slots__ = (
         "_commit",
+        "_durable_end",
         "_folder",
         "_interval_bytes",
         "_is_released",
@@ -94,10 +95,12 @@ class DiskLog:
         self._folder = opened.folder
         self._state = opened.state
         self._segments = SegmentList(opened.segments)
+        self._durable_end = store.durable_ends.of(name)
         self._commit = LogCommit(
             store,
             opened,
             self._segments,
+            self._durable_end,
             on_durable=self._note_durable,
             on_failed=self._note_failed,
         )
@@ -375,8 +378,7 @@ class DiskLog:
         kept.truncate(found.position, offset)
         kept.max_timestamp_ms, kept.max_timestamp_offset = await self._reader.last_timestamp(kept)
         # First the promises that the tail is whole go, then the tail.
-        self._store.durable_ends.forget(self._folder)
-        await self._in_worker(self._store.durable_ends.lower, self._folder, offset)
+        await self._in_worker(self._durable_end.lower, offset)
         point = recovery_point(kept, offset)
         await self._in_worker(self._state.update, sync=True, recovery_point=point)
         segments.drop(at + 1, len(segments.segments), self._store.janitor)
