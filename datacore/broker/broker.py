@@ -22,12 +22,16 @@ from datacore.broker.client_telemetry import ClientTelemetry
 from datacore.broker.cluster_metadata import ClusterMetadata
 from datacore.broker.compaction import Compaction
 from datacore.broker.configs import Configs
+from datacore.broker.features import Features
 from datacore.broker.fetch_sessions import FetchSessions
 from datacore.broker.fetching import Fetching
 from datacore.broker.groups import Groups
+from datacore.broker.log_dirs import LogDirs
 from datacore.broker.partitions import Partitions
 from datacore.broker.producer_ids import ProducerIds
+from datacore.broker.quorum import Quorum
 from datacore.broker.quotas import Quotas
+from datacore.broker.replicas import Replicas
 from datacore.broker.retention import Retention
 from datacore.broker.topics import NewTopic, Topics
 from datacore.broker.transaction_markers import TransactionMarkers
@@ -113,6 +117,10 @@ class Broker:
             self.client_telemetry,
         )
         self.quotas = Quotas(self.metadata, self.config_values, steady_now_ms)
+        self.features = Features(self.metadata, self.broker_id)
+        self.quorum = Quorum(self.metadata, self.broker_id, lambda: self.cluster_id, now_ms)
+        self.replicas = Replicas(self.topics.by_name, self.broker_id)
+        self.log_dirs = LogDirs(engine, self.partitions)
         self.retention = Retention(
             self.partitions,
             broker_int("log.retention.check.interval.ms", self.config_values),
