@@ -77,6 +77,10 @@ class CleanedTransactions:
             self.vanished.append(aborted)
         return True
 
+    def has_just_vanished(self, header: BatchHeader) -> bool:
+        """Whether the last control batch is the marker of a transaction that is still told of."""
+        return bool(self.vanished) and self.vanished[-1].last_offset == header.last_offset
+
     def _begin(self, last_offset: int) -> None:
         """Begins the transactions whose first batch was at the offset or before it."""
         while self._coming and self._coming[-1].first_offset <= last_offset:

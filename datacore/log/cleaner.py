@@ -25,8 +25,7 @@ from datacore.log.cleanable import cleanable_part, extents_by_range
 from datacore.log.cleaned_transactions import CleanedTransactions
 from datacore.log.compaction import Survivors, index_keys
 from datacore.log.partition_log import SCAN_BYTES
-from datacore.record.batch import parse_header
-from datacore.storage.batches import walk_batches
+from datacore.record.batch import end_offset_of, iterate_headers, parse_header
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -105,6 +104,7 @@ async def clean(
         KafkaError: The log cannot be read or written, or its start has moved. What was replaced
             before that is right.
     """
+    await log.save_cleaned()
     first_dirty_offset = part.first_dirty_offset
     await _index(log, part, keys, pace)
     end_offset = keys.latest_offset + 1
@@ -115,6 +115,7 @@ async def clean(
         keys,
         transactions,
         log.producers.by_id,
+        end_offset=end_offset,
         now_ms=now_ms,
         delete_retention_ms=log.config.delete_retention_ms,
     )
@@ -125,7 +126,8 @@ async def clean(
         surviving = _surviving(log, survivors, base_offset, next_offset, pace)
         await log.replace(base_offset, next_offset, surviving)
     cleaned_offset = max(end_offset, first_dirty_offset)
-    await log.note_cleaned(cleaned_offset, transactions.vanished)
+    largest = await _largest_timestamp(log, cleaned_offset)
+    await log.note_cleaned(cleaned_offset, transactions.vanished, largest)
     return Cleaning(
         cleaned_offset,
         survivors.records_seen,
@@ -141,14 +143,12 @@ async def _index(log: PartitionLog, part: Cleanable, keys: KeyOffsets, pace: Pac
     transactions = CleanedTransactions(log.aborted_between(offset, part.end_offset))
     while offset < part.end_offset:
         buffers = await log.read(offset, SCAN_BYTES, part.end_offset)
-        for buffer in buffers:
-            work = index_keys(buffer, part.first_dirty_offset, keys, transactions)
-            async for is_full in pace.run(work):
-                if is_full:
-                    return
-            offset = _end_of(buffer)
         if not buffers:
             break
+        work = index_keys(buffers, part.first_dirty_offset, keys, transactions)
+        async for _ in pace.run(work):
+            return  # the map is full
+        offset = end_offset_of(buffers[-1])
     keys.latest_offset = part.end_offset - 1
 
 
@@ -162,17 +162,17 @@ async def _surviving(
     size = 0
     while offset < next_offset:
         buffers = await log.read(offset, SCAN_BYTES, next_offset)
-        for buffer in buffers:
-            async for batch in pace.run(survivors.of(buffer)):
-                parts.append(batch)
-                size += len(batch)
-                written_offset = parse_header(batch).next_offset
-                if size >= WRITE_BYTES:
-                    yield b"".join(parts)
-                    parts, size = [], 0
-            offset = _end_of(buffer)
         if not buffers:
             break
+        surviving: AsyncIterator[Buffer] = pace.run(survivors.of(buffers))
+        async for batch in surviving:
+            parts.append(batch)
+            size += len(batch)
+            written_offset = parse_header(batch).next_offset
+            if size >= WRITE_BYTES:
+                yield b"".join(parts)
+                parts, size = [], 0
+        offset = end_offset_of(buffers[-1])
     end = survivors.end_range(next_offset, written_offset)
     if end is not None:
         parts.append(end)
@@ -180,9 +180,19 @@ async def _surviving(
         yield b"".join(parts)
 
 
-def _end_of(buffer: Buffer) -> int:
-    """The offset behind the last batch of a buffer."""
-    offset = 0
-    for extent in walk_batches(buffer):
-        offset = extent.last_offset + 1
-    return offset
+async def _largest_timestamp(log: PartitionLog, cleaned_offset: int) -> tuple[int, int] | None:
+    """The largest timestamp and its batch, where compaction may have taken the one that had it."""
+    before = log.largest_timestamp
+    if before[1] >= cleaned_offset:
+        return None
+    largest_ms = max((each.max_timestamp_ms for each in await log.extents()), default=-1)
+    found = largest_ms, -1
+    offset = await log.scan_start_for(largest_ms)
+    while largest_ms >= 0 and found[1] < 0 and offset < log.high_watermark:
+        for buffer in await log.read(offset, SCAN_BYTES, log.high_watermark):
+            for _, header in iterate_headers(buffer):
+                if header.max_timestamp >= largest_ms and found[1] < 0:
+                    found = header.max_timestamp, header.base_offset
+            offset = end_offset_of(buffer)
+    # What was appended meanwhile has a say of its own.
+    return found if log.largest_timestamp == before else None

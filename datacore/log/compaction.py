@@ -12,8 +12,9 @@ Rules, as Kafka's ``Cleaner`` has them:
   of its transaction.
 - The last batch of each producer that is still remembered stays, empty if need be, so that a start
   finds its sequence numbers in the log.
-- Each range that is rewritten ends with a batch that ends there, so that no reader falls into a
-  hole; Kafka keeps the last batch of each round for the same reason.
+- The last batch of the round stays, empty if need be, so that no reader falls into a hole. Here
+  each range that is rewritten ends with a batch that ends there; where none does any more, with one
+  that says nothing but that.
 - A batch that cannot be decoded stays as it is: who cannot read it must not remove it.
 
 Both ways through a log are generators that yield None between a few records, so that whoever runs
@@ -36,7 +37,7 @@ from datacore.record.rewrite import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from datacore.log.cleaned_transactions import CleanedTransactions
     from datacore.log.key_offsets import KeyOffsets
@@ -51,17 +52,18 @@ RECORDS_AT_ONCE: Final = 100
 
 
 def index_keys(
-    buffer: Buffer, first_offset: int, keys: KeyOffsets, transactions: CleanedTransactions
+    buffers: Iterable[Buffer],
+    first_offset: int,
+    keys: KeyOffsets,
+    transactions: CleanedTransactions,
 ) -> Iterator[bool | None]:
     """Puts the keys of whole batches into the map; yields True when it is full.
 
     What is indexed counts batch by batch, so a batch that was begun when the map became full is
     left to the next round, unless it is the first of this one: every round gets ahead.
     """
-    view = memoryview(buffer)
     count = 0
-    for at, header in iterate_headers(view):
-        batch = view[at : at + header.size]
+    for batch, header in _batches(buffers):
         is_first = keys.latest_offset < first_offset
         try:
             if header.is_control:
@@ -81,7 +83,7 @@ def index_keys(
         except RecordError as error:
             logger.warning("The batch at %d stays as it is: %s", header.base_offset, error)
         keys.latest_offset = max(keys.latest_offset, header.last_offset)
-    yield None
+        yield None
 
 
 class Survivors:
@@ -89,6 +91,7 @@ class Survivors:
 
     __slots__ = (
         "_delete_horizon_ms",
+        "_end_offset",
         "_keys",
         "_last",
         "_now_ms",
@@ -104,6 +107,7 @@ class Survivors:
         transactions: CleanedTransactions,
         producers: Mapping[int, ProducerState],
         *,
+        end_offset: int,
         now_ms: int,
         delete_retention_ms: int,
     ) -> None:
@@ -113,24 +117,24 @@ class Survivors:
             keys: What ``index_keys`` found.
             transactions: Those of the whole way.
             producers: The producers that are remembered, as they are at any time.
+            end_offset: Where the round ends.
             now_ms: The time.
             delete_retention_ms: How long tombstones and markers stay.
         """
         self._keys = keys
         self._transactions = transactions
         self._producers = producers
+        self._end_offset = end_offset
         self._now_ms = now_ms
         self._delete_horizon_ms = now_ms + delete_retention_ms
         self._last: BatchHeader | None = None
         self.records_seen = 0
         self.records_kept = 0
 
-    def of(self, buffer: Buffer) -> Iterator[Buffer | None]:
+    def of(self, buffers: Iterable[Buffer]) -> Iterator[Buffer | None]:
         """What survives of whole batches, batch by batch."""
-        view = memoryview(buffer)
-        for at, header in iterate_headers(view):
+        for batch, header in _batches(buffers):
             self._last = header
-            batch = view[at : at + header.size]
             try:
                 yield from self._of_batch(batch, header)
             except RecordError:  # ``index_keys`` has said so
@@ -148,7 +152,12 @@ class Survivors:
         horizon_ms = header.base_timestamp if header.has_delete_horizon else None
         if header.is_control:
             is_done_with = self._transactions.is_done_with(batch, header)
-            is_discarded = is_done_with and horizon_ms is not None and horizon_ms <= self._now_ms
+            is_discarded = (
+                is_done_with
+                and horizon_ms is not None
+                and horizon_ms <= self._now_ms
+                and not self._transactions.has_just_vanished(header)
+            )
             needs_horizon = is_done_with
         else:
             is_discarded = self._transactions.is_aborted(header)
@@ -169,7 +178,7 @@ class Survivors:
         elif kept:
             delete_horizon_ms = self._delete_horizon_ms if needs_horizon else None
             yield batch_of_some(header, kept, delete_horizon_ms=delete_horizon_ms)
-        elif self._is_last_of_producer(header):
+        elif header.next_offset == self._end_offset or self._is_last_of_producer(header):
             yield empty_batch(header)
         else:
             yield None
@@ -190,3 +199,10 @@ class Survivors:
         if state.batches:
             return state.batches[-1].last_offset == header.last_offset
         return header.is_control and header.producer_epoch == state.epoch
+
+
+def _batches(buffers: Iterable[Buffer]) -> Iterator[tuple[memoryview, BatchHeader]]:
+    for buffer in buffers:
+        view = memoryview(buffer)
+        for at, header in iterate_headers(view):
+            yield view[at : at + header.size], header

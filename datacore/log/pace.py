@@ -12,7 +12,7 @@ Rules:
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -25,6 +25,9 @@ T = TypeVar("T")
 SLICE_S: Final = 0.001
 RESTS_PER_SLICE: Final = 10
 """How many times as long as a slice a busy loop has for itself."""
+
+LONG_SLICE_S: Final = 0.01
+"""What a slice counts at most: one call into a codec may take long, but leaves Python to others."""
 
 
 class Pace:
@@ -44,9 +47,10 @@ class Pace:
         """
         is_done = False
         while not is_done:
-            began_s = time.perf_counter()
-            results, is_done = await anyio.to_thread.run_sync(_run_slice, work)
-            await self._rest(time.perf_counter() - began_s)
+            done = await anyio.to_thread.run_sync(lambda: _run_slice(work))
+            results: list[T] = done.results
+            is_done = done.is_all
+            await self._rest(done.cpu_s)
             for result in results:
                 yield result
 
@@ -60,16 +64,23 @@ class Pace:
         passed_s = max(clock_s - self._clock_s, 1e-6)
         busy = min((loop_s - self._loop_s) / passed_s, 1.0)
         self._clock_s, self._loop_s = clock_s, loop_s
-        await anyio.sleep(min(slice_s, 10 * SLICE_S) * busy * RESTS_PER_SLICE)
+        await anyio.sleep(min(slice_s, LONG_SLICE_S) * busy * RESTS_PER_SLICE)
 
 
-def _run_slice(work: Iterator[T | None]) -> tuple[list[T], bool]:
+class _Slice(NamedTuple, Generic[T]):
+    results: list[T]
+    is_all: bool
+    cpu_s: float
+
+
+def _run_slice(work: Iterator[T | None]) -> _Slice[T]:
     """In a worker thread: what came out, and whether that was all."""
     results: list[T] = []
-    end_s = time.perf_counter() + SLICE_S
+    began_s = time.thread_time()
     for result in work:
         if result is not None:
             results.append(result)
-        if time.perf_counter() > end_s:
-            return results, False
-    return results, True
+        passed_s = time.thread_time() - began_s
+        if passed_s > SLICE_S:
+            return _Slice(results, is_all=False, cpu_s=passed_s)
+    return _Slice(results, is_all=True, cpu_s=time.thread_time() - began_s)

@@ -60,6 +60,15 @@ async def serve(config: Config) -> AsyncIterator[RunningBroker]:
         broker = Broker(config, _ENGINES[config.storage.engine](config))
         broker.advertised_listeners = {each.name: each.advertised for each in bound}
         server = KafkaServer(broker, TABLE.values(), limits)
+
+        def relimit() -> None:
+            server.limits = ConnectionLimits.from_kafka_configs(broker.config_values)
+
+        def take_quotas() -> None:
+            server.rates = broker.quotas.in_force
+
+        broker.broker_configs.when_changed(relimit)
+        broker.quotas.when_changed(take_quotas)
         async with broker.running(), server.accepting(bound):
             try:
                 yield RunningBroker(broker, {each.name: each.bound for each in bound})

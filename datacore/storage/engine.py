@@ -44,6 +44,15 @@ class LogExtent(NamedTuple):
     """The largest timestamp that it holds, also before ``start_offset``; -1 where none has one."""
 
 
+class Space(NamedTuple):
+    """How much room a store has, as far as it knows: -1 where it does not."""
+
+    total_bytes: int
+    """What it may hold, others' data included."""
+    usable_bytes: int
+    """What can still be written."""
+
+
 @dataclass(frozen=True, slots=True)
 class SegmentLimits:
     """When the last extent of a log ends and another begins.
@@ -74,6 +83,18 @@ class LogNotFound(StorageError):  # a state, as Kafka names it
 
 class OffsetTruncated(StorageError):  # a state, as Kafka names it
     """The offset lies before the log's start or behind its end."""
+
+
+class Damaged(StorageError):
+    """What the store has of an offset is not what was written, and is not served.
+
+    Attributes:
+        next_offset: Where reading can go on.
+    """
+
+    def __init__(self, message: str, next_offset: int) -> None:
+        super().__init__(message)
+        self.next_offset = next_offset
 
 
 class EngineLog(Protocol):
@@ -130,6 +151,7 @@ class EngineLog(Protocol):
 
         Raises:
             OffsetTruncated: ``offset`` is below ``start_offset`` or above ``end_offset``.
+            Damaged: The store has lost what was there; what comes before and behind it goes on.
         """
 
     async def read(self, offset: int, *, max_bytes: int, before_offset: int) -> list[Buffer]:
@@ -195,6 +217,20 @@ class EngineLog(Protocol):
 
 class Engine(Protocol):
     """A store of logs."""
+
+    @property
+    def place(self) -> str:
+        """Where the logs lie, for people: a folder's absolute path, or what stands for one.
+
+        It holds no secret, and is the same from one start to the next.
+        """
+
+    async def space(self) -> Space:
+        """How much room there is now.
+
+        Raises:
+            StorageError: The store does not answer.
+        """
 
     async def start(self) -> None:
         """Makes the store ready.

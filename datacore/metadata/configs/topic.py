@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from datacore.metadata.configs.key import (
     BOOLEAN,
@@ -23,14 +23,18 @@ from datacore.metadata.configs.key import (
     Range,
     Shape,
     at_least,
+    by_name,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 THROTTLED: Final = Shape(
     r"(\*|[0-9]+:[0-9]+(,[0-9]+:[0-9]+)*)?", "*, or partition:broker pairs separated by commas"
 )
 
 # fmt: off
-TOPIC: Final = (
+_TOPIC: Final = (
     ConfigKey("cleanup.policy", LIST, "delete", MEDIUM, CLEANUP_POLICIES,
               synonym="log.cleanup.policy", effect=YES,
               about="Whether old records are deleted by age and size, reduced to the newest of "
@@ -47,7 +51,7 @@ TOPIC: Final = (
               synonym="compression.zstd.level",
               about="How hard zstd tries where the broker compresses."),
     ConfigKey("delete.retention.ms", LONG, "86400000", MEDIUM, at_least(0),
-              synonym="log.cleaner.delete.retention.ms",
+              synonym="log.cleaner.delete.retention.ms", effect=YES,
               about="How long a tombstone is kept after the log is compacted up to it."),
     ConfigKey("file.delete.delay.ms", LONG, "60000", MEDIUM, at_least(0),
               synonym="log.segment.delete.delay.ms",
@@ -73,7 +77,7 @@ TOPIC: Final = (
               about="How long records stay here that the remote store has; -2 is as long as "
                     "retention says."),
     ConfigKey("max.compaction.lag.ms", LONG, LONG_MAX, MEDIUM, at_least(1),
-              synonym="log.cleaner.max.compaction.lag.ms",
+              synonym="log.cleaner.max.compaction.lag.ms", effect=YES,
               about="How long a record may wait for compaction."),
     ConfigKey("max.message.bytes", INT, "1048588", MEDIUM, at_least(0),
               synonym="message.max.bytes", effect=YES,
@@ -88,11 +92,11 @@ TOPIC: Final = (
               synonym="log.message.timestamp.type", effect=YES,
               about="Whether records bear their producer's time or that of their arrival."),
     ConfigKey("min.cleanable.dirty.ratio", DOUBLE, "0.5", MEDIUM, Range(0, 1),
-              synonym="log.cleaner.min.cleanable.ratio",
+              synonym="log.cleaner.min.cleanable.ratio", effect=YES,
               about="The share of a log that must be new since its last compaction before it is "
                     "compacted again."),
     ConfigKey("min.compaction.lag.ms", LONG, "0", MEDIUM, at_least(0),
-              synonym="log.cleaner.min.compaction.lag.ms",
+              synonym="log.cleaner.min.compaction.lag.ms", effect=YES,
               about="How long a record is kept whatever follows it."),
     ConfigKey("min.insync.replicas", INT, "1", MEDIUM, at_least(1), synonym="min.insync.replicas",
               about="How many replicas must have a record before acks=all is answered."),
@@ -132,3 +136,5 @@ TOPIC: Final = (
               about="For tests of Kafka: the size of a log's files, below the usual minimum."),
 )
 # fmt: on
+
+TOPIC_CONFIGS: Final[Mapping[str, ConfigKey]] = by_name(_TOPIC)

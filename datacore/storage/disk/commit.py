@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from datacore.storage.disk.checkpoint import Checkpoint
+    from datacore.storage.disk.durable_ends import DurableEnd
     from datacore.storage.disk.recovery import OpenedFolder
     from datacore.storage.disk.segment import Segment
     from datacore.storage.disk.segment_list import SegmentList
@@ -39,6 +40,7 @@ class LogCommit:
         "_checkpoint_bytes",
         "_checkpoint_is_due",
         "_dirty",
+        "_durable_end",
         "_files",
         "_flusher",
         "_folder",
@@ -60,6 +62,7 @@ class LogCommit:
         store: Store,
         opened: OpenedFolder,
         segments: SegmentList,
+        durable_end: DurableEnd,
         *,
         on_durable: Callable[[int], None],
         on_failed: Callable[[Mark], None],
@@ -70,11 +73,13 @@ class LogCommit:
             store: What the engine's logs share.
             opened: The log as it was found.
             segments: The log's segments, shared with it.
+            durable_end: Where it is noted how far the log is durable.
             on_durable: Told an offset before which everything is durable now.
             on_failed: Told what is still durable, after a round that failed.
         """
         self._files = store.files
         self._flusher = store.flusher
+        self._durable_end = durable_end
         self._checkpoint_bytes = store.config.checkpoint_bytes
         self._folder = opened.folder
         self._state = opened.state
@@ -186,6 +191,7 @@ class LogCommit:
             self._dirty,
             self._unsynced_folders,
             checkpoint,
+            self._durable_end,
         )
         for segment, _ in self._dirty:
             segment.is_dirty = False

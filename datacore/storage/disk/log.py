@@ -59,6 +59,7 @@ class DiskLog:
 
     __slots__ = (
         "_commit",
+        "_durable_end",
         "_folder",
         "_interval_bytes",
         "_is_released",
@@ -96,10 +97,12 @@ class DiskLog:
         self._folder = opened.folder
         self._state = opened.state
         self._segments = SegmentList(opened.segments)
+        self._durable_end = store.durable_ends.of(name)
         self._commit = LogCommit(
             store,
             opened,
             self._segments,
+            self._durable_end,
             on_durable=self._note_durable,
             on_failed=self._note_failed,
         )
@@ -378,7 +381,8 @@ class DiskLog:
         kept.unseal()
         kept.truncate(found.position, offset)
         kept.max_timestamp_ms, kept.max_timestamp_offset = await self._reader.last_timestamp(kept)
-        # First the promise that the tail is whole goes, then the tail.
+        # First the promises that the tail is whole go, then the tail.
+        await self._in_worker(self._durable_end.lower, offset)
         point = recovery_point(kept, offset)
         await self._in_worker(self._state.update, sync=True, recovery_point=point)
         segments.drop(at + 1, len(segments.segments), self._store.janitor)
@@ -412,11 +416,7 @@ class DiskLog:
             async with self._lock:
                 self._check_open()
                 replacement.check_unchanged(segments, self.start_offset)
-                if not replacement.is_sealed:
-                    await self._commit.flush()
-                    if not replacement.is_sealed:
-                        message = f"{self.name}: a segment's indexes are not written yet"
-                        raise StorageError(message)
+                await self._seal(replacement)
                 with anyio.CancelScope(shield=True):
                     await self._in_worker(replacement.decide)
                     await self._take_over(replacement)
@@ -425,6 +425,19 @@ class DiskLog:
                 await self._in_worker(replacement.discard)
             self._is_replacing = False
             raise
+
+    async def _seal(self, replacement: Replacement) -> None:
+        """Has the indexes of the old segments written, so that nobody writes them later.
+
+        Raises:
+            StorageError: The device refuses.
+        """
+        for _ in range(2):  # a checkpoint that was under way may have begun without them
+            if not replacement.is_sealed:
+                await self._commit.flush()
+        if not replacement.is_sealed:
+            message = f"{self.name}: the indexes of a segment cannot be written"
+            raise StorageError(message)
 
     async def _take_over(self, replacement: Replacement) -> None:
         """Goes on with the new segment.

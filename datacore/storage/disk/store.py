@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from datacore.storage.disk.buffer_pool import BufferPool
     from datacore.storage.disk.config import DiskConfig
+    from datacore.storage.disk.durable_ends import DurableEnds
     from datacore.storage.disk.files import Files
     from datacore.storage.disk.flusher import Flusher
     from datacore.storage.disk.segment import OpenFiles
@@ -66,3 +67,4 @@ class Store:
     open_files: OpenFiles
     pool: BufferPool
     janitor: Janitor
+    durable_ends: DurableEnds

@@ -55,7 +55,7 @@ class Connections:
             message = f"{config.schema!r} cannot name a schema: a-z, 0-9 and _ are what can"
             raise StorageError(message)
         try:
-            async with self._trouble(f"PostgreSQL at {self._place()} cannot be used"):
+            async with self._trouble(f"PostgreSQL at {self.place} cannot be used"):
                 self._alive = await self._connect()
                 await migrate(self._alive, config.schema)
                 await self._show_life(self._alive)
@@ -128,11 +128,14 @@ class Connections:
             "tcp_keepalives_count": "3",
         }
 
-    def _place(self) -> str:
+    @property
+    def place(self) -> str:
+        """Which schema of which database, without user and password."""
         config = self._config
+        database = f"{config.host}:{config.port}/{config.database}"
         if config.dsn is not None:
-            return config.dsn.rpartition("@")[2].partition("?")[0]
-        return f"{config.host}:{config.port}/{config.database}"
+            database = config.dsn.rpartition("@")[2].partition("?")[0].rpartition("//")[2]
+        return f"postgresql://{database}#{config.schema}"
 
     async def fetch(
         self, statement: str, *values: object, timeout_s: float | None = None

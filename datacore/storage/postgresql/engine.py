@@ -14,7 +14,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
-from datacore.storage.engine import Fenced, LogName, StorageError
+from datacore.storage.engine import Fenced, LogName, Space, StorageError
 from datacore.storage.log_name import check_log_name
 from datacore.storage.postgresql.cache import ChunkCache
 from datacore.storage.postgresql.flusher import Flusher
@@ -48,6 +48,15 @@ class PostgresqlEngine:
         self._logs: dict[LogName, PostgresqlLog] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._something_is_deleted: asyncio.Event
+
+    @property
+    def place(self) -> str:
+        """See ``Engine.place``."""
+        return self.store.connections.place
+
+    async def space(self) -> Space:
+        """See ``Engine.space``: a database does not tell."""
+        return Space(-1, -1)
 
     async def start(self) -> None:
         """See ``Engine.start``."""
