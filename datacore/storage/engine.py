@@ -44,6 +44,15 @@ class LogExtent(NamedTuple):
     """The largest timestamp that it holds, also before ``start_offset``; -1 where none has one."""
 
 
+class Space(NamedTuple):
+    """How much room a store has, as far as it knows: -1 where it does not."""
+
+    total_bytes: int
+    """What it may hold, others' data included."""
+    usable_bytes: int
+    """What can still be written."""
+
+
 @dataclass(frozen=True, slots=True)
 class SegmentLimits:
     """When the last extent of a log ends and another begins.
@@ -208,6 +217,20 @@ class EngineLog(Protocol):
 
 class Engine(Protocol):
     """A store of logs."""
+
+    @property
+    def place(self) -> str:
+        """Where the logs lie, for people: a folder's absolute path, or what stands for one.
+
+        It holds no secret, and is the same from one start to the next.
+        """
+
+    async def space(self) -> Space:
+        """How much room there is now.
+
+        Raises:
+            StorageError: The store does not answer.
+        """
 
     async def start(self) -> None:
         """Makes the store ready.

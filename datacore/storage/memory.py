@@ -21,7 +21,14 @@ from typing import TYPE_CHECKING, Final
 
 from datacore.storage.batches import max_timestamp_ms as batch_max_timestamp_ms
 from datacore.storage.batches import single_batch, split_batches
-from datacore.storage.engine import Fenced, LogExtent, LogName, OffsetTruncated, StorageError
+from datacore.storage.engine import (
+    Fenced,
+    LogExtent,
+    LogName,
+    OffsetTruncated,
+    Space,
+    StorageError,
+)
 from datacore.storage.log_name import check_log_name
 from datacore.storage.memory_chunk import CHUNK_SIZE_MAX, Chunk, Draft
 from datacore.storage.segment_age import NEVER_MS, last_timestamp_ms
@@ -50,6 +57,15 @@ class MemoryEngine:
         self.bytes_max = bytes_max
         self.bytes_held = 0
         self._logs: dict[LogName, MemoryLog] = {}
+
+    @property
+    def place(self) -> str:
+        """See ``Engine.place``."""
+        return "memory"
+
+    async def space(self) -> Space:
+        """See ``Engine.space``: what all logs together may hold."""
+        return Space(self.bytes_max, self.bytes_max - self.bytes_held)
 
     async def start(self) -> None:
         """See ``Engine.start``: there is nothing to make ready."""

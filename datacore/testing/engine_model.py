@@ -169,6 +169,8 @@ class EngineModel(RuleBasedStateMachine):
         while offset < self.model.end_offset:
             found = self.run(read(self.log, offset, max_bytes=max_bytes))
             assert found == self.model.read(offset, max_bytes, self.model.end_offset)
+            if not found:
+                break  # the log was cut behind what a replacement has emptied
             offset = next(
                 batch.last_offset + 1
                 for batch in reversed(self.model.batches)

@@ -62,6 +62,18 @@ class EngineSuite:
             assert list(await engine.list_logs()) == [LOG]
 
     @on_loop
+    async def test_a_store_says_where_it_is_and_what_room_it_has(
+        self, harness: EngineHarness
+    ) -> None:
+        async with running(harness) as engine:
+            place = engine.place
+            space = await engine.space()
+            assert place
+            assert space == (-1, -1) or 0 <= space.usable_bytes <= space.total_bytes
+        async with running(harness) as engine:
+            assert engine.place == place or not harness.survives_restart
+
+    @on_loop
     async def test_names_that_no_store_could_keep_are_refused(self, harness: EngineHarness) -> None:
         async with running(harness) as engine:
             for name in ("", ".", "..", "a/b", "a\0b", "a b", "ü", "x" * 250):
