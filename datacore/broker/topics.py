@@ -11,6 +11,7 @@ from datacore._generated.records.config_record import ConfigRecord
 from datacore._generated.records.partition_record import PartitionRecord
 from datacore._generated.records.remove_topic_record import RemoveTopicRecord
 from datacore._generated.records.topic_record import TopicRecord
+from datacore.broker.replicas import check_replicas
 from datacore.metadata.configs import InvalidConfig, broker_int, check_topic_configs
 from datacore.metadata.image import RESOURCE_TOPIC, PartitionImage, TopicImage
 from datacore.protocol.errors import KafkaError
@@ -188,7 +189,6 @@ class Topics:
                     ErrorCode.INVALID_PARTITIONS,
                     f"The topic {name} has {present} partitions, {count} would not be more.",
                 )
-            self._check_size(count - present)
             if assignments is not None:
                 if len(assignments) != count - present:
                     raise KafkaError(
@@ -200,6 +200,7 @@ class Topics:
                     self._check_replicas(replicas)
             if charge is not None:
                 charge(count - present)
+            self._check_size(count - present)
             if validate_only:
                 return
             added = self._new_partitions(range(present, count))
@@ -290,11 +291,7 @@ class Topics:
             )
 
     def _check_replicas(self, replicas: Sequence[int]) -> None:
-        if list(replicas) != [self._broker_id]:
-            raise KafkaError(
-                ErrorCode.INVALID_REPLICA_ASSIGNMENT,
-                f"The only broker is {self._broker_id}; the assignment names {list(replicas)}.",
-            )
+        check_replicas(self._broker_id, replicas)
 
     def _new_partitions(self, indexes: range) -> dict[int, PartitionImage]:
         own = self._broker_id

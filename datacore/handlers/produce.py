@@ -40,6 +40,7 @@ from datacore.record.batch import (
 from datacore.record.compression import Codec
 from datacore.record.errors import RecordError, UnsupportedCodec
 from datacore.record.legacy import up_convert
+from datacore.storage.engine import StorageError
 from datacore.storage.pending import Pending
 
 if TYPE_CHECKING:
@@ -293,8 +294,13 @@ def _when_durable(
     def settle(durable: Pending[None]) -> None:
         nonlocal left
         if durable.error is not None:
+            code = (
+                kafka_error(durable.error).code
+                if isinstance(durable.error, StorageError)
+                else ErrorCode.UNKNOWN_SERVER_ERROR
+            )
             for result in waiting[durable]:
-                result.error_code = ErrorCode.KAFKA_STORAGE_ERROR
+                result.error_code = code
                 result.base_offset = -1
                 result.log_append_time_ms = -1
         left -= 1

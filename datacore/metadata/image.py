@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from datacore._generated.records.client_quota_record import ClientQuotaRecord
 from datacore._generated.records.config_record import ConfigRecord
+from datacore._generated.records.feature_level_record import FeatureLevelRecord
 from datacore._generated.records.partition_record import PartitionRecord
 from datacore._generated.records.producer_ids_record import ProducerIdsRecord
 from datacore._generated.records.remove_topic_record import RemoveTopicRecord
@@ -59,6 +60,8 @@ class ClusterImage:
     """Values that were set, by (resource type, resource name)."""
     client_quotas: dict[Entity, dict[str, float]] = field(default_factory=dict)
     """Limits by key, of each entity that has one."""
+    feature_levels: dict[str, int] = field(default_factory=dict)
+    """Of features that were set to another level than the one they begin with."""
     next_producer_id: int = 0
     removed_topic_ids: set[TopicId] = field(default_factory=set)
     """Of topics that were deleted: what is left of their logs may go."""
@@ -89,6 +92,8 @@ class ClusterImage:
                 self._set_config(record)
             case ClientQuotaRecord():
                 self._set_quota(record)
+            case FeatureLevelRecord():
+                self.feature_levels[record.name] = record.feature_level
             case ProducerIdsRecord():
                 self.next_producer_id = record.next_producer_id
             case _:

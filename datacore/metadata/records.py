@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 
 from datacore._generated.records.client_quota_record import ClientQuotaRecord
 from datacore._generated.records.config_record import ConfigRecord
+from datacore._generated.records.feature_level_record import FeatureLevelRecord
 from datacore._generated.records.partition_record import PartitionRecord
 from datacore._generated.records.producer_ids_record import ProducerIdsRecord
 from datacore._generated.records.remove_topic_record import RemoveTopicRecord
@@ -23,6 +24,7 @@ MetadataRecord: TypeAlias = (
     | RemoveTopicRecord
     | ProducerIdsRecord
     | ClientQuotaRecord
+    | FeatureLevelRecord
 )
 
 FRAME_VERSION: Final = 1
@@ -31,6 +33,7 @@ _VERSIONS: Final[dict[type[MetadataRecord], int]] = {
     TopicRecord: 0,
     PartitionRecord: 1,
     ConfigRecord: 0,
+    FeatureLevelRecord: 0,
     RemoveTopicRecord: 0,
     ProducerIdsRecord: 0,
     ClientQuotaRecord: 0,
