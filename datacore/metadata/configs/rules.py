@@ -59,6 +59,9 @@ _THREADS: Final = frozenset(
         "num.recovery.threads.per.data.dir",
         "background.threads",
         "log.cleaner.threads",
+        "remote.log.manager.copier.thread.pool.size",
+        "remote.log.manager.expiration.thread.pool.size",
+        "remote.log.reader.threads",
     }
 )
 """Counts that Kafka lets change by half or double at a time."""
@@ -145,7 +148,7 @@ def client_patterns(match: str) -> dict[str, Callable[[str], object]]:
     options.log_errors = False
     options.max_mem = _PROGRAM_BYTES_MAX
     patterns: dict[str, Callable[[str], object]] = {}
-    for item in filter(None, (item.strip() for item in match.split(","))):
+    for item in (item.strip() for item in match.split(",")):
         name, *texts = (part.strip() for part in item.split("="))
         if name not in CLIENT_MATCHES or len(texts) != 1:
             raise InvalidConfig(f"Illegal client matching pattern: {item}")
