@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from datacore.broker.broker_configs import BrokerConfigs
+    from datacore.broker.client_telemetry import ClientTelemetry
     from datacore.broker.cluster_metadata import ClusterMetadata
     from datacore.broker.partitions import Partitions
     from datacore.metadata.configs import ConfigKey
@@ -82,11 +83,13 @@ class Configs:
         partitions: Partitions,
         broker_id: int,
         broker_configs: BrokerConfigs,
+        client_telemetry: ClientTelemetry,
     ) -> None:
         self._metadata = metadata
         self._partitions = partitions
         self._broker_id = broker_id
         self._broker_configs = broker_configs
+        self._client_telemetry = client_telemetry
 
     async def alter(
         self,
@@ -236,6 +239,8 @@ class Configs:
     def _obey(self, resource_type: int, name: str, values: Mapping[str, str]) -> None:
         if resource_type == RESOURCE_TOPIC:
             self._partitions.reconfigure(TopicName(name), values)
+        elif resource_type == RESOURCE_CLIENT_METRICS:
+            self._client_telemetry.refresh()
         elif resource_type == RESOURCE_BROKER:
             self._broker_configs.refresh()
             configs = self._metadata.image.configs

@@ -106,7 +106,12 @@ class Partitions:
         def value(name: str) -> str:
             return topic_value(name, topic_values, self._broker_values)
 
-        policies = value("cleanup.policy").split(",")
+        policies = [policy.strip() for policy in value("cleanup.policy").split(",")]
+        segment_age_ms = int(value("segment.ms"))
+        max_compaction_lag_ms = int(value("max.compaction.lag.ms"))
+        if "compact" in policies:
+            # What is written to is not compacted, so it must end in time.
+            segment_age_ms = min(segment_age_ms, max_compaction_lag_ms)
         return LogConfig(
             max_message_bytes=int(value("max.message.bytes")),
             log_append_time=value("message.timestamp.type") == "LogAppendTime",
@@ -116,9 +121,13 @@ class Partitions:
             deletes="delete" in policies,
             retention_ms=int(value("retention.ms")),
             retention_bytes=int(value("retention.bytes")),
+            min_cleanable_dirty_ratio=float(value("min.cleanable.dirty.ratio")),
+            min_compaction_lag_ms=int(value("min.compaction.lag.ms")),
+            max_compaction_lag_ms=max_compaction_lag_ms,
+            delete_retention_ms=int(value("delete.retention.ms")),
             segments=SegmentLimits(
                 size_bytes=int(value("segment.bytes")),
-                age_ms=int(value("segment.ms")),
+                age_ms=segment_age_ms,
                 jitter_ms=int(value("segment.jitter.ms")),
             ),
         )

@@ -11,6 +11,7 @@ from datacore._generated.records.config_record import ConfigRecord
 from datacore._generated.records.partition_record import PartitionRecord
 from datacore._generated.records.remove_topic_record import RemoveTopicRecord
 from datacore._generated.records.topic_record import TopicRecord
+from datacore.broker.replicas import check_replicas
 from datacore.metadata.configs import InvalidConfig, broker_int, check_topic_configs
 from datacore.metadata.image import RESOURCE_TOPIC, PartitionImage, TopicImage
 from datacore.protocol.errors import KafkaError
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from datacore.metadata.records import MetadataRecord
 
 OFFSETS_TOPIC: Final = TopicName("__consumer_offsets")
-INTERNAL_TOPICS: Final = frozenset({OFFSETS_TOPIC, TopicName("__transaction_state")})
+TRANSACTIONS_TOPIC: Final = TopicName("__transaction_state")
+INTERNAL_TOPICS: Final = frozenset({OFFSETS_TOPIC, TRANSACTIONS_TOPIC})
 PARTITIONS_PER_CHANGE_MAX: Final = 10_000
 """Kafka's limit for one request to its controller."""
 
@@ -82,8 +84,19 @@ class Topics:
         self._broker_values = broker_values
         self._new_topic_id = new_topic_id
 
-    async def create(self, new: NewTopic, *, validate_only: bool = False) -> TopicImage:
+    async def create(
+        self,
+        new: NewTopic,
+        *,
+        validate_only: bool = False,
+        charge: Callable[[int], None] | None = None,
+    ) -> TopicImage:
         """Makes a topic that can be produced to as soon as this returns.
+
+        Args:
+            new: What it shall be.
+            validate_only: Whether it is not to be made.
+            charge: Told the number of partitions before anything is made; may refuse.
 
         Raises:
             KafkaError: Why it cannot be made.
@@ -93,6 +106,8 @@ class Topics:
             count = len(new.assignments) or new.num_partitions
             if count == -1:
                 count = broker_int("num.partitions", self._broker_values)
+            if charge is not None:
+                charge(count)
             topic = TopicImage(new.name, self._new_topic_id())
             topic.partitions = self._new_partitions(range(count))
             if validate_only:
@@ -127,8 +142,11 @@ class Topics:
         assignments: Sequence[Sequence[int]] | None,
         *,
         validate_only: bool,
+        charge: Callable[[int], None] | None = None,
     ) -> None:
         """Widens a topic to ``count`` partitions.
+
+        ``charge`` is told the number of new ones before anything is made, and may refuse.
 
         Raises:
             KafkaError: Why that cannot be.
@@ -149,7 +167,6 @@ class Topics:
                     ErrorCode.INVALID_PARTITIONS,
                     f"The topic {name} has {present} partitions, {count} would not be more.",
                 )
-            self._check_size(count - present)
             if assignments is not None:
                 if len(assignments) != count - present:
                     raise KafkaError(
@@ -159,6 +176,9 @@ class Topics:
                     )
                 for replicas in assignments:
                     self._check_replicas(replicas)
+            if charge is not None:
+                charge(count - present)
+            self._check_size(count - present)
             if validate_only:
                 return
             added = self._new_partitions(range(present, count))
@@ -240,11 +260,7 @@ class Topics:
             )
 
     def _check_replicas(self, replicas: Sequence[int]) -> None:
-        if list(replicas) != [self._broker_id]:
-            raise KafkaError(
-                ErrorCode.INVALID_REPLICA_ASSIGNMENT,
-                f"The only broker is {self._broker_id}; the assignment names {list(replicas)}.",
-            )
+        check_replicas(self._broker_id, replicas)
 
     def _new_partitions(self, indexes: range) -> dict[int, PartitionImage]:
         own = self._broker_id

@@ -27,5 +27,10 @@ class LogConfig(msgspec.Struct, frozen=True):
     """Whether what is old may go; where not, nothing may."""
     retention_ms: int = UNLIMITED
     retention_bytes: int = UNLIMITED
+    min_cleanable_dirty_ratio: float = 0.5
+    min_compaction_lag_ms: int = 0
+    max_compaction_lag_ms: int = LONG_MAX
+    delete_retention_ms: int = 86_400_000
+    """What compaction obeys, where the log is compacted."""
     segments: SegmentLimits | None = None
     """None: the engine chooses."""

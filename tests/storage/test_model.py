@@ -55,7 +55,8 @@ class DiskModel(EngineModel):
         """A new engine finds what the kernel was given, as after kill -9."""
         self.run(self.checkpoints_written())
         image = self.folder / f"image-{next(self.numbers)}"
-        shutil.copytree(self.data_dir, image)
+        # What is on its way out goes when the janitor comes to it, perhaps while this copies.
+        shutil.copytree(self.data_dir, image, ignore=shutil.ignore_patterns("*.deleted"))
         self.run(self.engine.close())
         self.waits.clear()
         self.harness = self.harness_in(image)
