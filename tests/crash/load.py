@@ -110,12 +110,14 @@ class Producer:
             self.history.acknowledge((partition, result.base_offset + at), value)
 
 
-def fetch(connection: Connection, partition: int, offset: int) -> FetchedPartition:
-    """The answer to one Fetch, from ``offset`` on; waits up to 100 ms for records."""
+def fetch(
+    connection: Connection, partition: int, offset: int, *, max_wait_ms: int = 100
+) -> FetchedPartition:
+    """The answer to one Fetch, from ``offset`` on, which waits a little for records."""
     wanted = FetchPartition(partition=partition, fetch_offset=offset, partition_max_bytes=1 << 20)
     answer = connection.send(
         FetchRequest(
-            max_wait_ms=100,
+            max_wait_ms=max_wait_ms,
             min_bytes=1,
             topics=[FetchTopic(topic=TOPIC, partitions=[wanted])],
         ),
