@@ -27,6 +27,9 @@ from datacore.broker.partitions import Partitions
 from datacore.broker.producer_ids import ProducerIds
 from datacore.broker.retention import Retention
 from datacore.broker.topics import NewTopic, Topics
+from datacore.broker.transaction_markers import TransactionMarkers
+from datacore.broker.transactional_offsets import TransactionalOffsets
+from datacore.broker.transactions import Transactions
 from datacore.metadata.configs import broker_int, broker_value
 from datacore.metadata.image import RESOURCE_BROKER
 from datacore.protocol.names import TopicId
@@ -117,6 +120,20 @@ class Broker:
         self.groups = Groups(
             self.topics, self.partitions.by_topic, self.config_values, steady_now_ms, self.spawn
         )
+        self.transaction_markers = TransactionMarkers(self.partitions, self.groups, now_ms)
+        self.transactions = Transactions(
+            self.topics,
+            self.partitions.by_topic,
+            self.groups,
+            self.transaction_markers,
+            self.producer_ids,
+            self.config_values,
+            steady_now_ms,
+            self.spawn,
+        )
+        self.transactional_offsets = TransactionalOffsets(
+            self.groups, self.transactions, self.partitions.by_topic
+        )
 
     # --- configuration
 
@@ -151,12 +168,14 @@ class Broker:
             async with anyio.create_task_group() as self._tasks:
                 try:
                     await self.groups.start()
+                    await self.transactions.start()
                     self.spawn(self.partitions.keep_in_order(now_ms))
                     self.spawn(self.retention.run())
                     yield
                 except Exception as error:  # noqa: BLE001  # raised below, not in an exception group
                     failure = error
                 finally:
+                    self.transactions.stop()
                     self.groups.stop()
                     self._tasks.cancel_scope.cancel()
         finally:
@@ -235,6 +254,7 @@ class Broker:
         """
         await self.topics.delete(topic)
         self.groups.forget_topic(topic)
+        self.transactions.forget_topic(topic)
 
     async def create_topic_if_missing(self, new: NewTopic) -> None:
         """Makes a topic unless somebody else was quicker.

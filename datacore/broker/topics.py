@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from datacore.metadata.records import MetadataRecord
 
 OFFSETS_TOPIC: Final = TopicName("__consumer_offsets")
-INTERNAL_TOPICS: Final = frozenset({OFFSETS_TOPIC, TopicName("__transaction_state")})
+TRANSACTIONS_TOPIC: Final = TopicName("__transaction_state")
+INTERNAL_TOPICS: Final = frozenset({OFFSETS_TOPIC, TRANSACTIONS_TOPIC})
 PARTITIONS_PER_CHANGE_MAX: Final = 10_000
 """Kafka's limit for one request to its controller."""
 

@@ -15,13 +15,14 @@ from datacore._generated.errors import ErrorCode
 from datacore.handlers.api import Api, top_level_error
 from datacore.protocol.api_versions import (
     ApiRange,
+    Feature,
     api_versions_response,
     has_valid_client_software,
 )
 from datacore.protocol.errors import KafkaError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
     from datacore.broker.context import RequestContext
@@ -31,14 +32,19 @@ BrokerT = TypeVar("BrokerT")
 _MIN_VERSION: Final = 0
 _MAX_VERSION: Final = 4
 
+FEATURES_EPOCH: Final = 0
+"""Of the finalized levels, which do not change. Java's clients ignore levels without an epoch."""
+
 
 def api_versions(
     others: Iterable[Api[BrokerT, Any, Any]],
+    features: Sequence[Feature] = (),
 ) -> Api[BrokerT, ApiVersionsRequest, ApiVersionsResponse]:
     """The table's entry for ApiVersions.
 
     Args:
         others: The rest of the table, which the answer tells beside ApiVersions itself.
+        features: By which clients choose among protocols.
     """
     ranges = [ApiRange(each.key, each.min_version, each.max_version) for each in others]
     ranges.append(ApiRange(ApiKey.API_VERSIONS, _MIN_VERSION, _MAX_VERSION))
@@ -52,7 +58,9 @@ def api_versions(
         if request.client_software_name:
             context.session.client_software_name = request.client_software_name
             context.session.client_software_version = request.client_software_version
-        return api_versions_response(ranges, context.api_version)
+        return api_versions_response(
+            ranges, context.api_version, features=features, features_epoch=FEATURES_EPOCH
+        )
 
     return Api(
         key=ApiKey.API_VERSIONS,

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from datacore._generated.add_offsets_to_txn import AddOffsetsToTxnResponse
 from datacore._generated.api_keys import ApiKey
 from datacore._generated.describe_cluster import DescribeClusterResponse
+from datacore._generated.end_txn import EndTxnResponse
 from datacore._generated.heartbeat import HeartbeatResponse
 from datacore._generated.leave_group import LeaveGroupResponse
 from datacore._generated.list_config_resources import ListConfigResourcesResponse
 from datacore._generated.list_groups import ListGroupsResponse
+from datacore._generated.list_transactions import ListTransactionsResponse
 from datacore._generated.offset_delete import OffsetDeleteResponse
 from datacore._generated.sync_group import SyncGroupResponse
 from datacore.handlers import (
+    add_offsets_to_txn,
+    add_partitions_to_txn,
     alter_configs,
     create_partitions,
     create_topics,
@@ -26,7 +31,10 @@ from datacore.handlers import (
     describe_cluster,
     describe_configs,
     describe_groups,
+    describe_producers,
     describe_topic_partitions,
+    describe_transactions,
+    end_txn,
     fetch,
     find_coordinator,
     heartbeat,
@@ -37,6 +45,7 @@ from datacore.handlers import (
     list_config_resources,
     list_groups,
     list_offsets,
+    list_transactions,
     metadata,
     offset_commit,
     offset_delete,
@@ -44,9 +53,12 @@ from datacore.handlers import (
     offset_for_leader_epoch,
     produce,
     sync_group,
+    txn_offset_commit,
+    write_txn_markers,
 )
 from datacore.handlers.api import Api, top_level_error
 from datacore.handlers.api_versions import api_versions
+from datacore.protocol.api_versions import Feature
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,6 +108,13 @@ _APIS: Final = (
     _api(ApiKey.INIT_PRODUCER_ID, 5, init_producer_id.handle, init_producer_id.error_response),
     _api(ApiKey.OFFSET_FOR_LEADER_EPOCH, 4, offset_for_leader_epoch.handle,
          offset_for_leader_epoch.error_response),
+    _api(ApiKey.ADD_PARTITIONS_TO_TXN, 5, add_partitions_to_txn.handle,
+         add_partitions_to_txn.error_response),
+    _api(ApiKey.ADD_OFFSETS_TO_TXN, 4, add_offsets_to_txn.handle,
+         top_level_error(AddOffsetsToTxnResponse)),
+    _api(ApiKey.END_TXN, 5, end_txn.handle, top_level_error(EndTxnResponse)),
+    _api(ApiKey.WRITE_TXN_MARKERS, 1, write_txn_markers.handle, write_txn_markers.error_response),
+    _api(ApiKey.TXN_OFFSET_COMMIT, 5, txn_offset_commit.handle, txn_offset_commit.error_response),
     _api(ApiKey.DESCRIBE_CONFIGS, 4, describe_configs.handle, describe_configs.error_response),
     _api(ApiKey.ALTER_CONFIGS, 2, alter_configs.handle, alter_configs.error_response),
     _api(ApiKey.CREATE_PARTITIONS, 3, create_partitions.handle, create_partitions.error_response),
@@ -105,6 +124,12 @@ _APIS: Final = (
     _api(ApiKey.OFFSET_DELETE, 0, offset_delete.handle, top_level_error(OffsetDeleteResponse)),
     _api(ApiKey.DESCRIBE_CLUSTER, 2, describe_cluster.handle,
          top_level_error(DescribeClusterResponse)),
+    _api(ApiKey.DESCRIBE_PRODUCERS, 0, describe_producers.handle,
+         describe_producers.error_response),
+    _api(ApiKey.DESCRIBE_TRANSACTIONS, 0, describe_transactions.handle,
+         describe_transactions.error_response),
+    _api(ApiKey.LIST_TRANSACTIONS, 2, list_transactions.handle,
+         top_level_error(ListTransactionsResponse)),
     _api(ApiKey.LIST_CONFIG_RESOURCES, 1, list_config_resources.handle,
          top_level_error(ListConfigResourcesResponse)),
     _api(ApiKey.DESCRIBE_TOPIC_PARTITIONS, 0, describe_topic_partitions.handle,
@@ -112,4 +137,9 @@ _APIS: Final = (
 )
 # fmt: on
 
-TABLE: Final = {api.key: api for api in (*_APIS, api_versions(_APIS))}
+FEATURES: Final = (
+    # By this Java's clients choose transactions v2 (KIP-890).
+    Feature("transaction.version", min_level=0, max_level=2, finalized_level=2),
+)
+
+TABLE: Final = {api.key: api for api in (*_APIS, api_versions(_APIS, FEATURES))}

@@ -94,7 +94,7 @@ class ParkedRequest:
         self.route = route
         self.context = context
         self.request = request
-        self.is_muting = not route.is_pipelined
+        self.is_muting = not route.is_pipelined or context.holds_back_next
         self.parts: list[Buffer] = []
         """The answer, once it is there; this list stands in the connection's queue."""
 

@@ -13,6 +13,7 @@ from tests.handlers.config_flow import ConfigFlow
 from tests.handlers.group_flow import GroupFlow
 from tests.handlers.speaker import Speaker, capped_versions, release_versions, releases
 from tests.handlers.topic_flow import TopicFlow
+from tests.handlers.transaction_flow import TransactionFlow
 
 
 @pytest.fixture
@@ -27,9 +28,10 @@ def run_flow(broker: Broker, versions: dict[ApiKey, int], label: str) -> set[tup
         speaker = Speaker(connection, versions)
         topics = TopicFlow(speaker, label)
         groups = GroupFlow(speaker, label, topics.topic)
+        transactions = TransactionFlow(speaker, label)
         admin = AdminFlow(speaker, topics)
         configs = ConfigFlow(speaker, label)
-        working = (*groups.steps, *admin.steps, *configs.steps)
+        working = (*groups.steps, *transactions.steps, *admin.steps, *configs.steps)
         for key, step in (*topics.opening, *working, *topics.closing):
             if speaker.knows(key):
                 try:

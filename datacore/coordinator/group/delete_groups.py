@@ -33,10 +33,10 @@ def _delete(turn: Turn, group_id: GroupId) -> ErrorCode:
         return ErrorCode.GROUP_ID_NOT_FOUND
     if group.state is not GroupState.EMPTY:
         return ErrorCode.NON_EMPTY_GROUP
-    offsets = 0
-    for topic, partition, _ in turn.state.offsets.each_of(group_id):
+    offsets = turn.state.pending.partitions_of(group_id)
+    offsets.update((topic, index) for topic, index, _ in turn.state.offsets.each_of(group_id))
+    for topic, partition in sorted(offsets):
         turn.outcome.append(offset_commit_tombstone(group_id, topic, partition))
-        offsets += 1
     turn.outcome.append(group_metadata_tombstone(group_id))
-    turn.outcome.say(f"group {group_id!r} was deleted with {offsets} offsets")
+    turn.outcome.say(f"group {group_id!r} was deleted with {len(offsets)} offsets")
     return ErrorCode.NONE

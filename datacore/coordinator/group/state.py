@@ -1,7 +1,7 @@
 """What a group shard knows, and one call's hold on it.
 
-Durable are ``images`` and ``offsets``: replay alone writes them, and they are all that a new
-coordinator starts from. ``groups`` and ``timers`` are what a coordinator adds while it leads.
+Durable are ``images``, ``offsets`` and ``pending``: replay alone writes them, and they are all that
+a new coordinator starts from. ``groups`` and ``timers`` are what a coordinator adds while it leads.
 """
 
 from dataclasses import dataclass, field
@@ -12,6 +12,7 @@ from datacore._generated.records.group_metadata import GroupMetadataValue
 from datacore.coordinator.group.classic import ClassicGroup
 from datacore.coordinator.group.config import GroupConfig
 from datacore.coordinator.group.offsets import OffsetStore
+from datacore.coordinator.group.pending_offsets import PendingOffsets
 from datacore.coordinator.outcome import Outcome
 from datacore.coordinator.timers import Timers
 from datacore.protocol.names import NO_MEMBER_ID, GroupId, MemberId
@@ -45,6 +46,7 @@ class ShardState:
     config: GroupConfig
     images: dict[GroupId, GroupMetadataValue] = field(default_factory=dict)
     offsets: OffsetStore = field(default_factory=OffsetStore)
+    pending: PendingOffsets = field(default_factory=PendingOffsets)
     groups: dict[GroupId, ClassicGroup] = field(default_factory=dict)
     timers: Timers[Timer] = field(default_factory=Timers)
 
@@ -61,7 +63,9 @@ class ShardState:
     def drop_group_if_void(self, group_id: GroupId) -> None:
         """Forgets a live group of which neither members nor records are left."""
         group = self.groups.get(group_id)
-        has_records = group_id in self.images or group_id in self.offsets
+        has_records = (
+            group_id in self.images or group_id in self.offsets or group_id in self.pending
+        )
         if group is not None and group.is_void and not has_records:
             self.drop_group(group_id)
 
