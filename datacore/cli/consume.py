@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 import click
 
+from datacore.cli import completing
 from datacore.cli.failure import Failure, Mistake
 from datacore.cli.listing import Listing, OutputOption
 from datacore.cli.record_json import encode_record
@@ -53,9 +54,11 @@ class Limits(NamedTuple):
 
 
 @click.command()
-@click.argument("topics", nargs=-1, metavar="[TOPIC...]")
+@click.argument("topics", nargs=-1, metavar="[TOPIC...]", shell_complete=completing.topics)
 @click.option("--include", metavar="REGEX", help="Topics whose whole name matches, as of now.")
-@click.option("--group", help="Read as a member of this group, and commit.")
+@click.option(
+    "--group", shell_complete=completing.groups, help="Read as a member of this group, and commit."
+)
 @click.option("--from-beginning", is_flag=True, help="Start at the first record, not the next one.")
 @click.option("--from-datetime", metavar="ISO-8601|MS", help="Start at the first not older; UTC.")
 @click.option(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import click
 
+from datacore.cli import completing
 from datacore.cli.failure import Mistake
 from datacore.cli.group_reset import reset_offsets
 from datacore.cli.listing import Listing, Output, Row, output_option
@@ -115,7 +116,7 @@ def list_(
 
 
 @group.command()
-@click.argument("groups", nargs=-1, metavar="[NAME...]")
+@click.argument("groups", nargs=-1, metavar="[NAME...]", shell_complete=completing.groups)
 @click.option("--all-groups", is_flag=True, help="All groups that commit offsets.")
 @click.option("--offsets", is_flag=True, help="List what was read, which is the default.")
 @click.option("--members", is_flag=True, help="List members instead of partitions.")
@@ -234,7 +235,7 @@ def _lags(cluster: Cluster, found: Group) -> list[Row]:
 
 
 @group.command()
-@click.argument("groups", nargs=-1, metavar="[NAME...]")
+@click.argument("groups", nargs=-1, metavar="[NAME...]", shell_complete=completing.groups)
 @click.option("--all-groups", is_flag=True, help="All groups that commit offsets.")
 @with_cluster
 def delete(cluster: Cluster, *, groups: tuple[str, ...], all_groups: bool) -> None:
@@ -248,11 +249,12 @@ def delete(cluster: Cluster, *, groups: tuple[str, ...], all_groups: bool) -> No
 
 
 @group.command(name="delete-offsets")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.groups)
 @click.option(
     "--topic",
     "topics",
     multiple=True,
+    shell_complete=completing.topics,
     required=True,
     metavar="TOPIC[:0,1]",
     help="A topic, or some of its partitions.",
