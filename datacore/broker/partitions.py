@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import anyio
 
 from datacore._generated.errors import ErrorCode
-from datacore.log.config import LogConfig
+from datacore.log.config import Compression, LogConfig
 from datacore.log.error_codes import kafka_error
 from datacore.log.partition_log import PartitionLog
 from datacore.metadata.configs import broker_int, topic_value
 from datacore.metadata.image import RESOURCE_TOPIC
 from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import TopicId, TopicName
+from datacore.record.compression import Codec
 from datacore.storage.engine import LogName, SegmentLimits, StorageError
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ class Partitions:
         self._broker_values = broker_values
         self._spawn = spawn
         self._recovering: set[PartitionLog] = set()
+        self.recompresses = False
+        """Whether some topic wants another codec than its producers', or has wanted one."""
 
     def log(self, topic: TopicName, partition: int) -> PartitionLog:
         """The log of a partition that this broker leads.
@@ -112,11 +115,14 @@ class Partitions:
         if "compact" in policies:
             # What is written to is not compacted, so it must end in time.
             segment_age_ms = min(segment_age_ms, max_compaction_lag_ms)
+        compression = _compression(value)
+        self.recompresses = self.recompresses or compression is not None
         return LogConfig(
             max_message_bytes=int(value("max.message.bytes")),
             log_append_time=value("message.timestamp.type") == "LogAppendTime",
             timestamp_before_max_ms=int(value("message.timestamp.before.max.ms")),
             timestamp_after_max_ms=int(value("message.timestamp.after.max.ms")),
+            compression=compression,
             compacted="compact" in policies,
             deletes="delete" in policies,
             retention_ms=int(value("retention.ms")),
@@ -259,6 +265,19 @@ class Partitions:
         logs = [log for logs in self.by_topic.values() for log in logs.values()]
         self.by_topic.clear()
         await _each(logs, PartitionLog.close)
+
+
+def _compression(value: Callable[[str], str]) -> Compression | None:
+    """What compression.type and the level of its codec say."""
+    match value("compression.type"):
+        case "producer":
+            return None
+        case "uncompressed":
+            return Compression(Codec.NONE)
+        case "snappy":
+            return Compression(Codec.SNAPPY)
+        case name:
+            return Compression(Codec[name.upper()], int(value(f"compression.{name}.level")))
 
 
 async def _each(items: list[T], act: Callable[[T], Awaitable[None]]) -> None:

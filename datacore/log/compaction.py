@@ -140,7 +140,7 @@ class Survivors:
             except RecordError:  # ``index_keys`` has said so
                 yield batch
 
-    def end_range(self, next_offset: int, written_offset: int) -> bytes | None:
+    def end_range(self, next_offset: int, written_offset: int) -> bytearray | None:
         """What to put behind the last batch of a range that does not end where the range does."""
         if written_offset == next_offset:
             return None

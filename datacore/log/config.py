@@ -9,9 +9,18 @@ import msgspec
 from datacore.log.retention import UNLIMITED
 
 if TYPE_CHECKING:
+    from datacore.record.compression import Codec
     from datacore.storage.engine import SegmentLimits
 
 LONG_MAX: Final = 2**63 - 1
+
+
+class Compression(msgspec.Struct, frozen=True):
+    """How a topic's batches are compressed, whatever their producers did."""
+
+    codec: Codec
+    level: int | None = None
+    """The codec's level; None where it has none."""
 
 
 class LogConfig(msgspec.Struct, frozen=True):
@@ -22,6 +31,8 @@ class LogConfig(msgspec.Struct, frozen=True):
     timestamp_before_max_ms: int = LONG_MAX
     timestamp_after_max_ms: int = LONG_MAX
     """How far from now the timestamps of producers may lie."""
+    compression: Compression | None = None
+    """None: batches stay as they came (compression.type=producer)."""
     compacted: bool = False
     deletes: bool = True
     """Whether what is old may go; where not, nothing may."""

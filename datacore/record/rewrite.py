@@ -1,11 +1,11 @@
-"""A stored batch with fewer records: the rest keep their bytes, their offsets and their order.
+"""A batch with fewer records, or in another codec: records keep their bytes and their order.
 
 Compaction decides by key and by whether there is a value, so that is all that is read of a record.
 What stays is copied, not decoded and encoded again: base offset and base timestamp of its batch
 stay, and with them every delta. Only a delete horizon changes the base timestamp (KIP-534), and
 then the timestamp deltas are written anew.
 
-Kafka's counterpart: ``MemoryRecords.filterTo``.
+Kafka's counterparts: ``MemoryRecords.filterTo``, and ``LogValidator`` for another codec.
 """
 
 from __future__ import annotations
@@ -91,9 +91,44 @@ def iterate_raw_records(
         raise InvalidRecord(f"{end - at} bytes are left behind the batch's last record.")
 
 
+def recompressed(
+    batch: Buffer,
+    header: BatchHeader,
+    codec: Codec,
+    level: int | None,
+    *,
+    max_bytes: int = DECOMPRESSED_BYTES_MAX,
+) -> bytearray:
+    """The batch with the same records in another codec.
+
+    Args:
+        batch: The whole batch, CRC checked.
+        header: Its header.
+        codec: The other codec.
+        level: The codec's level; None is its default.
+        max_bytes: The most that the batch may hold when decompressed.
+
+    Raises:
+        TruncatedBatch: As for ``iterate_records``.
+        DecompressionError: As for ``iterate_records``.
+    """
+    body = records_bytes(batch, header, max_bytes=max_bytes)
+    if codec is not Codec.NONE:
+        body = compress(body, codec, level)
+    attributes = header.attributes & ~CODEC_MASK | codec
+    return _pack(
+        header,
+        attributes,
+        header.base_timestamp,
+        header.max_timestamp,
+        header.records_count,
+        body,
+    )
+
+
 def batch_of_some(
     header: BatchHeader, kept: Sequence[RawRecord], *, delete_horizon_ms: int | None = None
-) -> bytes:
+) -> bytearray:
     """The batch with these of its records alone, compressed as it was.
 
     Args:
@@ -120,13 +155,13 @@ def batch_of_some(
     return _pack(header, attributes, base_timestamp_ms, max_timestamp_ms, len(kept), body)
 
 
-def empty_batch(header: BatchHeader) -> bytes:
+def empty_batch(header: BatchHeader) -> bytearray:
     """The batch without any record, for what its header says of its producer and its offsets."""
     attributes = header.attributes & _KEPT_BY_EMPTY
     return _pack(header, attributes, NO_TIMESTAMP, header.max_timestamp, 0, b"")
 
 
-def offsets_only(leader_epoch: int, offset: int, max_timestamp_ms: int) -> bytes:
+def offsets_only(leader_epoch: int, offset: int, max_timestamp_ms: int) -> bytearray:
     """A batch that holds one offset and nothing else, so that no hole ends a stretch of a log."""
     nobody = (-1, -1, -1)
     fields = (offset, 0, leader_epoch, MAGIC, 0, 0, 0, NO_TIMESTAMP, max_timestamp_ms, *nobody, 0)
@@ -140,7 +175,7 @@ def _pack(
     max_timestamp_ms: int,
     records_count: int,
     body: bytes,
-) -> bytes:
+) -> bytearray:
     batch = bytearray(BATCH_HEADER_SIZE)
     BATCH_HEADER.pack_into(
         batch,
@@ -163,11 +198,11 @@ def _pack(
     return _with_crc(batch)
 
 
-def _with_crc(batch: bytearray) -> bytes:
+def _with_crc(batch: bytearray) -> bytearray:
     """The batch with its length and its CRC in place."""
     _UINT32.pack_into(batch, _LENGTH_AT, len(batch) - BATCH_FRAME_SIZE)
     _UINT32.pack_into(batch, CRC_AT, crc32.iscsi(memoryview(batch)[CRC_FROM:]))
-    return bytes(batch)
+    return batch
 
 
 _LENGTH_AT: Final = 8

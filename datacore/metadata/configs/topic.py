@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 THROTTLED: Final = Shape(
-    r"(\*|[0-9]+:[0-9]+(,[0-9]+:[0-9]+)*)?", "*, or partition:broker pairs separated by commas"
+    r"\*|([0-9]+:[0-9]+)?(,([0-9]+:[0-9]+)?)*", "*, or partition:broker pairs separated by commas"
 )
 
 # fmt: off
@@ -40,15 +40,16 @@ _TOPIC: Final = (
               about="Whether old records are deleted by age and size, reduced to the newest of "
                     "each key, or both."),
     ConfigKey("compression.type", STRING, "producer", MEDIUM, CODECS, synonym="compression.type",
+              effect=YES,
               about='The codec that batches are stored in; "producer" leaves them as they came.'),
     ConfigKey("compression.gzip.level", INT, "-1", MEDIUM, GZIP_LEVELS,
-              synonym="compression.gzip.level",
+              synonym="compression.gzip.level", effect=YES,
               about="How hard gzip tries where the broker compresses; -1 is gzip's own choice."),
     ConfigKey("compression.lz4.level", INT, "9", MEDIUM, Range(1, 17),
-              synonym="compression.lz4.level",
+              synonym="compression.lz4.level", effect=YES,
               about="How hard lz4 tries where the broker compresses."),
     ConfigKey("compression.zstd.level", INT, "3", MEDIUM, Range(-131_072, 22),
-              synonym="compression.zstd.level",
+              synonym="compression.zstd.level", effect=YES,
               about="How hard zstd tries where the broker compresses."),
     ConfigKey("delete.retention.ms", LONG, "86400000", MEDIUM, at_least(0),
               synonym="log.cleaner.delete.retention.ms", effect=YES,
