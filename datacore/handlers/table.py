@@ -14,6 +14,7 @@ from datacore._generated.api_keys import ApiKey
 from datacore._generated.describe_cluster import DescribeClusterResponse
 from datacore._generated.describe_quorum import DescribeQuorumResponse
 from datacore._generated.end_txn import EndTxnResponse
+from datacore._generated.get_telemetry_subscriptions import GetTelemetrySubscriptionsResponse
 from datacore._generated.heartbeat import HeartbeatResponse
 from datacore._generated.leave_group import LeaveGroupResponse
 from datacore._generated.list_config_resources import ListConfigResourcesResponse
@@ -21,6 +22,7 @@ from datacore._generated.list_groups import ListGroupsResponse
 from datacore._generated.list_partition_reassignments import ListPartitionReassignmentsResponse
 from datacore._generated.list_transactions import ListTransactionsResponse
 from datacore._generated.offset_delete import OffsetDeleteResponse
+from datacore._generated.push_telemetry import PushTelemetryResponse
 from datacore._generated.remove_raft_voter import RemoveRaftVoterResponse
 from datacore._generated.sync_group import SyncGroupResponse
 from datacore._generated.unregister_broker import UnregisterBrokerResponse
@@ -29,6 +31,7 @@ from datacore.handlers import (
     add_offsets_to_txn,
     add_partitions_to_txn,
     add_raft_voter,
+    alter_client_quotas,
     alter_configs,
     alter_partition_reassignments,
     alter_replica_log_dirs,
@@ -37,6 +40,7 @@ from datacore.handlers import (
     delete_groups,
     delete_records,
     delete_topics,
+    describe_client_quotas,
     describe_cluster,
     describe_configs,
     describe_groups,
@@ -49,6 +53,7 @@ from datacore.handlers import (
     end_txn,
     fetch,
     find_coordinator,
+    get_telemetry_subscriptions,
     heartbeat,
     incremental_alter_configs,
     init_producer_id,
@@ -65,6 +70,7 @@ from datacore.handlers import (
     offset_fetch,
     offset_for_leader_epoch,
     produce,
+    push_telemetry,
     remove_raft_voter,
     sync_group,
     txn_offset_commit,
@@ -150,20 +156,27 @@ _APIS: Final = (
     _api(ApiKey.LIST_PARTITION_REASSIGNMENTS, 0, list_partition_reassignments.handle,
          top_level_error(ListPartitionReassignmentsResponse)),
     _api(ApiKey.OFFSET_DELETE, 0, offset_delete.handle, top_level_error(OffsetDeleteResponse)),
+    _api(ApiKey.DESCRIBE_CLIENT_QUOTAS, 1, describe_client_quotas.handle,
+         describe_client_quotas.error_response),
+    _api(ApiKey.ALTER_CLIENT_QUOTAS, 1, alter_client_quotas.handle,
+         alter_client_quotas.error_response),
     _api(ApiKey.DESCRIBE_QUORUM, 2, describe_quorum.handle,
          top_level_error(DescribeQuorumResponse)),
     _api(ApiKey.UPDATE_FEATURES, 2, update_features.handle,
          top_level_error(UpdateFeaturesResponse)),
     _api(ApiKey.DESCRIBE_CLUSTER, 2, describe_cluster.handle,
          top_level_error(DescribeClusterResponse)),
-    _api(ApiKey.UNREGISTER_BROKER, 0, unregister_broker.handle,
-         top_level_error(UnregisterBrokerResponse)),
     _api(ApiKey.DESCRIBE_PRODUCERS, 0, describe_producers.handle,
          describe_producers.error_response),
+    _api(ApiKey.UNREGISTER_BROKER, 0, unregister_broker.handle,
+         top_level_error(UnregisterBrokerResponse)),
     _api(ApiKey.DESCRIBE_TRANSACTIONS, 0, describe_transactions.handle,
          describe_transactions.error_response),
     _api(ApiKey.LIST_TRANSACTIONS, 2, list_transactions.handle,
          top_level_error(ListTransactionsResponse)),
+    _api(ApiKey.GET_TELEMETRY_SUBSCRIPTIONS, 0, get_telemetry_subscriptions.handle,
+         top_level_error(GetTelemetrySubscriptionsResponse)),
+    _api(ApiKey.PUSH_TELEMETRY, 0, push_telemetry.handle, top_level_error(PushTelemetryResponse)),
     _api(ApiKey.LIST_CONFIG_RESOURCES, 1, list_config_resources.handle,
          top_level_error(ListConfigResourcesResponse)),
     _api(ApiKey.DESCRIBE_TOPIC_PARTITIONS, 0, describe_topic_partitions.handle,

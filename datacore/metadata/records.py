@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final, TypeAlias
 
+from datacore._generated.records.client_quota_record import ClientQuotaRecord
 from datacore._generated.records.config_record import ConfigRecord
 from datacore._generated.records.feature_level_record import FeatureLevelRecord
 from datacore._generated.records.partition_record import PartitionRecord
@@ -22,6 +23,7 @@ MetadataRecord: TypeAlias = (
     | ConfigRecord
     | RemoveTopicRecord
     | ProducerIdsRecord
+    | ClientQuotaRecord
     | FeatureLevelRecord
 )
 
@@ -34,6 +36,7 @@ _VERSIONS: Final[dict[type[MetadataRecord], int]] = {
     FeatureLevelRecord: 0,
     RemoveTopicRecord: 0,
     ProducerIdsRecord: 0,
+    ClientQuotaRecord: 0,
 }
 """The version each type is written in; any version that the specs know is read."""
 

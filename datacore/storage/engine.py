@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, NewType, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from datacore.storage.pending import Pending
     from datacore.wire.buffer import Buffer
@@ -142,8 +142,8 @@ class EngineLog(Protocol):
 
         The first batch comes back even where it is larger than ``max_bytes``; more follow while
         the sum stays within ``max_bytes`` and their base offset is below ``before_offset``. Where
-        ``offset`` fell out by compaction, the first batch is one whose last offset is at least
-        ``offset`` or the nearest before it. Each buffer holds one or more whole batches and never
+        ``offset`` fell out by compaction, the first batch is the next one behind it: whoever reads
+        on behind what came back gets ahead. Each buffer holds one or more whole batches and never
         changes afterwards. Empty when ``offset`` is at or behind ``before_offset``.
 
         Returns:
@@ -182,6 +182,24 @@ class EngineLog(Protocol):
         """Drops everything from ``offset`` on, which must be a batch's base offset or the end.
 
         Nothing is appended until it has returned.
+        """
+
+    async def replace(
+        self, base_offset: int, next_offset: int, batches: AsyncIterator[Buffer]
+    ) -> None:
+        """Puts other batches in the place of those of whole extents: all or none, and durably.
+
+        The range begins where an extent begins and ends where one ends, before the last extent,
+        which appends go to. No offset changes: the new batches lie within the range in ascending
+        order, and the last one ends where the range does, so that no reader falls into a hole.
+        Afterwards the range is cut into extents anew. ``batches`` yields one or more whole batches
+        at a time and is consumed while the log goes on. What was read before stays what it was,
+        and a crash leaves the old batches or the new ones.
+
+        Raises:
+            StorageError: Nothing was replaced. The range is not one of whole extents, or is no
+                longer what it was in the beginning; the batches are not as they should be; another
+                replacement is under way; or the store says no.
         """
 
     async def save_snapshot(self, offset: int, snapshot: bytes) -> None:

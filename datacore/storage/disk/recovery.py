@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Final
 from datacore.storage.disk.checkpoint import recovery_point
 from datacore.storage.disk.damage import Bounds, Damage, batches_and_damage, is_ascending
 from datacore.storage.disk.index import OffsetIndex, TimeIndex
+from datacore.storage.disk.replace import finish_replacements
 from datacore.storage.disk.scan import scan_headers, scan_whole
 from datacore.storage.disk.segment import Segment, examine
 from datacore.storage.disk.segment_checker import report_damage
@@ -83,6 +84,8 @@ def open_folder(
     if epoch < state.current.epoch:
         message = f"{folder.name} was opened with epoch {state.current.epoch}, not {epoch}"
         raise Fenced(message)
+    if not is_new:
+        finish_replacements(files, folder)
     bases = [] if is_new else _list_segments(folder)
     if not is_known and bases:
         LOGGER.warning("%s: no whole state file; reading everything back", folder)
