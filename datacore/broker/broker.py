@@ -114,7 +114,12 @@ class Broker:
             self.spawn,
         )
         self.groups = Groups(
-            self.topics, self.partitions.by_topic, self.config_values, steady_now_ms, self.spawn
+            self.topics,
+            self.partitions.by_topic,
+            self.metadata.image,
+            self.config_values,
+            steady_now_ms,
+            self.spawn,
         )
 
     # --- configuration

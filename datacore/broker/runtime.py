@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from datacore.broker.context import RequestContext
     from datacore.coordinator.group.config import GroupConfig
+    from datacore.coordinator.group.consumer.topics import ClusterView
     from datacore.coordinator.outcome import Outcome, Reply
     from datacore.log.partition_log import PartitionLog
     from datacore.protocol.message import Message
@@ -46,11 +47,13 @@ class ShardRuntime:
         self,
         log: PartitionLog,
         config: GroupConfig,
+        cluster: ClusterView,
         now_ms: Callable[[], int],
         spawn: Callable[[Coroutine[object, object, None]], None],
     ) -> None:
         self._log = log
         self._config = config
+        self._cluster = cluster
         self._now_ms = now_ms
         self._spawn = spawn
         self.machine: GroupShard | None = None
@@ -72,7 +75,7 @@ class ShardRuntime:
             KafkaError: The log cannot be read.
         """
         await self._log.recover()
-        machine = GroupShard(self._config)
+        machine = GroupShard(self._config, self._cluster)
         async for record in replay(self._log):
             if record.key is not None:
                 machine.apply(record.key, record.value)

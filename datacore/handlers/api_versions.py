@@ -13,6 +13,7 @@ from datacore._generated.api_keys import ApiKey
 from datacore._generated.api_versions import ApiVersionsRequest, ApiVersionsResponse
 from datacore._generated.errors import ErrorCode
 from datacore.handlers.api import Api, top_level_error
+from datacore.metadata.features import FEATURES, FEATURES_EPOCH
 from datacore.protocol.api_versions import (
     ApiRange,
     api_versions_response,
@@ -52,7 +53,9 @@ def api_versions(
         if request.client_software_name:
             context.session.client_software_name = request.client_software_name
             context.session.client_software_version = request.client_software_version
-        return api_versions_response(ranges, context.api_version)
+        return api_versions_response(
+            ranges, context.api_version, features=FEATURES, features_epoch=FEATURES_EPOCH
+        )
 
     return Api(
         key=ApiKey.API_VERSIONS,

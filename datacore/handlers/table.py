@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from datacore._generated.api_keys import ApiKey
+from datacore._generated.consumer_group_heartbeat import ConsumerGroupHeartbeatResponse
 from datacore._generated.describe_cluster import DescribeClusterResponse
 from datacore._generated.heartbeat import HeartbeatResponse
 from datacore._generated.leave_group import LeaveGroupResponse
@@ -17,6 +18,8 @@ from datacore._generated.offset_delete import OffsetDeleteResponse
 from datacore._generated.sync_group import SyncGroupResponse
 from datacore.handlers import (
     alter_configs,
+    consumer_group_describe,
+    consumer_group_heartbeat,
     create_partitions,
     create_topics,
     delete_groups,
@@ -103,6 +106,10 @@ _APIS: Final = (
     _api(ApiKey.OFFSET_DELETE, 0, offset_delete.handle, top_level_error(OffsetDeleteResponse)),
     _api(ApiKey.DESCRIBE_CLUSTER, 2, describe_cluster.handle,
          top_level_error(DescribeClusterResponse)),
+    _api(ApiKey.CONSUMER_GROUP_HEARTBEAT, 1, consumer_group_heartbeat.handle,
+         top_level_error(ConsumerGroupHeartbeatResponse)),
+    _api(ApiKey.CONSUMER_GROUP_DESCRIBE, 1, consumer_group_describe.handle,
+         consumer_group_describe.error_response),
     _api(ApiKey.DESCRIBE_TOPIC_PARTITIONS, 0, describe_topic_partitions.handle,
          describe_topic_partitions.error_response),
 )

@@ -17,10 +17,13 @@ from datacore._generated.records.topic_record import TopicRecord
 from datacore.protocol.names import TopicId, TopicName
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from datacore.metadata.records import MetadataRecord
 
 RESOURCE_TOPIC = 2
 RESOURCE_BROKER = 4
+RESOURCE_GROUP = 32
 """ConfigResource types as records and requests number them."""
 
 
@@ -52,6 +55,8 @@ class ClusterImage:
     topics_by_id: dict[TopicId, TopicImage] = field(default_factory=dict)
     configs: dict[tuple[int, str], dict[str, str]] = field(default_factory=dict)
     """Values that were set, by (resource type, resource name)."""
+    topics_version: int = 0
+    """Moves with each change of the topics, so that others need not look for one."""
     next_producer_id: int = 0
     removed_topic_ids: set[TopicId] = field(default_factory=set)
     """Of topics that were deleted: what is left of their logs may go."""
@@ -63,6 +68,7 @@ class ClusterImage:
                 topic = TopicImage(TopicName(record.name), TopicId(record.topic_id))
                 self.topics[topic.name] = topic
                 self.topics_by_id[topic.topic_id] = topic
+                self.topics_version += 1
             case PartitionRecord():
                 partition = PartitionImage(
                     record.partition_id,
@@ -73,10 +79,12 @@ class ClusterImage:
                 )
                 topic = self.topics_by_id[TopicId(record.topic_id)]
                 topic.partitions[partition.index] = partition
+                self.topics_version += 1
             case RemoveTopicRecord():
                 topic = self.topics_by_id.pop(TopicId(record.topic_id))
                 self.removed_topic_ids.add(topic.topic_id)
                 del self.topics[topic.name]
+                self.topics_version += 1
                 self.configs.pop((RESOURCE_TOPIC, topic.name), None)
             case ConfigRecord():
                 self._set_config(record)
@@ -84,6 +92,10 @@ class ClusterImage:
                 self.next_producer_id = record.next_producer_id
             case _:
                 assert_never(record)
+
+    def group_configs(self, group_id: str) -> Mapping[str, str]:
+        """What was set for a group."""
+        return self.configs.get((RESOURCE_GROUP, group_id), {})
 
     def _set_config(self, record: ConfigRecord) -> None:
         resource = (record.resource_type, record.resource_name)

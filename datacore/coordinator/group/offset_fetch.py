@@ -1,8 +1,8 @@
 """OffsetFetch: what a group has committed.
 
 Versions: up to 7 one group, from 8 several (KIP-709); null topics are all of them, from 2; 5 has
-the leader epoch; 7 require_stable (KIP-447); 9 the member's epoch, which says nothing in a classic
-group.
+the leader epoch; 7 require_stable (KIP-447); 9 the member's id and epoch, which are
+checked in a consumer group (KIP-848).
 
 A group that is not there, and a partition without a commit, are offset -1 and no error. A commit
 that is not durable yet is not unstable here: the answer waits for it (see outcome.py, rule 2).
@@ -11,6 +11,7 @@ that is not durable yet is not unstable here: the answer waits for it (see outco
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from datacore._generated.errors import ErrorCode
 from datacore._generated.offset_fetch import (
     OffsetFetchRequest,
     OffsetFetchRequestGroup,
@@ -22,6 +23,7 @@ from datacore._generated.offset_fetch import (
     OffsetFetchResponseTopics,
 )
 from datacore.coordinator.context import RequestContext
+from datacore.coordinator.group.consumer import commits
 from datacore.coordinator.group.offsets import NO_OFFSET, CommittedOffset
 from datacore.coordinator.group.state import ShardState, Turn
 from datacore.protocol.names import GroupId, TopicName
@@ -71,6 +73,11 @@ def offset_fetch(turn: Turn, request: OffsetFetchRequest, context: RequestContex
 
 def _fetch_group(state: ShardState, group: OffsetFetchRequestGroup) -> OffsetFetchResponseGroup:
     group_id = GroupId(group.group_id)
+    consumer_group = state.consumer_groups.get(group_id)
+    if consumer_group is not None:
+        error_code = commits.validate_fetch(consumer_group, group)
+        if error_code is not ErrorCode.NONE:
+            return OffsetFetchResponseGroup(group_id=group_id, error_code=error_code)
     asked = None
     if group.topics is not None:
         asked = [_Topic(TopicName(t.name), t.partition_indexes) for t in group.topics]
