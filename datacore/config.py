@@ -215,6 +215,7 @@ KAFKA_NAMES: Mapping[str, tuple[str, str]] = {
     "broker.id": ("broker", "broker_id"),
     "listeners": ("broker", "listeners"),
     "log.dir": ("broker", "data_dir"),
+    "log.dirs": ("broker", "data_dir"),
     "node.id": ("broker", "broker_id"),
     "num.partitions": ("broker", "num_partitions"),
 }
@@ -367,6 +368,8 @@ def _convert(given: _Given, check_kafka: KafkaConfigCheck | None) -> tuple[tuple
             if check_kafka and (expected := check_kafka(name, value)):
                 raise ConfigError(f"{given.where}: expected {expected}, got {given.value!r}")
             return (section, name), given._replace(value=value)
+        if name == "log.dirs" and "," in str(given.value):
+            raise ConfigError(f"{given.where}: expected one directory, got {given.value!r}")
         section, name = KAFKA_NAMES[name]
     if section not in _SECTIONS:
         raise ConfigError(f"{given.where}: unknown section: expected {_sections_expected()}")

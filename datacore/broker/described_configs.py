@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from datacore.metadata.configs import BROKER_CONFIGS, TOPIC_CONFIGS
+from datacore.metadata.configs import BROKER_CONFIGS, TOPIC_CONFIGS, topic_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,17 +36,15 @@ class DescribedConfig:
     """One config of one resource."""
 
     key: ConfigKey
+    value: str | None
+    """The value in effect."""
     synonyms: tuple[Synonym, ...] = field(default=())
-
-    @property
-    def value(self) -> str | None:
-        """The value in effect."""
-        return self.synonyms[0].value
+    """Where it may come from, the first wins; empty where nothing of that name is set."""
 
     @property
     def source(self) -> ConfigSource:
-        """Where it comes from."""
-        return self.synonyms[0].source
+        """Where the value comes from."""
+        return self.synonyms[0].source if self.synonyms else ConfigSource.DEFAULT
 
 
 def effective_topic_configs(
@@ -54,23 +52,28 @@ def effective_topic_configs(
 ) -> Iterator[DescribedConfig]:
     """Every topic config with its value for a topic."""
     for key in TOPIC_CONFIGS.values():
+        if key.is_internal:
+            continue
         synonyms = []
         if key.name in topic_values:
             synonyms.append(Synonym(key.name, topic_values[key.name], ConfigSource.TOPIC))
-        if key.synonym is not None and key.synonym in broker_values:
-            synonyms.append(
-                Synonym(key.synonym, broker_values[key.synonym], ConfigSource.STATIC_BROKER)
-            )
-        synonyms.append(Synonym(key.synonym or key.name, key.default, ConfigSource.DEFAULT))
-        yield DescribedConfig(key, tuple(synonyms))
+        if key.synonym is not None:
+            synonyms += _broker_synonyms(BROKER_CONFIGS[key.synonym], broker_values)
+        yield DescribedConfig(
+            key, topic_value(key.name, topic_values, broker_values), tuple(synonyms)
+        )
 
 
 def effective_broker_configs(broker_values: Mapping[str, str]) -> Iterator[DescribedConfig]:
     """Every broker config with its value."""
     for key in BROKER_CONFIGS.values():
-        synonyms = [Synonym(key.name, key.default, ConfigSource.DEFAULT)]
-        if key.name in broker_values:
-            synonyms.insert(
-                0, Synonym(key.name, broker_values[key.name], ConfigSource.STATIC_BROKER)
-            )
-        yield DescribedConfig(key, tuple(synonyms))
+        if not key.is_internal:
+            synonyms = tuple(_broker_synonyms(key, broker_values))
+            yield DescribedConfig(key, synonyms[0].value if synonyms else None, synonyms)
+
+
+def _broker_synonyms(key: ConfigKey, broker_values: Mapping[str, str]) -> Iterator[Synonym]:
+    if key.name in broker_values:
+        yield Synonym(key.name, broker_values[key.name], ConfigSource.STATIC_BROKER)
+    if key.default is not None:
+        yield Synonym(key.name, key.default, ConfigSource.DEFAULT)

@@ -8,7 +8,21 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin
 import msgspec
 
 from datacore.config import KAFKA_NAMES, Config, keys
-from datacore.metadata.configs import BROKER_CONFIGS, TOPIC_CONFIGS, ConfigType
+from datacore.metadata.configs import (
+    BROKER_CONFIGS,
+    CLIENT_METRICS_CONFIGS,
+    GROUP_CONFIGS,
+    TOPIC_CONFIGS,
+    Update,
+)
+from datacore.metadata.configs.broker.cluster import CLUSTER
+from datacore.metadata.configs.broker.groups import GROUPS
+from datacore.metadata.configs.broker.logs import LOGS
+from datacore.metadata.configs.broker.network import NETWORK
+from datacore.metadata.configs.broker.quotas import QUOTAS
+from datacore.metadata.configs.broker.remote_storage import REMOTE_STORAGE
+from datacore.metadata.configs.broker.security import SECURITY
+from datacore.metadata.configs.broker.transactions import TRANSACTIONS
 from docs._pages.markdown import GENERATED, code, joined, table
 
 if TYPE_CHECKING:
@@ -43,23 +57,47 @@ In the environment lists are separated by commas, and the Kafka names of `[kafka
 _KAFKA: Final = """\
 ## `[kafka]`: Kafka's broker configs
 
-Accepted by their Kafka names and validated as Kafka does. **Those without a "yes" in the last
-column are accepted, stored and shown by DescribeConfigs, and change nothing yet.** Any other name
-stops the start. Some are another name of a key above, which they set:
+Accepted by their Kafka names and validated as Kafka does. The last column says what becomes of
+each: **yes**: it takes effect; **no**: it is accepted, stored and shown by DescribeConfigs, and
+changes nothing; **refused**: only its default is taken, because another value would promise what is
+not there. Any other name stops the start. "Altered" says how a config changes while the broker runs
+(IncrementalAlterConfigs): for one broker, for the whole cluster too, or not at all. Defaults are
+Apache Kafka's but for those that name Kafka's beside their own. Some configs are another name of a
+key above, which they set:
 """
 
 _TOPICS: Final = """\
 ## Topic configs
 
-Given when a topic is created (`datacore topic create --config NAME=VALUE`, CreateTopics); what is
-not given comes from the broker config in the third column. **The same holds: without a "yes" a
-config is accepted, stored and shown, and changes nothing yet.** `cleanup.policy=compact` makes keys
-compulsory, and no more: nothing is compacted or deleted by age or size yet. No API changes configs
-later ([gaps](gaps.md)).
+Given when a topic is created (`datacore topic create --config NAME=VALUE`, CreateTopics) or later
+(AlterConfigs, IncrementalAlterConfigs); what is not given comes from the broker config in the third
+column. The last column is as above.
+"""
+
+_GROUPS: Final = """\
+## Group configs
+
+Given to a group by its id, whether or not it is there yet; what is not given comes from the broker.
+"""
+
+_CLIENT_METRICS: Final = """\
+## Client metrics configs
+
+Given to a subscription by a name (`kafka-client-metrics.sh`, KIP-714).
 """
 
 _TYPES: Final = {bool: "true or false", int: "integer", str: "text"}
-_LARGEST: Final = {ConfigType.INT: 2**31 - 1, ConfigType.LONG: 2**63 - 1}
+_SUBJECTS: Final = {
+    "Logs and topics": LOGS,
+    "Network": NETWORK,
+    "Groups": GROUPS,
+    "Transactions": TRANSACTIONS,
+    "Quotas and metrics": QUOTAS,
+    "Cluster": CLUSTER,
+    "Tiered storage": REMOTE_STORAGE,
+    "Security": SECURITY,
+}
+_KEY_HEAD: Final = ["config", "type", "default", "valid values", "importance"]
 
 
 def configuration() -> str:
@@ -120,35 +158,44 @@ def _kafka() -> Iterator[str]:
             for name, (section, key) in sorted(KAFKA_NAMES.items())
         ],
     )
-    yield table(
-        ["config", "type", "default", "valid values", "takes effect"],
-        [_kafka_row(key) for key in BROKER_CONFIGS.values()],
-    )
+    for subject, keys_of_it in _SUBJECTS.items():
+        yield f"### {subject}"
+        yield table(
+            [*_KEY_HEAD, "altered", "what it says", "takes effect"],
+            [
+                [*_row(key), _altered(key), key.about, key.effect.value]
+                for key in sorted(keys_of_it, key=lambda key: key.name)
+            ],
+        )
+    assert sum(map(len, _SUBJECTS.values())) == len(BROKER_CONFIGS)
     yield _TOPICS
     yield table(
-        ["config", "type", "broker config", "default", "valid values", "takes effect"],
+        ["config", "type", "broker config", *_KEY_HEAD[2:], "what it says", "takes effect"],
         [
-            [*_kafka_row(key)[:2], code(key.synonym or ""), *_kafka_row(key)[2:]]
+            [*_row(key)[:2], code(key.synonym or ""), *_row(key)[2:], key.about, key.effect.value]
             for key in TOPIC_CONFIGS.values()
         ],
     )
+    for introduction, configs in (
+        (_GROUPS, GROUP_CONFIGS),
+        (_CLIENT_METRICS, CLIENT_METRICS_CONFIGS),
+    ):
+        yield introduction
+        yield table(
+            [*_KEY_HEAD, "what it says", "takes effect"],
+            [[*_row(key), key.about, key.effect.value] for key in configs.values()],
+        )
 
 
-def _kafka_row(key: ConfigKey) -> list[str]:
-    return [
-        code(key.name),
-        key.type.name.lower(),
-        code(key.default) if key.default else "empty",
-        _valid(key),
-        "yes" if key.takes_effect else "",
-    ]
+def _row(key: ConfigKey) -> list[str]:
+    default = (
+        "empty" if key.default == "" else "not set" if key.default is None else code(key.default)
+    )
+    if key.kafka_default is not None:
+        default += f" (Kafka {code(key.kafka_default)})"
+    valid = "" if key.valid is None else str(key.valid).replace("|", "\\|")
+    return [code(key.name), key.type.name.lower(), default, valid, key.importance.value]
 
 
-def _valid(key: ConfigKey) -> str:
-    if key.choices:
-        return ", ".join(map(code, key.choices))
-    if key.minimum is None:
-        return ""
-    if key.maximum is None or key.maximum == _LARGEST.get(key.type):
-        return f"at least {key.minimum:.15g}"
-    return f"{key.minimum:.15g} to {key.maximum:.15g}"
+def _altered(key: ConfigKey) -> str:
+    return "" if key.update is Update.READ_ONLY else key.update.value

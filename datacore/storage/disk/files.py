@@ -13,6 +13,8 @@ import errno
 import os
 from typing import TYPE_CHECKING, Final
 
+from datacore.storage.disk.page_cache import is_in_memory, start_writeback
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -23,7 +25,6 @@ COLD: Final = -1
 
 _RWF_NOWAIT: Final[int] = getattr(os, "RWF_NOWAIT", 0)
 _COLD_ERRNOS: Final = frozenset({errno.EAGAIN, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
-_FADV_DONTNEED: Final[int | None] = getattr(os, "POSIX_FADV_DONTNEED", None)
 
 
 class Files:
@@ -36,6 +37,9 @@ class Files:
     """``(fd)``: returns when the device has the data and the size."""
 
     ftruncate = staticmethod(os.ftruncate)
+
+    is_in_memory = staticmethod(is_in_memory)
+    """``(fd, position, size)``: whether no device must be asked for any of it."""
 
     def open(self, path: str, flags: int) -> int:
         """Opens a segment file."""
@@ -69,12 +73,9 @@ class Files:
     def start_writeback(self, fd: int, position: int) -> None:
         """Lets the device begin with what was written from ``position`` on, without waiting.
 
-        When several files are to be synced this overlaps their writes. The advice means "not
-        needed again": the kernel starts to write dirty pages back, and drops clean ones alone,
-        of which there are none in a range that was just written.
+        When several files are to be synced this overlaps their writes.
         """
-        if _FADV_DONTNEED is not None:
-            os.posix_fadvise(fd, position, 0, _FADV_DONTNEED)
+        start_writeback(fd, position)
 
     def sync_folder(self, path: Path) -> None:
         """Makes names that were made, changed or removed in a folder durable."""

@@ -1,0 +1,109 @@
+"""Every config of Apache Kafka 4.1 that a broker, a topic, a group or a client has.
+
+Rules: one row a config, in the file of its subject; whatever shows, checks or documents configs
+reads these rows. A topic config that is not set takes the broker's value of its synonym, and that
+its default. ``effect`` says what becomes of a config here.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING, Final
+
+from datacore.metadata.configs.broker.cluster import CLUSTER
+from datacore.metadata.configs.broker.groups import GROUPS
+from datacore.metadata.configs.broker.logs import LOGS
+from datacore.metadata.configs.broker.network import NETWORK
+from datacore.metadata.configs.broker.quotas import QUOTAS
+from datacore.metadata.configs.broker.remote_storage import REMOTE_STORAGE
+from datacore.metadata.configs.broker.security import SECURITY
+from datacore.metadata.configs.broker.transactions import TRANSACTIONS
+from datacore.metadata.configs.client_metrics import CLIENT_METRICS
+from datacore.metadata.configs.group import GROUP
+from datacore.metadata.configs.key import ConfigKey, ConfigType, Effect, InvalidConfig, Update
+from datacore.metadata.configs.topic import TOPIC
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = [
+    "BROKER_CONFIGS",
+    "CLIENT_METRICS_CONFIGS",
+    "GROUP_CONFIGS",
+    "TOPIC_CONFIGS",
+    "ConfigKey",
+    "ConfigType",
+    "Effect",
+    "InvalidConfig",
+    "Update",
+    "broker_int",
+    "broker_value",
+    "check_topic_configs",
+    "topic_value",
+]
+
+
+def _by_name(rows: Iterable[ConfigKey]) -> dict[str, ConfigKey]:
+    return {key.name: key for key in sorted(rows, key=lambda key: key.name)}
+
+
+BROKER_CONFIGS: Final[Mapping[str, ConfigKey]] = _by_name(
+    chain(LOGS, NETWORK, CLUSTER, GROUPS, TRANSACTIONS, QUOTAS, REMOTE_STORAGE, SECURITY)
+)
+TOPIC_CONFIGS: Final[Mapping[str, ConfigKey]] = _by_name(TOPIC)
+GROUP_CONFIGS: Final[Mapping[str, ConfigKey]] = _by_name(GROUP)
+CLIENT_METRICS_CONFIGS: Final[Mapping[str, ConfigKey]] = _by_name(CLIENT_METRICS)
+
+
+def check_topic_configs(configs: Mapping[str, str]) -> None:
+    """Validates what a topic is created or altered with.
+
+    Raises:
+        InvalidConfig: An unknown name or an impossible value.
+    """
+    for name, value in configs.items():
+        key = TOPIC_CONFIGS.get(name)
+        if key is None:
+            raise InvalidConfig(f"Unknown topic config name: {name}")
+        key.check(value)
+
+
+def topic_value(
+    name: str, topic_values: Mapping[str, str], broker_values: Mapping[str, str]
+) -> str:
+    """The effective value of a topic config that has one."""
+    key = TOPIC_CONFIGS[name]
+    if name in topic_values:
+        return topic_values[name]
+    if key.synonym is not None:
+        return broker_value(key.synonym, broker_values)
+    assert key.default is not None
+    return key.default
+
+
+def broker_value(name: str, broker_values: Mapping[str, str]) -> str:
+    """The effective value of a broker config that has one."""
+    if name in broker_values:
+        return broker_values[name]
+    key = BROKER_CONFIGS[name]
+    for other, unit in key.otherwise:
+        if other in broker_values:
+            return _converted(broker_values[other], unit)
+    value = key.default
+    if value is None:
+        other, unit = key.otherwise[-1]
+        value = BROKER_CONFIGS[other].default
+        assert value is not None
+        return _converted(value, unit)
+    return value
+
+
+def broker_int(name: str, broker_values: Mapping[str, str]) -> int:
+    """The effective value of a broker config that is a whole number."""
+    return int(broker_value(name, broker_values))
+
+
+def _converted(value: str, unit: int) -> str:
+    """A number of a larger unit in the smaller one; what is negative means "never" in both."""
+    number = int(value)
+    return str(number * unit if number >= 0 else number)

@@ -1,0 +1,1 @@
+"""Every config of a broker, by subject."""
