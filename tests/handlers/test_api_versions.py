@@ -58,6 +58,16 @@ def test_the_session_learns_the_clients_software() -> None:
     assert asked.session.client_software_version == "1.4"
 
 
+def test_features_are_told_with_what_is_in_force() -> None:
+    response = answer(
+        context(4), ApiVersionsRequest(client_software_name="x", client_software_version="1")
+    )
+
+    supported = {each.name: each.max_version for each in response.supported_features}
+    in_force = {each.name: each.max_version_level for each in response.finalized_features}
+    assert supported["group.version"] == in_force["group.version"] == 1
+
+
 def test_an_old_client_tells_no_name_and_none_is_made_up() -> None:
     asked = context(2)
     answer(asked, ApiVersionsRequest())

@@ -9,6 +9,7 @@ from datacore.client.connection import Connection
 from datacore.handlers.table import TABLE
 from datacore.testing.broker import Broker
 from tests.handlers.admin_flow import AdminFlow
+from tests.handlers.consumer_group_flow import ConsumerGroupFlow
 from tests.handlers.group_flow import GroupFlow
 from tests.handlers.speaker import Speaker, capped_versions, release_versions, releases
 from tests.handlers.topic_flow import TopicFlow
@@ -26,8 +27,10 @@ def run_flow(broker: Broker, versions: dict[ApiKey, int], label: str) -> set[tup
         speaker = Speaker(connection, versions)
         topics = TopicFlow(speaker, label)
         groups = GroupFlow(speaker, label, topics.topic)
+        consumers = ConsumerGroupFlow(speaker, label, topics.topic)
         admin = AdminFlow(speaker, topics)
-        for key, step in (*topics.opening, *groups.steps, *admin.steps, *topics.closing):
+        in_groups = (*groups.steps, *consumers.steps)
+        for key, step in (*topics.opening, *in_groups, *admin.steps, *topics.closing):
             if speaker.knows(key):
                 try:
                     step()

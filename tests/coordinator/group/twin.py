@@ -88,9 +88,9 @@ class Wire:
 class Twin:
     """Both sides of a script."""
 
-    def __init__(self, port: int, **config: int) -> None:
+    def __init__(self, port: int, *, group_max_size: int) -> None:
         self.port = port
-        self.driver = Driver(**config)
+        self.driver = Driver(group_max_size=group_max_size)
         self.waiting: dict[int, tuple[str, int, Wire]] = {}
         self.ours: dict[str, str] = {}
         self.theirs: dict[str, str] = {}

@@ -13,7 +13,7 @@ Kafka's counterparts are ``ConsumerGroupMember`` and ``MemberState``.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
@@ -88,8 +88,8 @@ class ConsumerMember:
     epoch: int = JOIN_EPOCH
     previous_epoch: int = JOIN_EPOCH
     state: MemberState = MemberState.STABLE
-    assigned: Partitions = NO_PARTITIONS
-    pending_revocation: Partitions = NO_PARTITIONS
+    assigned: Partitions = field(default_factory=lambda: NO_PARTITIONS)
+    pending_revocation: Partitions = field(default_factory=lambda: NO_PARTITIONS)
 
     @property
     def is_away(self) -> bool:
