@@ -137,24 +137,26 @@ def _validate(join: _Join) -> ErrorCode:
 def _join_consumer_group(join: _Join, group: ConsumerGroup, member_id: MemberId) -> None:
     """A group that has members of the consumer protocol answers in their way (KIP-848)."""
     turn, request, instance_id = join.turn, join.request, join.request.group_instance_id
-    if instance_id is not None and member_id == NO_MEMBER_ID:
-        holder = group.static_member(instance_id)
-        classic = None if holder is None else migration.downgrade_without(turn, group, holder)
-        if classic is not None:
-            join.group = classic
-            _add_member(join, join.new_member_id)
-            return
-    elif member_id == NO_MEMBER_ID and join.context.api_version >= MEMBER_ID_REQUIRED_FROM:
-        join.fail(ErrorCode.MEMBER_ID_REQUIRED, join.new_member_id)
-        return
+    is_new = member_id == NO_MEMBER_ID
     try:
+        classic_members.check_join(turn, group, request, member_id)
+        if is_new and instance_id is not None:
+            holder = group.static_member(instance_id)
+            classic = None if holder is None else migration.downgrade_without(turn, group, holder)
+            if classic is not None:
+                join.group = classic
+                _add_member(join, join.new_member_id)
+                return
+        elif is_new and join.context.api_version >= MEMBER_ID_REQUIRED_FROM:
+            join.fail(ErrorCode.MEMBER_ID_REQUIRED, join.new_member_id)
+            return
         join.answer(
             classic_members.join(
                 turn,
                 group,
                 request,
                 join.context,
-                join.new_member_id if member_id == NO_MEMBER_ID else member_id,
+                join.new_member_id if is_new else member_id,
                 join.rebalance_timeout_ms,
             )
         )

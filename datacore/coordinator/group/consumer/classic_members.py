@@ -47,11 +47,10 @@ def join(
     """JoinGroup, of a member that has an id or is given this one.
 
     Raises:
-        KafkaError: UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID, GROUP_MAX_SIZE_REACHED or
-            INCONSISTENT_GROUP_PROTOCOL.
+        KafkaError: UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID, or as ``check_join``.
     """
     protocols = tuple((each.name, bytes(each.metadata)) for each in request.protocols)
-    subscription = _check_join(turn, group, request, member_id, protocols)
+    subscription = check_join(turn, group, request, member_id)
     before, replaced = _find_member(group, request, member_id)
     progress = Progress(
         turn=turn,
@@ -87,13 +86,14 @@ def join(
     )
 
 
-def _check_join(
-    turn: Turn,
-    group: ConsumerGroup,
-    request: JoinGroupRequest,
-    member_id: MemberId,
-    protocols: tuple[tuple[str, bytes], ...],
+def check_join(
+    turn: Turn, group: ConsumerGroup, request: JoinGroupRequest, member_id: MemberId
 ) -> Subscription:
+    """What a member subscribes to that may join.
+
+    Raises:
+        KafkaError: GROUP_MAX_SIZE_REACHED or INCONSISTENT_GROUP_PROTOCOL.
+    """
     is_full = len(group.members) >= turn.config.consumer.max_size
     if is_full and member_id not in group.members:
         raise KafkaError(ErrorCode.GROUP_MAX_SIZE_REACHED)
@@ -102,12 +102,14 @@ def _check_join(
         for member in group.members.values()
         if member.classic is not None
     ]
-    has_common = any(all(name in names for names in spoken) for name, _ in protocols)
+    has_common = any(
+        all(protocol.name in names for names in spoken) for protocol in request.protocols
+    )
     if request.protocol_type != CONSUMER_PROTOCOL_TYPE or not has_common:
         raise KafkaError(ErrorCode.INCONSISTENT_GROUP_PROTOCOL)
     try:
         # All protocols of a consumer come with the same subscription.
-        return read_subscription(protocols[0][1], turn.state.cluster)
+        return read_subscription(bytes(request.protocols[0].metadata), turn.state.cluster)
     except DecodeError:
         raise KafkaError(ErrorCode.INCONSISTENT_GROUP_PROTOCOL) from None
 

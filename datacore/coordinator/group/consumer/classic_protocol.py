@@ -5,7 +5,7 @@ coordinator assigns, so it speaks for the leader. Kafka's counterpart is ``Consu
 """
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from datacore._generated import consumer_protocol_assignment as assignment
@@ -40,7 +40,7 @@ def read_subscription(metadata: bytes, cluster: ClusterView) -> Subscription:
     """
     version = min(_version(metadata), ConsumerProtocolSubscription.max_version)
     read, _ = ConsumerProtocolSubscription.decode(metadata, version, _INT16.size)
-    owned = {each.topic: each.partitions for each in read.owned_partitions}
+    owned = ((each.topic, each.partitions) for each in read.owned_partitions)
     return Subscription(frozenset(read.topics), _by_id(owned, cluster), read.rack_id)
 
 
@@ -55,7 +55,7 @@ def read_assignment(assigned: bytes, cluster: ClusterView) -> Partitions:
     message = assignment.ConsumerProtocolAssignment
     version = min(_version(assigned), message.max_version)
     read, _ = message.decode(assigned, version, _INT16.size)
-    return _by_id({each.topic: each.partitions for each in read.assigned_partitions}, cluster)
+    return _by_id(((each.topic, each.partitions) for each in read.assigned_partitions), cluster)
 
 
 def write_assignment(partitions: Partitions, metadata: bytes, cluster: ClusterView) -> bytes:
@@ -81,10 +81,11 @@ def _version(message: bytes) -> int:
     return version
 
 
-def _by_id(partitions: Mapping[str, list[int]], cluster: ClusterView) -> Partitions:
+def _by_id(partitions: Iterable[tuple[str, list[int]]], cluster: ClusterView) -> Partitions:
+    """The same by the topics' ids; a topic may stand there more than once."""
     found: dict[TopicId, frozenset[int]] = {}
-    for name, indexes in partitions.items():
+    for name, indexes in partitions:
         topic = cluster.topics.get(TopicName(name))
         if topic is not None and indexes:
-            found[topic.topic_id] = frozenset(indexes)
+            found[topic.topic_id] = found.get(topic.topic_id, frozenset()) | frozenset(indexes)
     return found

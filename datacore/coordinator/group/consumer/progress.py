@@ -245,7 +245,8 @@ def fence(turn: Turn, group: ConsumerGroup, members: Iterable[ConsumerMember], w
         epoch_record(group_id, group.epoch + 1, hashed),
     ]
     if others:
-        note_rebalance(turn, group_id, group.epoch + 1, f"{len(gone)} members left")
+        who = f"member {gone[0]!r} is" if len(gone) == 1 else f"{len(gone)} members are"
+        note_rebalance(turn, group_id, group.epoch + 1, f"{who} gone")
     else:
         watch.began_ms = None
         turn.outcome.say(f"group {group_id!r} is empty in epoch {group.epoch + 1}")
