@@ -12,11 +12,12 @@ import time
 import uuid
 from base64 import urlsafe_b64encode
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
 from datacore._generated.records.config_record import ConfigRecord
+from datacore.broker.broker_configs import CLUSTER_ID_KEY, BrokerConfigs, static_broker_configs
 from datacore.broker.cluster_metadata import ClusterMetadata
 from datacore.broker.configs import Configs
 from datacore.broker.fetch_sessions import FetchSessions
@@ -26,7 +27,7 @@ from datacore.broker.partitions import Partitions
 from datacore.broker.producer_ids import ProducerIds
 from datacore.broker.retention import Retention
 from datacore.broker.topics import NewTopic, Topics
-from datacore.metadata.configs import BROKER_CONFIGS, InvalidConfig, broker_int, broker_value
+from datacore.metadata.configs import broker_int, broker_value
 from datacore.metadata.image import RESOURCE_BROKER
 from datacore.protocol.names import TopicId
 from datacore.storage.engine import StorageError
@@ -45,9 +46,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("datacore.broker")
 
 T = TypeVar("T")
-
-CLUSTER_ID_KEY: Final = "datacore.cluster.id"
-"""The cluster's id stands in the metadata log as a config record of no broker in particular."""
 
 
 def now_ms() -> int:
@@ -78,7 +76,6 @@ class Broker:
 
     def __init__(self, config: Config, engine: Engine) -> None:
         self.broker_id = config.broker.broker_id
-        self.config_values = broker_config_values(config)
         self.advertised_listeners: dict[str, Endpoint] = {}
         """Where clients of each listener find this broker; set before it runs."""
         self.cluster_id = ""
@@ -87,6 +84,10 @@ class Broker:
         steady_now_ms = steady_clock_ms()
         self._tasks: TaskGroup | None = None
         self.metadata = ClusterMetadata(engine, now_ms)
+        self.broker_configs = BrokerConfigs(
+            static_broker_configs(config), self.metadata.image, self.broker_id
+        )
+        self.config_values: Mapping[str, str] = self.broker_configs.values
         self.partitions = Partitions(engine, self.metadata.image, self.config_values, self.spawn)
         self.topics = Topics(
             self.metadata,
@@ -95,7 +96,7 @@ class Broker:
             self.config_values,
             lambda: TopicId(new_uuid()),
         )
-        self.configs = Configs(self.metadata, self.partitions, self.broker_id, self.config_values)
+        self.configs = Configs(self.metadata, self.partitions, self.broker_id, self.broker_configs)
         self.retention = Retention(
             self.partitions,
             broker_int("log.retention.check.interval.ms", self.config_values),
@@ -148,6 +149,7 @@ class Broker:
         try:
             await self._engine.start()
             await self.metadata.start()
+            self.broker_configs.refresh()
             self._check_broker_id()
             await self._learn_cluster_id()
             await self.partitions.open_all()
@@ -247,23 +249,3 @@ class Broker:
         """
         if new.name not in self.topics.by_name:
             await self.topics.create(new)
-
-
-def broker_config_values(config: Config) -> Mapping[str, str]:
-    """The broker configs that were set, by their Kafka names, checked.
-
-    Raises:
-        InvalidConfig: An unknown name or an impossible value.
-    """
-    values = {
-        "auto.create.topics.enable": str(config.broker.auto_create_topics).lower(),
-        "num.partitions": str(config.broker.num_partitions),
-    }
-    for name, value in config.kafka.items():
-        key = BROKER_CONFIGS.get(name)
-        if key is None:
-            raise InvalidConfig(f"Unknown broker config name: {name}")
-        text = str(value).lower() if isinstance(value, bool) else str(value)
-        key.check(text)
-        values[name] = text
-    return values

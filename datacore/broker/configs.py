@@ -1,60 +1,76 @@
-"""Configs of topics, altered while the broker runs: durable first, then true for every log.
+"""Configs altered while the broker runs: durable first, then true for whatever obeys them.
 
 Rules:
 
 - A resource changes as a whole or not at all. What it would then say is validated, committed to the
-  cluster's metadata under its lock, and only then handed to the topic's logs, which obey it from
-  the next append or the next pass of retention on.
-- A broker's configs are read at its start and are read-only here; taking a change back that was
-  never made is fine, as it is on Apache Kafka.
+  cluster's metadata under its lock, and only then obeyed: by the logs of a topic from the next
+  append or the next pass of retention on, by all logs where a broker's config gives topics their
+  default, by groups, clients' metrics and limits of connections from their next use on.
+- Levels of loggers are the exception: the process keeps them, and a restart forgets them.
+- What a resource says outlives it, if it is a group or a subscription: neither has to be there.
 
-Kafka's counterparts: ``ConfigurationControlManager``, ``DynamicConfigPublisher``. KIP-339.
+Kafka's counterparts: ``ConfigAdminManager``, ``ConfigurationControlManager``,
+``DynamicConfigPublisher``. KIP-133, KIP-226, KIP-339, KIP-412, KIP-714, KIP-1142.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import IntEnum
+import logging
 from typing import TYPE_CHECKING
 
 from datacore._generated.errors import ErrorCode
 from datacore._generated.records.config_record import ConfigRecord
+from datacore.broker.broker_configs import CLUSTER_ID_KEY
+from datacore.broker.config_changes import (
+    ConfigChange,
+    ConfigOperation,
+    changed_values,
+    check_changes,
+)
+from datacore.broker.logger_levels import check_levels, set_levels
 from datacore.broker.topics import check_topic_name
 from datacore.metadata.configs import (
+    BROKER_CONFIGS,
+    CLIENT_METRICS_CONFIGS,
+    GROUP_CONFIGS,
     TOPIC_CONFIGS,
-    ConfigType,
     InvalidConfig,
+    broker_value,
     check_topic_configs,
+    group_value,
     topic_value,
 )
-from datacore.metadata.image import RESOURCE_BROKER, RESOURCE_TOPIC
+from datacore.metadata.configs.rules import (
+    ReadOnlyConfig,
+    check_client_metrics_configs,
+    check_dynamic_broker_configs,
+    check_group_configs,
+)
+from datacore.metadata.image import (
+    RESOURCE_BROKER,
+    RESOURCE_BROKER_LOGGER,
+    RESOURCE_CLIENT_METRICS,
+    RESOURCE_GROUP,
+    RESOURCE_TOPIC,
+)
 from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import TopicName
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from datacore.broker.broker_configs import BrokerConfigs
     from datacore.broker.cluster_metadata import ClusterMetadata
     from datacore.broker.partitions import Partitions
+    from datacore.metadata.configs import ConfigKey
     from datacore.metadata.records import MetadataRecord
 
-
-class ConfigOperation(IntEnum):
-    """What happens to one config, as IncrementalAlterConfigs numbers it."""
-
-    SET = 0
-    DELETE = 1
-    APPEND = 2
-    SUBTRACT = 3
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigChange:
-    """One change of one config, as a client asks for it."""
-
-    name: str
-    operation: int
-    value: str | None
+_KEYS: Mapping[int, Mapping[str, ConfigKey]] = {
+    RESOURCE_TOPIC: TOPIC_CONFIGS,
+    RESOURCE_BROKER: BROKER_CONFIGS,
+    RESOURCE_CLIENT_METRICS: CLIENT_METRICS_CONFIGS,
+    RESOURCE_GROUP: GROUP_CONFIGS,
+}
 
 
 class Configs:
@@ -65,12 +81,12 @@ class Configs:
         metadata: ClusterMetadata,
         partitions: Partitions,
         broker_id: int,
-        broker_values: Mapping[str, str],
+        broker_configs: BrokerConfigs,
     ) -> None:
         self._metadata = metadata
         self._partitions = partitions
         self._broker_id = broker_id
-        self._broker_values = broker_values
+        self._broker_configs = broker_configs
 
     async def alter(
         self,
@@ -86,12 +102,14 @@ class Configs:
             KafkaError: Why it cannot be; nothing has changed.
         """
         check_changes(changes)
+        if resource_type == RESOURCE_BROKER_LOGGER:
+            self._check_node(resource_name)
+            check_levels(changes, logging.root.manager)
+            if not validate_only:
+                set_levels(changes, logging.root.manager)
+            return
         await self._change(
-            resource_type,
-            resource_name,
-            {change.name for change in changes if change.operation != ConfigOperation.DELETE},
-            lambda values: changed_values(values, changes, self._broker_values),
-            validate_only=validate_only,
+            resource_type, resource_name, changes, replaces=False, validate_only=validate_only
         )
 
     async def replace(
@@ -110,147 +128,142 @@ class Configs:
         changes = [ConfigChange(name, ConfigOperation.SET, value) for name, value in values]
         check_changes(changes)
         await self._change(
-            resource_type,
-            resource_name,
-            {name for name, _ in values},
-            lambda _: changed_values({}, changes, self._broker_values),
-            validate_only=validate_only,
+            resource_type, resource_name, changes, replaces=True, validate_only=validate_only
         )
 
     async def _change(
         self,
         resource_type: int,
         resource_name: str,
-        names: set[str],
-        change: Callable[[Mapping[str, str]], dict[str, str]],
+        changes: Sequence[ConfigChange],
         *,
+        replaces: bool,
         validate_only: bool,
     ) -> None:
+        name = self._checked_name(resource_type, resource_name)
+        image = self._metadata.image
+        async with self._metadata.lock:
+            if resource_type == RESOURCE_TOPIC and TopicName(name) not in image.topics:
+                raise KafkaError(
+                    ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"The topic '{name}' does not exist."
+                )
+            before = dict(image.configs.get((resource_type, name), {}))
+            before.pop(CLUSTER_ID_KEY, None)
+            after = changed_values(
+                {} if replaces else before,
+                changes,
+                _KEYS[resource_type],
+                lambda config: self._default(resource_type, config),
+            )
+            try:
+                after = self._checked(resource_type, name, after)
+            except ReadOnlyConfig as error:
+                raise KafkaError(ErrorCode.INVALID_REQUEST, str(error)) from None
+            except InvalidConfig as error:
+                is_of_broker = resource_type == RESOURCE_BROKER
+                code = ErrorCode.INVALID_REQUEST if is_of_broker else ErrorCode.INVALID_CONFIG
+                raise KafkaError(code, str(error)) from None
+            if validate_only or after == before:
+                return
+            await self._metadata.commit(_records(resource_type, name, before, after))
+            self._obey(resource_type, name, after)
+
+    def _checked_name(self, resource_type: int, name: str) -> str:
+        """The resource's name as it is stored.
+
+        Raises:
+            KafkaError: No resource can be called so.
+        """
         match resource_type:
             case _ if resource_type == RESOURCE_TOPIC:
-                check_topic_name(resource_name)
-                await self._change_topic(
-                    TopicName(resource_name), change, validate_only=validate_only
-                )
+                check_topic_name(name)
             case _ if resource_type == RESOURCE_BROKER:
-                self._check_broker(resource_name, names)
+                if name:
+                    self._check_node(name)
+                    return str(self._broker_id)
+            case _ if resource_type == RESOURCE_CLIENT_METRICS:
+                if not name:
+                    raise KafkaError(ErrorCode.INVALID_REQUEST, "A subscription must have a name")
+            case _ if resource_type == RESOURCE_GROUP:
+                if not name:
+                    raise KafkaError(
+                        ErrorCode.INVALID_REQUEST, "There are no configs of all groups together"
+                    )
             case _:
                 raise KafkaError(
                     ErrorCode.INVALID_REQUEST, f"Unknown resource type {resource_type}"
                 )
+        return name
 
-    async def _change_topic(
-        self,
-        name: TopicName,
-        change: Callable[[Mapping[str, str]], dict[str, str]],
-        *,
-        validate_only: bool,
-    ) -> None:
-        image = self._metadata.image
-        async with self._metadata.lock:
-            if name not in image.topics:
-                raise KafkaError(
-                    ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"The topic '{name}' does not exist."
-                )
-            before = image.configs.get((RESOURCE_TOPIC, name), {})
-            after = change(before)
-            try:
-                check_topic_configs(after)
-            except InvalidConfig as error:
-                raise KafkaError(ErrorCode.INVALID_CONFIG, str(error)) from None
-            if validate_only or after == before:
-                return
-            await self._metadata.commit(_records(name, before, after))
-            self._partitions.reconfigure(name, after)
-
-    def _check_broker(self, resource_name: str, names: set[str]) -> None:
-        if resource_name and not resource_name.isdecimal():
+    def _check_node(self, name: str) -> None:
+        digits = name[1:] if name[:1] in {"+", "-"} else name
+        if not (digits.isascii() and digits.isdecimal() and len(digits) <= 10):
             raise KafkaError(
-                ErrorCode.INVALID_REQUEST, f"Node id must be an integer, but it is: {resource_name}"
+                ErrorCode.INVALID_REQUEST, f"Node id must be an integer, but it is: {name}"
             )
-        if resource_name and int(resource_name) != self._broker_id:
+        if int(name) != self._broker_id:
             raise KafkaError(
                 ErrorCode.INVALID_REQUEST,
-                f"Unexpected broker id, expected {self._broker_id}, but received {resource_name}",
-            )
-        if names:
-            raise KafkaError(
-                ErrorCode.INVALID_REQUEST,
-                f"Cannot update these configs dynamically: {', '.join(sorted(names))}",
+                f"Unexpected broker id, expected {self._broker_id}, but received {name}",
             )
 
-
-def check_changes(changes: Sequence[ConfigChange]) -> None:
-    """Refuses what is no sentence, whatever it is about.
-
-    Raises:
-        KafkaError: A config is named twice, or an operation lacks its value or is not known.
-    """
-    if len({change.name for change in changes}) < len(changes):
-        raise KafkaError(ErrorCode.INVALID_REQUEST, "Error due to duplicate config keys")
-    for change in changes:
-        if change.operation not in ConfigOperation.__members__.values():
-            # Apache Kafka's answer, too: it fails to find the operation.
-            raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, None)
-        if change.value is None and change.operation != ConfigOperation.DELETE:
-            raise KafkaError(
-                ErrorCode.INVALID_REQUEST, f"Null value not supported for : {change.name}"
-            )
-
-
-def changed_values(
-    values: Mapping[str, str], changes: Sequence[ConfigChange], broker_values: Mapping[str, str]
-) -> dict[str, str]:
-    """What a topic says after the changes; its names and values are not validated yet.
-
-    A list that is not set on the topic is added to, or taken from, in its effective value.
-
-    Raises:
-        KafkaError: INVALID_CONFIG, where something is not a list.
-    """
-    changed = dict(values)
-    for change in changes:
-        text = (change.value or "").strip()
-        match change.operation:
-            case ConfigOperation.SET:
-                changed[change.name] = text
-            case ConfigOperation.DELETE:
-                changed.pop(change.name, None)
+    def _default(self, resource_type: int, config: str) -> str:
+        """What holds for a list that is not set on the resource."""
+        values = self._broker_configs.values
+        match resource_type:
+            case _ if resource_type == RESOURCE_TOPIC:
+                return topic_value(config, {}, values)
+            case _ if resource_type == RESOURCE_BROKER:
+                return broker_value(config, values)
+            case _ if resource_type == RESOURCE_GROUP:
+                return group_value(config, {}, values)
             case _:
-                items = _items(change, values, broker_values)
-                given = [item.strip() for item in text.split(",") if item.strip()]
-                if change.operation == ConfigOperation.APPEND:
-                    items += [item for item in given if item not in items]
-                else:
-                    items = [item for item in items if item not in given]
-                changed[change.name] = ",".join(items)
-    return changed
+                return ""
 
+    def _checked(self, resource_type: int, name: str, values: Mapping[str, str]) -> dict[str, str]:
+        match resource_type:
+            case _ if resource_type == RESOURCE_TOPIC:
+                return check_topic_configs(values)
+            case _ if resource_type == RESOURCE_BROKER:
+                return check_dynamic_broker_configs(
+                    values, self._broker_configs.values, of_one_broker=name != ""
+                )
+            case _ if resource_type == RESOURCE_GROUP:
+                return check_group_configs(values, self._broker_configs.values)
+            case _:
+                return check_client_metrics_configs(values)
 
-def _items(
-    change: ConfigChange, values: Mapping[str, str], broker_values: Mapping[str, str]
-) -> list[str]:
-    """The items of a list before a change."""
-    key = TOPIC_CONFIGS.get(change.name)
-    if key is None:
-        raise KafkaError(ErrorCode.INVALID_CONFIG, f"Unknown topic config name: {change.name}")
-    if key.type is not ConfigType.LIST:
-        operation = ConfigOperation(change.operation).name
-        raise KafkaError(
-            ErrorCode.INVALID_CONFIG,
-            f"Can't {operation} to key {change.name} because its type is not LIST.",
-        )
-    effective = topic_value(change.name, values, broker_values)
-    return [item.strip() for item in effective.split(",") if item.strip()]
+    def _obey(self, resource_type: int, name: str, values: Mapping[str, str]) -> None:
+        if resource_type == RESOURCE_TOPIC:
+            self._partitions.reconfigure(TopicName(name), values)
+        elif resource_type == RESOURCE_BROKER:
+            self._broker_configs.refresh()
+            configs = self._metadata.image.configs
+            for topic in self._metadata.image.topics:
+                self._partitions.reconfigure(topic, configs.get((RESOURCE_TOPIC, topic), {}))
+
+    def resources(self, resource_types: Sequence[int]) -> Iterator[tuple[int, str]]:
+        """Every resource of some types that has, or could have, configs (KIP-1142)."""
+        configs = self._metadata.image.configs
+        for resource_type in resource_types:
+            if resource_type in (RESOURCE_BROKER, RESOURCE_BROKER_LOGGER):
+                yield resource_type, str(self._broker_id)
+            elif resource_type == RESOURCE_TOPIC:
+                for topic in self._metadata.image.topics:
+                    yield resource_type, topic
+            else:
+                for kind, name in configs:
+                    if kind == resource_type:
+                        yield resource_type, name
 
 
 def _records(
-    name: TopicName, before: Mapping[str, str], after: Mapping[str, str]
+    resource_type: int, name: str, before: Mapping[str, str], after: Mapping[str, str]
 ) -> list[MetadataRecord]:
     """What leads from the values before to those after."""
     return [
         ConfigRecord(
-            resource_type=RESOURCE_TOPIC, resource_name=name, name=key, value=after.get(key)
+            resource_type=resource_type, resource_name=name, name=key, value=after.get(key)
         )
         for key in sorted(before.keys() | after.keys())
         if before.get(key) != after.get(key)

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
-from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from datacore.metadata.configs import BROKER_CONFIGS, TOPIC_CONFIGS, topic_value
+from datacore.broker.broker_configs import ConfigSource
+from datacore.broker.logger_levels import logger_levels
+from datacore.metadata.configs import (
+    BROKER_CONFIGS,
+    CLIENT_METRICS_CONFIGS,
+    GROUP_CONFIGS,
+    TOPIC_CONFIGS,
+    Effect,
+    Update,
+    group_value,
+    topic_value,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from datacore.broker.broker_configs import BrokerConfigs
     from datacore.metadata.configs import ConfigKey
 
+TYPE_UNKNOWN: Final = 0
 
-class ConfigSource(IntEnum):
-    """Where a value comes from, as DescribeConfigs v1 numbers it (KIP-226)."""
-
-    TOPIC = 1
-    STATIC_BROKER = 4
-    DEFAULT = 5
+_NO_EFFECT: Final = {
+    Effect.YES: "",
+    Effect.NO: " This broker accepts it, and it changes nothing here.",
+    Effect.REFUSED: " This broker takes no other value than the default.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,24 +45,33 @@ class Synonym:
 
 @dataclass(frozen=True, slots=True)
 class DescribedConfig:
-    """One config of one resource."""
+    """One config of one resource.
 
-    key: ConfigKey
+    Attributes:
+        name: Its name.
+        value: The value in effect; None where there is none, or where it is a secret.
+        source: Where the value comes from.
+        synonyms: Where it may come from, the first wins; empty where nothing of that name is set.
+        type: Its ``ConfigType``; 0 where nobody knows it.
+        is_read_only: Whether it is not altered while the broker runs.
+        is_sensitive: Whether it is a secret.
+        documentation: What it says.
+    """
+
+    name: str
     value: str | None
-    """The value in effect."""
+    source: ConfigSource
     synonyms: tuple[Synonym, ...] = field(default=())
-    """Where it may come from, the first wins; empty where nothing of that name is set."""
-
-    @property
-    def source(self) -> ConfigSource:
-        """Where the value comes from."""
-        return self.synonyms[0].source if self.synonyms else ConfigSource.DEFAULT
+    type: int = TYPE_UNKNOWN
+    is_read_only: bool = False
+    is_sensitive: bool = False
+    documentation: str | None = None
 
 
-def effective_topic_configs(
-    topic_values: Mapping[str, str], broker_values: Mapping[str, str]
+def topic_configs(
+    topic_values: Mapping[str, str], configs: BrokerConfigs
 ) -> Iterator[DescribedConfig]:
-    """Every topic config with its value for a topic."""
+    """Every config of a topic."""
     for key in TOPIC_CONFIGS.values():
         if key.is_internal:
             continue
@@ -58,22 +79,105 @@ def effective_topic_configs(
         if key.name in topic_values:
             synonyms.append(Synonym(key.name, topic_values[key.name], ConfigSource.TOPIC))
         if key.synonym is not None:
-            synonyms += _broker_synonyms(BROKER_CONFIGS[key.synonym], broker_values)
-        yield DescribedConfig(
-            key, topic_value(key.name, topic_values, broker_values), tuple(synonyms)
+            synonyms += _broker_synonyms(BROKER_CONFIGS[key.synonym], configs)
+        value = topic_value(key.name, topic_values, configs.values)
+        yield _described(key, value, synonyms)
+
+
+def broker_configs(configs: BrokerConfigs) -> Iterator[DescribedConfig]:
+    """Every config of this broker."""
+    for key in BROKER_CONFIGS.values():
+        synonyms = _broker_synonyms(key, configs)
+        if not key.is_internal or key.name in configs.values:
+            value = synonyms[0].value if synonyms else None
+            is_read_only = key.update is Update.READ_ONLY
+            yield _described(key, value, synonyms, is_read_only=is_read_only)
+    for source, values in configs.layers()[:2]:
+        for name in sorted(values.keys() - BROKER_CONFIGS.keys()):
+            yield _secret(name, source)
+
+
+def cluster_default_configs(configs: BrokerConfigs) -> Iterator[DescribedConfig]:
+    """What was altered for all brokers of the cluster."""
+    source = ConfigSource.DYNAMIC_DEFAULT_BROKER
+    for name, value in sorted(configs.dynamic("").items()):
+        key = BROKER_CONFIGS.get(name)
+        yield (
+            _secret(name, source)
+            if key is None
+            else _described(key, value, [Synonym(name, value, source)])
         )
 
 
-def effective_broker_configs(broker_values: Mapping[str, str]) -> Iterator[DescribedConfig]:
-    """Every broker config with its value."""
-    for key in BROKER_CONFIGS.values():
-        if not key.is_internal:
-            synonyms = tuple(_broker_synonyms(key, broker_values))
-            yield DescribedConfig(key, synonyms[0].value if synonyms else None, synonyms)
+def group_configs(
+    group_values: Mapping[str, str], configs: BrokerConfigs
+) -> Iterator[DescribedConfig]:
+    """Every config of a group."""
+    for key in GROUP_CONFIGS.values():
+        value = group_value(key.name, group_values, configs.values)
+        default = group_value(key.name, {}, configs.values)
+        synonyms = [Synonym(key.name, default, ConfigSource.DEFAULT)]
+        if key.name in group_values:
+            synonyms = [Synonym(key.name, value, ConfigSource.GROUP)]
+        yield _described(key, value, synonyms)
 
 
-def _broker_synonyms(key: ConfigKey, broker_values: Mapping[str, str]) -> Iterator[Synonym]:
-    if key.name in broker_values:
-        yield Synonym(key.name, broker_values[key.name], ConfigSource.STATIC_BROKER)
-    if key.default is not None:
-        yield Synonym(key.name, key.default, ConfigSource.DEFAULT)
+def client_metrics_configs(values: Mapping[str, str]) -> Iterator[DescribedConfig]:
+    """Every config of a subscription to clients' metrics; none where there is no such one."""
+    for key in CLIENT_METRICS_CONFIGS.values() if values else ():
+        synonyms = []
+        if key.name in values:
+            synonyms.append(Synonym(key.name, values[key.name], ConfigSource.CLIENT_METRICS))
+        yield _described(key, values.get(key.name, key.default), synonyms)
+
+
+def logger_configs() -> Iterator[DescribedConfig]:
+    """The level of every logger of this process that is the broker's, and of the root."""
+    for name, level in logger_levels(logging.root.manager):
+        yield DescribedConfig(name, level, ConfigSource.DYNAMIC_BROKER_LOGGER)
+
+
+def _described(
+    key: ConfigKey,
+    value: str | None,
+    synonyms: Sequence[Synonym],
+    *,
+    is_read_only: bool = False,
+) -> DescribedConfig:
+    if key.is_sensitive:
+        value = None
+        synonyms = [Synonym(each.name, None, each.source) for each in synonyms]
+    return DescribedConfig(
+        key.name,
+        value,
+        synonyms[0].source if synonyms else ConfigSource.DEFAULT,
+        tuple(synonyms),
+        key.type,
+        is_read_only,
+        key.is_sensitive,
+        key.about + _NO_EFFECT[key.effect],
+    )
+
+
+def _secret(name: str, source: ConfigSource) -> DescribedConfig:
+    """A config that nobody knows: its value may be a secret, so it is one."""
+    synonyms = (Synonym(name, None, source),)
+    return DescribedConfig(name, None, source, synonyms, is_read_only=True, is_sensitive=True)
+
+
+def _broker_synonyms(key: ConfigKey, configs: BrokerConfigs) -> list[Synonym]:
+    """Where a broker's value may come from, from the first of the config's own name on."""
+    names = (key.name, *(name for name, _ in key.otherwise))
+    found = [
+        Synonym(name, values[name], source)
+        for source, values in configs.layers()
+        for name in names
+        if name in values
+    ]
+    for name in names:
+        default = BROKER_CONFIGS[name].default
+        if default is not None:
+            found.append(Synonym(name, default, ConfigSource.DEFAULT))
+    while found and found[0].name != key.name:
+        del found[0]
+    return found

@@ -186,7 +186,7 @@ class Groups:
         # All at once: a group's shard depends on how many there are.
         self._shards |= fresh
         for shard in fresh.values():
-            await shard.load()
+            await shard.start()
 
     def forget_topic(self, topic: TopicImage) -> None:
         """Drops every group's offsets of a topic that is no more; with their own topic, all."""

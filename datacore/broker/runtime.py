@@ -68,6 +68,14 @@ class ShardRuntime:
         self._is_refused = False
         """The log took no records, the last time that it was given some."""
 
+    async def start(self) -> None:
+        """Loads the shard; if its log cannot be read, it alone is not served until it can."""
+        try:
+            await self.load()
+        except KafkaError:
+            logger.exception("The coordinator's log cannot be replayed.")
+            self._spawn(self._load_again())
+
     async def load(self) -> None:
         """Builds the machine by replay of its log.
 

@@ -195,7 +195,7 @@ class Topics:
                     )
         self._check_layout(new)
         try:
-            check_topic_configs(new.configs)
+            new.configs = check_topic_configs(new.configs)
         except InvalidConfig as error:
             raise KafkaError(ErrorCode.INVALID_CONFIG, str(error)) from None
 

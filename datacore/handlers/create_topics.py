@@ -19,7 +19,7 @@ from datacore._generated.create_topics import (
     CreateTopicsResponse,
 )
 from datacore._generated.errors import ErrorCode
-from datacore.broker.described_configs import effective_topic_configs
+from datacore.broker.described_configs import topic_configs
 from datacore.broker.topics import NewTopic
 from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import TopicName
@@ -78,8 +78,8 @@ async def _create(
     result.num_partitions = len(image.partitions)
     result.replication_factor = 1
     result.configs = [
-        CreatableTopicConfigs(name=config.key.name, value=config.value, config_source=config.source)
-        for config in effective_topic_configs(configs, broker.config_values)
+        CreatableTopicConfigs(name=config.name, value=config.value, config_source=config.source)
+        for config in topic_configs(new.configs, broker.broker_configs)
     ]
 
 

@@ -13,6 +13,7 @@ from datacore._generated.consumer_group_heartbeat import ConsumerGroupHeartbeatR
 from datacore._generated.describe_cluster import DescribeClusterResponse
 from datacore._generated.heartbeat import HeartbeatResponse
 from datacore._generated.leave_group import LeaveGroupResponse
+from datacore._generated.list_config_resources import ListConfigResourcesResponse
 from datacore._generated.list_groups import ListGroupsResponse
 from datacore._generated.offset_delete import OffsetDeleteResponse
 from datacore._generated.sync_group import SyncGroupResponse
@@ -36,6 +37,7 @@ from datacore.handlers import (
     init_producer_id,
     join_group,
     leave_group,
+    list_config_resources,
     list_groups,
     list_offsets,
     metadata,
@@ -110,6 +112,8 @@ _APIS: Final = (
          top_level_error(ConsumerGroupHeartbeatResponse)),
     _api(ApiKey.CONSUMER_GROUP_DESCRIBE, 1, consumer_group_describe.handle,
          consumer_group_describe.error_response),
+    _api(ApiKey.LIST_CONFIG_RESOURCES, 1, list_config_resources.handle,
+         top_level_error(ListConfigResourcesResponse)),
     _api(ApiKey.DESCRIBE_TOPIC_PARTITIONS, 0, describe_topic_partitions.handle,
          describe_topic_partitions.error_response),
 )

@@ -42,7 +42,7 @@ from datacore.record.control import (
 )
 from datacore.record.errors import InvalidTimestamp
 from datacore.record.records import NO_TIMESTAMP
-from datacore.storage.engine import StorageError
+from datacore.storage.engine import Damaged, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -513,9 +513,14 @@ class PartitionLog:
                 offset = self._summary_offset = kept[0]
         unsummed_bytes = 0
         while offset < engine_log.end_offset:
-            for buffer in await engine_log.read(
-                offset, max_bytes=SCAN_BYTES, before_offset=engine_log.end_offset
-            ):
+            try:
+                buffers = await engine_log.read(
+                    offset, max_bytes=SCAN_BYTES, before_offset=engine_log.end_offset
+                )
+            except Damaged as damaged:  # the engine has told what is lost
+                offset = damaged.next_offset
+                continue
+            for buffer in buffers:
                 view = memoryview(buffer)
                 for at, header in iterate_headers(view):
                     offset = header.next_offset

@@ -110,8 +110,9 @@ class KafkaServer(Generic[BrokerT]):
             return "the broker stops"
         if len(self._connections) >= limits.connections_max:
             return f"there are max.connections={limits.connections_max} already"
-        if count >= limits.connections_per_ip_max:
-            return f"it has max.connections.per.ip={limits.connections_per_ip_max} already"
+        per_ip_max = limits.connections_by_ip_max.get(host, limits.connections_per_ip_max)
+        if count >= per_ip_max:
+            return f"it has max.connections.per.ip={per_ip_max} already"
         self._connections.add(connection)
         self._count_by_host[host] = count + 1
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ class ConnectionLimits:
     """``max.connections`` of the whole broker process."""
     connections_per_ip_max: int = _INT_MAX
     """``max.connections.per.ip``."""
+    connections_by_ip_max: Mapping[str, int] = field(default_factory=dict)
+    """``max.connections.per.ip.overrides``: the same for single addresses."""
     parked_requests_max: int = 128
     """Pipelined requests of one connection that may wait for their answers at a time."""
     unsent_bytes_max: int = 512 * 1024
@@ -42,26 +44,33 @@ class ConnectionLimits:
             ValueError: A value is no number that the config can have.
         """
         given = {
-            field: _positive(name, configs[name])
-            for name, field in _FIELDS.items()
+            field_name: _number(name, configs[name], least)
+            for name, (field_name, least) in _FIELDS.items()
             if name in configs
         }
-        return cls(**given)
+        overrides = str(configs.get("max.connections.per.ip.overrides", ""))
+        return cls(**given, connections_by_ip_max=_by_address(overrides))
 
 
 _FIELDS = {
-    "socket.request.max.bytes": "request_bytes_max",
-    "connections.max.idle.ms": "idle_max_ms",
-    "max.connections": "connections_max",
-    "max.connections.per.ip": "connections_per_ip_max",
+    "socket.request.max.bytes": ("request_bytes_max", 1),
+    "connections.max.idle.ms": ("idle_max_ms", 1),
+    "max.connections": ("connections_max", 0),
+    "max.connections.per.ip": ("connections_per_ip_max", 0),
 }
 
 
-def _positive(name: str, value: object) -> int:
+def _number(name: str, value: object, least: int) -> int:
     try:
         number = int(str(value))
     except ValueError:
-        number = 0
-    if not 1 <= number <= 2**63 - 1:
-        raise ValueError(f"{name}: expected a number above 0, got {value!r}")
+        number = -1
+    if not least <= number <= 2**63 - 1:
+        raise ValueError(f"{name}: expected a number from {least} on, got {value!r}")
     return number
+
+
+def _by_address(text: str) -> dict[str, int]:
+    """Numbers by address, of ``address:number`` pairs that the config's table has checked."""
+    pairs = (item.strip().rpartition(":") for item in text.split(",") if item.strip())
+    return {address.strip("[] "): int(number) for address, _, number in pairs}

@@ -59,6 +59,11 @@ async def serve(config: Config) -> AsyncIterator[RunningBroker]:
         broker = Broker(config, _ENGINES[config.storage.engine](config))
         broker.advertised_listeners = {each.name: each.advertised for each in bound}
         server = KafkaServer(broker, TABLE.values(), limits)
+
+        def relimit() -> None:
+            server.limits = ConnectionLimits.from_kafka_configs(broker.config_values)
+
+        broker.broker_configs.when_changed(relimit)
         async with broker.running(), server.accepting(bound):
             try:
                 yield RunningBroker(broker, {each.name: each.bound for each in bound})

@@ -76,6 +76,18 @@ class OffsetTruncated(StorageError):  # a state, as Kafka names it
     """The offset lies before the log's start or behind its end."""
 
 
+class Damaged(StorageError):
+    """What the store has of an offset is not what was written, and is not served.
+
+    Attributes:
+        next_offset: Where reading can go on.
+    """
+
+    def __init__(self, message: str, next_offset: int) -> None:
+        super().__init__(message)
+        self.next_offset = next_offset
+
+
 class EngineLog(Protocol):
     """One open log. Its attributes are plain reads, cheap enough for every request."""
 
@@ -130,6 +142,7 @@ class EngineLog(Protocol):
 
         Raises:
             OffsetTruncated: ``offset`` is below ``start_offset`` or above ``end_offset``.
+            Damaged: The store has lost what was there; what comes before and behind it goes on.
         """
 
     async def read(self, offset: int, *, max_bytes: int, before_offset: int) -> list[Buffer]:

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from datacore._generated.errors import ErrorCode
-from datacore.broker.configs import ConfigChange, ConfigOperation, changed_values
+from datacore.broker.config_changes import ConfigChange, ConfigOperation, changed_values
 from datacore.broker.topics import NewTopic
+from datacore.metadata.configs import TOPIC_CONFIGS
 from datacore.metadata.image import RESOURCE_TOPIC
 from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import TopicName
@@ -100,10 +101,5 @@ def test_lists_are_added_to_and_taken_from(
     before: dict[str, str], operation: ConfigOperation, value: str, after: str
 ) -> None:
     change = ConfigChange("cleanup.policy", operation, value)
-    assert changed_values(before, [change], {}) == {"cleanup.policy": after}
-
-
-def test_what_a_topic_does_not_set_is_added_to_the_brokers_list() -> None:
-    change = ConfigChange("cleanup.policy", ConfigOperation.APPEND, "delete")
-    broker_values = {"log.cleanup.policy": "compact"}
-    assert changed_values({}, [change], broker_values) == {"cleanup.policy": "compact,delete"}
+    after_change = changed_values(before, [change], TOPIC_CONFIGS, lambda _: "delete")
+    assert after_change == {"cleanup.policy": after}

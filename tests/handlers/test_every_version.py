@@ -9,6 +9,7 @@ from datacore.client.connection import Connection
 from datacore.handlers.table import TABLE
 from datacore.testing.broker import Broker
 from tests.handlers.admin_flow import AdminFlow
+from tests.handlers.config_flow import ConfigFlow
 from tests.handlers.consumer_group_flow import ConsumerGroupFlow
 from tests.handlers.group_flow import GroupFlow
 from tests.handlers.speaker import Speaker, capped_versions, release_versions, releases
@@ -29,8 +30,9 @@ def run_flow(broker: Broker, versions: dict[ApiKey, int], label: str) -> set[tup
         groups = GroupFlow(speaker, label, topics.topic)
         consumers = ConsumerGroupFlow(speaker, label, topics.topic)
         admin = AdminFlow(speaker, topics)
-        in_groups = (*groups.steps, *consumers.steps)
-        for key, step in (*topics.opening, *in_groups, *admin.steps, *topics.closing):
+        configs = ConfigFlow(speaker, label)
+        working = (*groups.steps, *consumers.steps, *admin.steps, *configs.steps)
+        for key, step in (*topics.opening, *working, *topics.closing):
             if speaker.knows(key):
                 try:
                     step()

@@ -20,7 +20,7 @@ from datacore.record.errors import (
     UnsupportedCodec,
     UnsupportedMagic,
 )
-from datacore.storage.engine import Fenced, OffsetTruncated, StorageError
+from datacore.storage.engine import Damaged, Fenced, OffsetTruncated, StorageError
 
 # As Apache Kafka 4.1.1 answers a Produce with such records.
 CODES: list[tuple[RecordError | StorageError, ErrorCode]] = [
@@ -34,6 +34,7 @@ CODES: list[tuple[RecordError | StorageError, ErrorCode]] = [
     (InvalidRecord("x"), ErrorCode.INVALID_RECORD),
     (RefusedRecords("x", []), ErrorCode.INVALID_RECORD),
     (OffsetTruncated("x"), ErrorCode.OFFSET_OUT_OF_RANGE),
+    (Damaged("x", 5), ErrorCode.CORRUPT_MESSAGE),
     (StorageError("x"), ErrorCode.KAFKA_STORAGE_ERROR),
     (Fenced("x"), ErrorCode.KAFKA_STORAGE_ERROR),
 ]

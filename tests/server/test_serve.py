@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 from typing import TYPE_CHECKING
@@ -20,9 +21,11 @@ from datacore._generated.join_group import (
     JoinGroupResponse,
 )
 from datacore._generated.metadata import MetadataRequest, MetadataResponse
+from datacore.broker.config_changes import ConfigChange, ConfigOperation
 from datacore.broker.groups import partition_for
 from datacore.config import load_config
 from datacore.handlers.table import TABLE
+from datacore.metadata.image import RESOURCE_BROKER
 from datacore.server.listener import ListenError
 from datacore.server.serve import serve
 from tests.broker.harness import until
@@ -186,3 +189,21 @@ def test_a_stop_does_not_wait_for_members_that_wait_for_their_group() -> None:
         assert answer.error_code == ErrorCode.NOT_COORDINATOR
 
     anyio.run(body)
+
+
+def test_limits_of_connections_are_altered_while_the_broker_runs() -> None:
+    async def body() -> None:
+        async with serve(config_of()) as running:
+            broker = running.broker
+            address = running.listeners["PLAINTEXT"]
+            for value, is_closed in (("0", True), ("5", False)):
+                change = ConfigChange("max.connections", ConfigOperation.SET, value)
+                await broker.configs.alter(RESOURCE_BROKER, "", [change], validate_only=False)
+                reader, writer = await asyncio.open_connection(address.host, address.port)
+                writer.write(api_versions_request(0, 1))
+                assert (await reader.read(4) == b"") == is_closed
+                writer.close()
+                with contextlib.suppress(ConnectionResetError):
+                    await writer.wait_closed()
+
+    asyncio.run(body())

@@ -177,27 +177,6 @@ async def test_everything_behind_a_hole_is_dropped_too(config: DiskConfig) -> No
 
 
 @on_loop
-async def test_a_missing_or_short_file_that_was_known_to_be_whole_is_reported(
-    config: DiskConfig,
-) -> None:
-    await written(config, *([3000] * 20))
-    path = file_of(config, 0)
-    path.rename(path.with_suffix(".away"))
-    await _cannot_open(config, "missing")
-    path.with_suffix(".away").rename(path)
-    last = max(path.parent.glob("*.log"))
-    engine = DiskEngine(config)
-    await engine.start()
-    await engine.open_log(LOG, epoch=3)
-    await engine.close()
-    content = last.read_bytes()
-    last.write_bytes(content[:-1])
-    await _cannot_open(config, "known to be whole")
-    last.unlink()
-    await _cannot_open(config, "missing")
-
-
-@on_loop
 async def test_index_files_that_are_gone_or_nonsense_are_made_anew(config: DiskConfig) -> None:
     data = await written(config, *([3000] * 20))
     data_read, _ = await found(config)
@@ -570,15 +549,6 @@ def _open_segments(config: DiskConfig) -> int:
         with contextlib.suppress(FileNotFoundError):
             links.append(link.readlink())
     return sum(link.is_relative_to(config.data_dir) and link.suffix == ".log" for link in links)
-
-
-async def _cannot_open(config: DiskConfig, reason: str) -> None:
-    engine = DiskEngine(config)
-    await engine.start()
-    with pytest.raises(StorageError, match=reason):
-        await engine.open_log(LOG, epoch=3)
-    await engine.open_log(OTHER_LOG, epoch=0)
-    await engine.close()
 
 
 @on_loop

@@ -7,24 +7,17 @@ its default. ``effect`` says what becomes of a config here.
 
 from __future__ import annotations
 
-from itertools import chain
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from datacore.metadata.configs.broker.cluster import CLUSTER
-from datacore.metadata.configs.broker.groups import GROUPS
-from datacore.metadata.configs.broker.logs import LOGS
-from datacore.metadata.configs.broker.network import NETWORK
-from datacore.metadata.configs.broker.quotas import QUOTAS
-from datacore.metadata.configs.broker.remote_storage import REMOTE_STORAGE
-from datacore.metadata.configs.broker.security import SECURITY
-from datacore.metadata.configs.broker.transactions import TRANSACTIONS
-from datacore.metadata.configs.client_metrics import CLIENT_METRICS
-from datacore.metadata.configs.group import GROUP
+from datacore.metadata.configs.broker import BROKER_CONFIGS
+from datacore.metadata.configs.client_metrics import CLIENT_METRICS_CONFIGS
+from datacore.metadata.configs.group import GROUP_CONFIGS
 from datacore.metadata.configs.key import ConfigKey, ConfigType, Effect, InvalidConfig, Update
-from datacore.metadata.configs.topic import TOPIC
+from datacore.metadata.configs.rules import check_topic_configs
+from datacore.metadata.configs.topic import TOPIC_CONFIGS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 __all__ = [
     "BROKER_CONFIGS",
@@ -39,33 +32,9 @@ __all__ = [
     "broker_int",
     "broker_value",
     "check_topic_configs",
+    "group_value",
     "topic_value",
 ]
-
-
-def _by_name(rows: Iterable[ConfigKey]) -> dict[str, ConfigKey]:
-    return {key.name: key for key in sorted(rows, key=lambda key: key.name)}
-
-
-BROKER_CONFIGS: Final[Mapping[str, ConfigKey]] = _by_name(
-    chain(LOGS, NETWORK, CLUSTER, GROUPS, TRANSACTIONS, QUOTAS, REMOTE_STORAGE, SECURITY)
-)
-TOPIC_CONFIGS: Final[Mapping[str, ConfigKey]] = _by_name(TOPIC)
-GROUP_CONFIGS: Final[Mapping[str, ConfigKey]] = _by_name(GROUP)
-CLIENT_METRICS_CONFIGS: Final[Mapping[str, ConfigKey]] = _by_name(CLIENT_METRICS)
-
-
-def check_topic_configs(configs: Mapping[str, str]) -> None:
-    """Validates what a topic is created or altered with.
-
-    Raises:
-        InvalidConfig: An unknown name or an impossible value.
-    """
-    for name, value in configs.items():
-        key = TOPIC_CONFIGS.get(name)
-        if key is None:
-            raise InvalidConfig(f"Unknown topic config name: {name}")
-        key.check(value)
 
 
 def topic_value(
@@ -75,6 +44,19 @@ def topic_value(
     key = TOPIC_CONFIGS[name]
     if name in topic_values:
         return topic_values[name]
+    if key.synonym is not None:
+        return broker_value(key.synonym, broker_values)
+    assert key.default is not None
+    return key.default
+
+
+def group_value(
+    name: str, group_values: Mapping[str, str], broker_values: Mapping[str, str]
+) -> str:
+    """The effective value of a group config."""
+    key = GROUP_CONFIGS[name]
+    if name in group_values:
+        return group_values[name]
     if key.synonym is not None:
         return broker_value(key.synonym, broker_values)
     assert key.default is not None

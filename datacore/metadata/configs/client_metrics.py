@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from datacore.metadata.configs.key import (
     INT,
     LIST,
     MEDIUM,
     ConfigKey,
+    by_name,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 # fmt: off
-CLIENT_METRICS: Final = (
+_CLIENT_METRICS: Final = (
     ConfigKey("metrics", LIST, "", MEDIUM,
               about="Prefixes of the names of metrics that are asked for; empty is none, * is "
                     "all."),
@@ -22,3 +26,5 @@ CLIENT_METRICS: Final = (
               about="Which clients are asked: name=regular expression, all must match."),
 )
 # fmt: on
+
+CLIENT_METRICS_CONFIGS: Final[Mapping[str, ConfigKey]] = by_name(_CLIENT_METRICS)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 Value: TypeAlias = "bool | int | float | str | list[str]"
 """What the text of a config means."""
@@ -171,14 +171,27 @@ class ConfigKey(msgspec.Struct, frozen=True):
         """Whether its value is a secret, which nobody is told."""
         return self.type is ConfigType.PASSWORD
 
-    def check(self, text: str) -> None:
-        """Raises InvalidConfig where a text is no value that this config can have."""
+    def check(self, text: str) -> str:
+        """The one way to write a value.
+
+        Raises:
+            InvalidConfig: The text is no value that this config can have.
+        """
         value = self.parse(text)
         objection = self.valid.objection(value) if self.valid is not None else None
         if objection is not None:
             self._refuse(text, objection)
         if self.effect is Effect.REFUSED and text != (self.default or ""):
             self._refuse(text, "this broker has nothing that it could configure")
+        match value:
+            case bool():
+                return str(value).lower()
+            case int():
+                return str(value)
+            case list():
+                return ",".join(value)
+            case _:
+                return text.strip()
 
     def parse(self, text: str) -> Value:
         """What a text means, whether or not it is valid.
@@ -250,3 +263,8 @@ NOT_EMPTY: Final = Shape(r".*\S.*", "a text that is not empty")
 def at_least(low: float) -> Range:
     """Numbers from ``low`` on."""
     return Range(low)
+
+
+def by_name(rows: Iterable[ConfigKey]) -> dict[str, ConfigKey]:
+    """A table in the order of its names."""
+    return {key.name: key for key in sorted(rows, key=lambda key: key.name)}

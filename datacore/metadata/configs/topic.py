@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from datacore.metadata.configs.key import (
     BOOLEAN,
@@ -23,14 +23,18 @@ from datacore.metadata.configs.key import (
     Range,
     Shape,
     at_least,
+    by_name,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 THROTTLED: Final = Shape(
     r"(\*|[0-9]+:[0-9]+(,[0-9]+:[0-9]+)*)?", "*, or partition:broker pairs separated by commas"
 )
 
 # fmt: off
-TOPIC: Final = (
+_TOPIC: Final = (
     ConfigKey("cleanup.policy", LIST, "delete", MEDIUM, CLEANUP_POLICIES,
               synonym="log.cleanup.policy", effect=YES,
               about="Whether old records are deleted by age and size, reduced to the newest of "
@@ -132,3 +136,5 @@ TOPIC: Final = (
               about="For tests of Kafka: the size of a log's files, below the usual minimum."),
 )
 # fmt: on
+
+TOPIC_CONFIGS: Final[Mapping[str, ConfigKey]] = by_name(_TOPIC)

@@ -39,6 +39,7 @@ class LogCommit:
         "_checkpoint_bytes",
         "_checkpoint_is_due",
         "_dirty",
+        "_durable_ends",
         "_files",
         "_flusher",
         "_folder",
@@ -75,6 +76,7 @@ class LogCommit:
         """
         self._files = store.files
         self._flusher = store.flusher
+        self._durable_ends = store.durable_ends
         self._checkpoint_bytes = store.config.checkpoint_bytes
         self._folder = opened.folder
         self._state = opened.state
@@ -201,6 +203,7 @@ class LogCommit:
             mark = task.mark
             is_gone = mark.segment is not None and mark.segment.is_gone
             self.durable = Mark(mark.offset) if is_gone else mark
+            self._durable_ends.note(self._folder, mark.offset)
             self._on_durable(mark.offset)
             return
         LOGGER.error("%s: cannot sync: %s", self._folder, task.error)

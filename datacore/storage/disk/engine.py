@@ -5,6 +5,7 @@
     <data_dir>/lock                     held by the one process that may write here
     <data_dir>/deleted/                 logs that are being removed
     <data_dir>/logs/<log>/state         owner epoch, start offset, recovery point (``state.py``)
+    <data_dir>/logs/<log>/end           how far it was durable lately (``durable_end.py``)
     <data_dir>/logs/<log>/snapshot      what the log's owner wants to find again (``snapshot.py``)
     <data_dir>/logs/<log>/<base offset>.log, .index, .timeindex     Kafka's segment files
 
@@ -26,6 +27,7 @@ import anyio
 import anyio.to_thread
 
 from datacore.storage.disk.buffer_pool import BufferPool
+from datacore.storage.disk.durable_end import DurableEnds
 from datacore.storage.disk.files import Files
 from datacore.storage.disk.flusher import Flusher
 from datacore.storage.disk.log import DiskLog
@@ -71,13 +73,15 @@ class DiskEngine:
             message = f"cannot use {self._config.data_dir} as data_dir: {error}"
             raise StorageError(message) from error
         janitor = Janitor()
+        loop = asyncio.get_running_loop()
         self._store = Store(
             self._config,
             self._files,
-            Flusher(asyncio.get_running_loop()),
+            Flusher(loop),
             OpenFiles(self._open_files_max()),
             BufferPool(self._config.read_pool_buffers),
             janitor,
+            DurableEnds(loop, self._files, janitor),
         )
         for leftover in await anyio.to_thread.run_sync(os.listdir, self._deleted_folder):
             janitor.remove_folder(self._deleted_folder / leftover)
@@ -141,6 +145,7 @@ class DiskEngine:
                     refusal = StorageError(f"{log.name} is closed")
                     closing.start_soon(self._retire_anyhow, log, refusal)
         finally:
+            store.durable_ends.stop()
             await anyio.to_thread.run_sync(store.flusher.stop)
             await anyio.to_thread.run_sync(store.janitor.stop)
             os.close(self._lock_fd)

@@ -68,6 +68,13 @@ class OffsetIndex:
         """The last known batch boundary at or before ``position``."""
         return self._position(_count_below(self.entries, _POSITION, position + 1) - 1)
 
+    def between(self, position: int, end_position: int) -> list[tuple[int, int]]:
+        """The entries of batches from ``position`` on and before ``end_position``."""
+        first = _count_below(self.entries, _POSITION, position)
+        end = _count_below(self.entries, _POSITION, end_position)
+        part = bytes(self.entries[first * OFFSET_ENTRY.size : end * OFFSET_ENTRY.size])
+        return list(OFFSET_ENTRY.iter_unpack(part))
+
     def truncate(self, size: int) -> None:
         """Forgets batches from position ``size`` on."""
         at = _count_below(self.entries, _POSITION, size)
@@ -105,6 +112,11 @@ class TimeIndex:
     def last(self) -> tuple[int, int]:
         """The last entry; (-1, 0) when there is none."""
         return self._entry(len(self) - 1) if len(self) else (-1, 0)
+
+    def timestamps(self) -> list[int]:
+        """The timestamps of all entries."""
+        whole = bytes(self.entries[: len(self) * TIME_ENTRY.size])
+        return [timestamp_ms for timestamp_ms, _ in TIME_ENTRY.iter_unpack(whole)]
 
     def offset_before(self, timestamp_ms: int) -> int:
         """A relative offset up to which every timestamp is smaller; 0 when none is known."""

@@ -374,7 +374,9 @@ class DiskLog:
         kept.unseal()
         kept.truncate(found.position, offset)
         kept.max_timestamp_ms, kept.max_timestamp_offset = await self._reader.last_timestamp(kept)
-        # First the promise that the tail is whole goes, then the tail.
+        # First the promises that the tail is whole go, then the tail.
+        self._store.durable_ends.forget(self._folder)
+        await self._in_worker(self._store.durable_ends.lower, self._folder, offset)
         point = recovery_point(kept, offset)
         await self._in_worker(self._state.update, sync=True, recovery_point=point)
         segments.drop(at + 1, len(segments.segments), self._store.janitor)

@@ -16,6 +16,7 @@ from datacore.storage.batches import MAX_TIMESTAMP
 from datacore.storage.disk.reader import LogRead, Wanted
 from datacore.storage.disk.scan import scan_headers
 from datacore.storage.disk.segment import load_sealed, read_last_timestamp
+from datacore.storage.disk.segment_checker import SegmentChecker, report_damage
 from datacore.storage.engine import StorageError
 
 if TYPE_CHECKING:
@@ -33,7 +34,16 @@ if TYPE_CHECKING:
 class LogReader:
     """Reads the segments of one log."""
 
-    __slots__ = ("_commit", "_files", "_interval_bytes", "_name", "_pool", "_segments", "_store")
+    __slots__ = (
+        "_checker",
+        "_commit",
+        "_files",
+        "_interval_bytes",
+        "_name",
+        "_pool",
+        "_segments",
+        "_store",
+    )
 
     def __init__(
         self, store: Store, name: LogName, segments: SegmentList, commit: LogCommit
@@ -45,6 +55,7 @@ class LogReader:
         self._segments = segments
         self._interval_bytes = store.config.index_interval_bytes
         self._commit = commit
+        self._checker = SegmentChecker(store.files, segments, store.config.index_interval_bytes)
 
     def read_warm(
         self, offset: int, max_bytes: int, before_offset: int, end_offset: int
@@ -69,6 +80,15 @@ class LogReader:
         cuts = self._segments.cuts
         read = self._begin(offset, max_bytes, before_offset, end_offset)
         while (wanted := read.want()) is not None:
+            segment, position, size = wanted
+            if size and not segment.is_checked(position, position + size):
+                await self.load(segment)
+                if not segment.is_gone:
+                    await self._checker.check(segment, position, position + size)
+                if self._segments.cuts != cuts:
+                    return None
+                read = self._begin(offset, max_bytes, before_offset, end_offset)
+                continue
             view = self._fill_warm(wanted)
             if view is None:
                 view = await self._fill(wanted)
@@ -191,7 +211,11 @@ class LogReader:
                 self._store.open_files.add(segment)
                 return
             loaded = await anyio.to_thread.run_sync(
-                load_sealed, self._files, segment, self._interval_bytes
+                load_sealed,
+                self._files,
+                segment,
+                self._interval_bytes,
+                self._segments.next_base(segment),
             )
         except OSError as error:
             if segment.is_gone:
@@ -207,6 +231,9 @@ class LogReader:
         segment.indexed_position = loaded.offset_index.last_position
         segment.max_timestamp_ms, relative_offset = loaded.time_index.last
         segment.max_timestamp_offset = segment.base_offset + relative_offset
+        if loaded.damage is not None:
+            segment.note_examined(loaded.damage)
+            report_damage(segment, loaded.damage)
         self._store.open_files.add(segment)
 
     def _read_tail(
@@ -248,6 +275,8 @@ class LogReader:
         segment, position, size = wanted
         if segment.fd < 0 or size == 0:
             return None
+        if position < segment.unchecked_size and not segment.is_checked(position, position + size):
+            return None
         segment.is_touched = True
         view = self._pool.take(size)
         try:
@@ -281,17 +310,30 @@ class LogReader:
     ) -> FoundBatch | None:
         """The first batch from ``position`` on that is wanted, looked for in a worker thread."""
 
-        def scan(fd: int, size: int) -> FoundBatch | None:
-            batches = scan_headers(self._files, fd, position, size)
-            return next((batch for batch in batches if is_wanted(batch)), None)
+        def scan() -> tuple[FoundBatch | None, bool]:
+            for start, end in segment.whole_ranges(position):
+                at = start
+                for batch in scan_headers(self._files, segment.fd, start, end):
+                    if is_wanted(batch):
+                        return batch, True
+                    at = batch.end_position
+                if at < end:
+                    return None, False
+            return None, True
 
-        if segment.fd < 0:
-            return None
-        segment.pin()
-        try:
-            return await anyio.to_thread.run_sync(scan, segment.fd, segment.size)
-        except OSError as error:
-            message = f"cannot read {self._name}: {error}"
-            raise StorageError(message) from error
-        finally:
-            segment.unpin()
+        while segment.fd >= 0:
+            segment.pin()
+            try:
+                found, is_complete = await anyio.to_thread.run_sync(scan)
+            except OSError as error:
+                message = f"cannot read {self._name}: {error}"
+                raise StorageError(message) from error
+            finally:
+                segment.unpin()
+            if is_complete or not segment.unchecked_size:
+                return found
+            # What it ran into is no header: where batches go on behind it is looked for once.
+            await self.load(segment)
+            if not segment.is_gone:
+                await self._checker.check(segment, 0, segment.unchecked_size)
+        return None

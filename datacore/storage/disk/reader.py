@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from datacore.storage.batches import BATCH_EXTENT, BATCH_SIZE_MIN
-from datacore.storage.engine import StorageError
+from datacore.storage.engine import Damaged, StorageError
 from datacore.wire.batch_header import BATCH_FRAME, BATCH_FRAME_SIZE, BATCH_HEADER_SIZE
 
 if TYPE_CHECKING:
@@ -91,13 +91,15 @@ class LogRead:
                 self._position = segment.offset_index.position_before(relative_offset)
                 self._is_placed = True
             limit = self._limit(segment)
+            if segment.damage:
+                limit = min(limit, self._whole_until(segment))
             if self._position < limit:
                 size = max(self._remaining + BATCH_HEADER_SIZE, self._size_min)
                 if not self._is_exact:
                     # First find the start, unless the rest comes at little cost.
                     size = min(size, FIND_READ_SIZE) + self._interval_bytes
                 return Wanted(segment, self._position, min(size, limit - self._position))
-            if limit < segment.size:
+            if limit < segment.size or (segment.damage and self.buffers):
                 return None
             self._at += 1
             self._position = 0
@@ -154,6 +156,25 @@ class LogRead:
         return min(
             segment.offset_index.position_behind(relative_offset, segment.size), segment.size
         )
+
+    def _whole_until(self, segment: Segment) -> int:
+        """Where the damage begins that the read may not go into; steps over what lies before it.
+
+        Raises:
+            Damaged: It begins in damage.
+        """
+        for damage in segment.damage:
+            if damage.next_offset <= self._offset and not self.buffers:
+                self._position = max(self._position, damage.end_position)
+            elif damage.first_offset <= self._offset and not self.buffers:
+                message = (
+                    f"{segment.path('.log')} is damaged: it has lost the offsets "
+                    f"{damage.first_offset} to {damage.next_offset - 1}"
+                )
+                raise Damaged(message, damage.next_offset)
+            elif damage.position >= self._position:
+                return damage.position
+        return segment.size
 
     def _find_start(self, view: memoryview, segment: Segment) -> tuple[int, bool]:
         """Walks to the first batch that ends at the offset or behind it.

@@ -7,12 +7,13 @@ Rules:
 - Everything behind it is walked, checksums and all, and indexed again. The first thing that is not
   the next whole batch ends the log: what lies behind was never acknowledged, because a round of
   group commit is acknowledged only when all files that it touched are synced.
+- Unless the log was durable beyond that (``durable_end.py``, or the recovery point itself, where a
+  file is short or missing): then something was lost. That is told, the log goes on behind it, and
+  no offset of it is given to another record.
 - Bytes of a segment behind the next segment's base offset are what a failed flush left (``log.py``
   goes on in a new file after one); they are cut off.
-- A file that the recovery point vouches for and that is missing or short is damage, not a torn
-  tail: the log is not opened, and the error says which file.
 
-Kafka's counterparts: ``LogLoader``, ``LogSegment.recover``.
+Kafka's counterparts: ``LogLoader``, ``LogSegment.recover``. It cuts the log at what was lost.
 """
 
 from __future__ import annotations
@@ -20,19 +21,22 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from datacore.storage.disk.checkpoint import recovery_point
+from datacore.storage.disk.damage import Bounds, Damage, batches_and_damage, is_ascending
+from datacore.storage.disk.durable_end import read_durable_end
 from datacore.storage.disk.index import OffsetIndex, TimeIndex
-from datacore.storage.disk.scan import FoundBatch, scan_headers, scan_whole
-from datacore.storage.disk.segment import Segment
+from datacore.storage.disk.scan import scan_headers, scan_whole
+from datacore.storage.disk.segment import Segment, examine
+from datacore.storage.disk.segment_checker import report_damage
 from datacore.storage.disk.snapshot import drop_snapshot
 from datacore.storage.disk.state import RecoveryPoint, StateFile
 from datacore.storage.disk.store import LOGGER
-from datacore.storage.engine import Fenced, StorageError
+from datacore.storage.engine import Fenced
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from datacore.storage.disk.config import DiskConfig
@@ -100,7 +104,7 @@ def _list_segments(folder: Path) -> list[int]:
 class _Recovery:
     """One opening of one folder."""
 
-    __slots__ = ("config", "files", "folder", "segments", "state")
+    __slots__ = ("config", "durable_end", "files", "folder", "segments", "state")
 
     def __init__(
         self, files: Files, config: DiskConfig, folder: Path, state: StateFile, bases: list[int]
@@ -110,28 +114,33 @@ class _Recovery:
         self.folder = folder
         self.state = state
         self.segments = self._above_start(bases)
+        point = state.current.recovery_point
+        self.durable_end = max(point.offset, read_durable_end(folder))
 
     def run(self) -> OpenedFolder:
         point = self.state.current.recovery_point
-        start_offset = self.state.current.start_offset
         segments = self.segments
-        if not segments or segments[0].base_offset > start_offset:
-            if point.offset > start_offset:
-                message = f"{self.folder}: files of offsets before {point.offset} are missing"
-                raise StorageError(message)
-            # A crash took the first file's name, so nothing behind it was ever acknowledged.
-            self._drop_from(0, cut_bytes=0, end_offset=start_offset)
+        if not segments or segments[0].base_offset > self.state.current.start_offset:
+            self._begin_later()
+        start_offset = self.state.current.start_offset
+        if not segments:
             return self._opened(start_offset)
-        self._check_vouched_for(point)
         at = next(
             (at for at, segment in enumerate(segments) if self._is_behind(segment, point)),
             len(segments) - 1,
         )
-        for segment in segments[:at]:
+        for segment, following in pairwise(segments[: at + 1]):
             segment.is_sealed = True
+            segment.distrust(segment.size, following.base_offset)
         active = segments[at]
-        trusted = point if active.base_offset == point.segment_base_offset else None
-        if trusted is not None and at + 1 == len(segments) and active.size == trusted.position:
+        is_vouched_for = active.base_offset == point.segment_base_offset
+        trusted = point if is_vouched_for and active.size >= point.position else None
+        if (
+            trusted is not None
+            and at + 1 == len(segments)
+            and active.size == trusted.position
+            and self.durable_end == point.offset
+        ):
             self._load_active(active, trusted)
             end_offset = max(point.offset, start_offset)
         else:
@@ -156,18 +165,27 @@ class _Recovery:
             segments.append(segment)
         return segments
 
-    def _check_vouched_for(self, point: RecoveryPoint) -> None:
-        for segment in self.segments:
-            if segment.base_offset == point.segment_base_offset and segment.size < point.position:
-                message = (
-                    f"{segment.path('.log')} has {segment.size} bytes, of which {point.position} "
-                    "were known to be whole"
-                )
-                raise StorageError(message)
-        if self.segments[-1].base_offset < point.segment_base_offset and point.position > 0:
-            name = Segment(self.folder, point.segment_base_offset).path(".log").name
-            message = f"{self.folder}: {name} is missing"
-            raise StorageError(message)
+    def _begin_later(self) -> None:
+        """The file that should be the first is missing."""
+        start_offset = self.state.current.start_offset
+        if self.durable_end <= start_offset:
+            # A crash took its name, so nothing behind it was ever acknowledged.
+            self._drop_from(0, cut_bytes=0, end_offset=start_offset)
+            return
+        bases = [segment.base_offset for segment in self.segments]
+        begins_at = bases[0] if bases and bases[0] <= self.durable_end else self.durable_end
+        LOGGER.error(
+            "%s is damaged: the files of the offsets %d to %d are missing; it begins behind them",
+            self.folder,
+            start_offset,
+            begins_at - 1,
+        )
+        if not bases or begins_at != bases[0]:
+            self._drop_from(0, cut_bytes=0, end_offset=begins_at)
+        point = RecoveryPoint(begins_at, begins_at)
+        if self.segments and self.state.current.recovery_point.offset > begins_at:
+            point = self.state.current.recovery_point
+        self.state.update(sync=True, start_offset=begins_at, recovery_point=point)
 
     def _is_behind(self, segment: Segment, point: RecoveryPoint) -> bool:
         return segment.base_offset >= point.segment_base_offset
@@ -176,25 +194,35 @@ class _Recovery:
         """Takes over the indexes of the segment up to the recovery point."""
         offset_entries = _read_prefix(segment, ".index", point.offset_index_size)
         time_entries = _read_prefix(segment, ".timeindex", point.time_index_size)
-        segment.make_indexes()
-        if offset_entries is None or time_entries is None:
-            self._index_again(segment, point.position)
+        offset_index = OffsetIndex(offset_entries or bytearray())
+        time_index = TimeIndex(time_entries or bytearray())
+        segment.offset_index, segment.time_index = offset_index, time_index
+        if (
+            offset_entries is None
+            or time_entries is None
+            or not is_ascending(offset_index, time_index, point.position)
+        ):
+            self._index_again(segment, point)
         else:
-            segment.offset_index = OffsetIndex(offset_entries)
-            segment.time_index = TimeIndex(time_entries)
+            segment.distrust(point.position, point.offset)
             segment.written_offset_index_size = point.offset_index_size
             segment.written_time_index_size = point.time_index_size
-            segment.indexed_position = segment.offset_index.last_position
+        segment.indexed_position = segment.offset_index.last_position
         segment.max_timestamp_ms = point.max_timestamp_ms
         segment.max_timestamp_offset = point.max_timestamp_offset
 
-    def _index_again(self, segment: Segment, size: int) -> None:
+    def _index_again(self, segment: Segment, point: RecoveryPoint) -> None:
+        LOGGER.warning("%s: its indexes were wrong, and are new", segment.path(".log"))
+        bounds = Bounds(segment.base_offset, point.offset)
         fd = self.files.open(str(segment.path(".log")), os.O_RDONLY)
         try:
-            for found in scan_headers(self.files, fd, 0, size):
-                segment.note_batches(found, self.config.index_interval_bytes)
+            interval_bytes = self.config.index_interval_bytes
+            examined = examine(self.files, fd, segment, point.position, bounds, interval_bytes)
         finally:
             os.close(fd)
+        segment.offset_index, segment.time_index = examined.offset_index, examined.time_index
+        segment.note_examined(examined.damage)
+        report_damage(segment, examined.damage)
 
     def _read_back(self, at: int, trusted: RecoveryPoint | None) -> int:
         """Walks everything from segment ``at`` on, cuts what is not whole, and returns the end."""
@@ -214,8 +242,20 @@ class _Recovery:
                 break
             segment.is_sealed = not is_last
         self._drop_from(kept, cut_bytes=cut_bytes, end_offset=end_offset)
+        self._leave_damaged_end(end_offset)
         self._keep(at, end_offset)
         return end_offset
+
+    def _leave_damaged_end(self, end_offset: int) -> None:
+        """Goes on in a new file where the last one has lost its end, so that this stays known."""
+        last = self.segments[-1]
+        if last.damage and last.damage[-1].next_offset == end_offset:
+            last.is_sealed = True
+            following = Segment(self.folder, end_offset)
+            following.make_indexes()
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
+            os.close(self.files.open(str(following.path(".log")), flags))
+            self.segments.append(following)
 
     def _drop_from(self, kept: int, *, cut_bytes: int, end_offset: int) -> None:
         """Removes the segments from index ``kept`` on, and says what was lost, if anything was."""
@@ -225,7 +265,7 @@ class _Recovery:
         del self.segments[kept:]
         if cut_bytes:
             LOGGER.warning(
-                "%s: cut %d bytes from offset %d on, which no crash had let become durable",
+                "%s: cut %d bytes from offset %d on: no whole batch that was durable starts there",
                 self.folder,
                 cut_bytes,
                 end_offset,
@@ -248,9 +288,13 @@ class _Recovery:
             segment.make_indexes()
         fd = self.files.open(str(segment.path(".log")), os.O_RDWR)
         try:
-            for found in self._expected(fd, segment, file_size, end_offset, next_base):
-                segment.note_batches(found, self.config.index_interval_bytes)
-                end_offset = found.last_offset + 1
+            end_offset = self._note_whole(fd, segment, file_size, end_offset, next_base)
+            durable_end = self.durable_end
+            if next_base is not None:
+                durable_end = min(durable_end, next_base)
+            if end_offset < durable_end:
+                self._note_damaged(fd, segment, file_size, Bounds(end_offset, durable_end))
+                end_offset = self._note_whole(fd, segment, file_size, durable_end, next_base)
             if segment.size < file_size:
                 self.files.ftruncate(fd, segment.size)
             self.files.fdatasync(fd)
@@ -258,16 +302,30 @@ class _Recovery:
             os.close(fd)
         return end_offset
 
-    def _expected(
+    def _note_whole(
         self, fd: int, segment: Segment, file_size: int, end_offset: int, next_base: int | None
-    ) -> Iterator[FoundBatch]:
+    ) -> int:
+        """Takes in whole batches from the segment's end on, and returns where they end."""
         for found in scan_whole(self.files, fd, segment.size, file_size):
             if found.base_offset < end_offset:
-                return
+                break
             if next_base is not None and found.base_offset >= next_base:
-                return
-            yield found
+                break
+            segment.note_batches(found, self.config.index_interval_bytes)
             end_offset = found.last_offset + 1
+        return end_offset
+
+    def _note_damaged(self, fd: int, segment: Segment, file_size: int, bounds: Bounds) -> None:
+        """Takes in batches that were durable, and what has become of the others."""
+        damage = []
+        for found in batches_and_damage(self.files, fd, segment.size, file_size, bounds):
+            if isinstance(found, Damage):
+                damage.append(found)
+                segment.size = found.end_position
+            else:
+                segment.note_batches(found, self.config.index_interval_bytes)
+        segment.damage = [*segment.damage, *damage]
+        report_damage(segment, damage)
 
     def _keep(self, at: int, end_offset: int) -> None:
         """Writes the indexes of what was read back, and the new recovery point behind it."""

@@ -18,10 +18,18 @@ import os
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
+from datacore.storage.disk.damage import (
+    STRETCH_SIZE,
+    Bounds,
+    Damage,
+    Stretch,
+    batches_and_damage,
+    is_ascending,
+)
 from datacore.storage.disk.index import OFFSET_ENTRY, TIME_ENTRY, OffsetIndex, TimeIndex
-from datacore.storage.disk.scan import scan_headers
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from datacore.storage.disk.files import Files
@@ -33,6 +41,8 @@ class Segment:
 
     __slots__ = (
         "base_offset",
+        "checked",
+        "damage",
         "fd",
         "folder",
         "indexed_position",
@@ -46,6 +56,8 @@ class Segment:
         "pins",
         "size",
         "time_index",
+        "unchecked_end_offset",
+        "unchecked_size",
         "written_offset_index_size",
         "written_time_index_size",
     )
@@ -74,6 +86,14 @@ class Segment:
         """Used since ``OpenFiles`` looked last."""
         self.is_gone = False
         self.pins = 0
+        self.unchecked_size = 0
+        """Bytes that a process before this one has written, while not all of them were checked."""
+        self.unchecked_end_offset = base_offset
+        """The first offset behind them."""
+        self.checked: bytearray | None = None
+        """Of each stretch of them, whether it was checked (``damage.py``)."""
+        self.damage: Sequence[Damage] = ()
+        """Ascending."""
 
     def path(self, suffix: str) -> Path:
         """One of its files: ``.log``, ``.index`` or ``.timeindex``."""
@@ -83,6 +103,77 @@ class Segment:
     def is_loaded(self) -> bool:
         """Whether it can be read without opening anything."""
         return self.fd >= 0 and self.offset_index is not None
+
+    # --- what another process has written
+
+    def distrust(self, size: int, end_offset: int) -> None:
+        """Has the first ``size`` bytes, up to ``end_offset``, checked before they are served."""
+        self.unchecked_size = size
+        self.unchecked_end_offset = end_offset
+        self.checked = None
+
+    def is_checked(self, position: int, end_position: int) -> bool:
+        """Whether a range may be served, as far as it is not damaged."""
+        if position >= self.unchecked_size:
+            return True
+        if self.checked is None:
+            return False
+        end = min(end_position, self.unchecked_size)
+        return all(self.checked[position // STRETCH_SIZE : -(-end // STRETCH_SIZE)])
+
+    def stretch(self, position: int, end_position: int) -> Stretch:
+        """All stretches that a range touches, as one."""
+        assert self.offset_index is not None
+        start = position // STRETCH_SIZE * STRETCH_SIZE
+        end = min(-(-end_position // STRETCH_SIZE) * STRETCH_SIZE, self.unchecked_size)
+        boundary = self.offset_index.position_within(start)
+        return Stretch(boundary, start, end, self.offset_index.between(boundary, end))
+
+    def note_checked(self, stretch: Stretch) -> None:
+        """A stretch is as it was written."""
+        if self.checked is None:
+            self.checked = bytearray(-(-self.unchecked_size // STRETCH_SIZE))
+        for at in range(stretch.start // STRETCH_SIZE, -(-stretch.end // STRETCH_SIZE)):
+            self.checked[at] = 1
+        if all(self.checked):
+            self.distrust(0, self.base_offset)
+
+    def note_examined(self, damage: Sequence[Damage]) -> None:
+        """All that was unchecked was looked at."""
+        behind = [known for known in self.damage if known.position >= self.unchecked_size]
+        self.damage = [*damage, *behind]
+        self.distrust(0, self.base_offset)
+
+    def take_over(self, examined: Examined, size: int) -> bool:
+        """Goes on with indexes that were made anew of the first ``size`` bytes.
+
+        Returns:
+            Whether they are others than before.
+        """
+        assert self.offset_index is not None
+        assert self.time_index is not None
+        offset_index = OffsetIndex(bytearray(examined.offset_index.entries))
+        time_index = TimeIndex(bytearray(examined.time_index.entries))
+        for relative_offset, position in self.offset_index.between(size, self.size):
+            offset_index.append(relative_offset, position)
+        if bytes(self.offset_index.entries) == bytes(offset_index.entries):
+            return False
+        time_index.append(self.max_timestamp_ms, self.max_timestamp_offset - self.base_offset)
+        self.offset_index, self.time_index = offset_index, time_index
+        self.indexed_position = offset_index.last_position
+        self.forget_written_indexes()
+        return True
+
+    def whole_ranges(self, position: int) -> list[tuple[int, int]]:
+        """The ranges of whole batches from ``position`` on, as far as damage is known."""
+        ranges = []
+        for damage in self.damage:
+            if position < damage.position:
+                ranges.append((position, damage.position))
+            position = max(position, damage.end_position)
+        return [*ranges, (position, self.size)]
+
+    # --- what it holds
 
     def note_batches(self, found: FoundBatch, interval_bytes: int) -> None:
         """Moves the end and the indexes over one more batch."""
@@ -112,6 +203,9 @@ class Segment:
         assert self.offset_index is not None
         assert self.time_index is not None
         self.size = size
+        if self.unchecked_size > size:
+            self.distrust(size, end_offset)
+        self.damage = [damage for damage in self.damage if damage.position < size]
         self.offset_index.truncate(size)
         self.time_index.truncate(end_offset - self.base_offset)
         self.indexed_position = self.offset_index.last_position
@@ -165,16 +259,43 @@ class Segment:
             self.time_index = None
 
 
+class Examined(NamedTuple):
+    """What a segment was found to hold, all of it looked at."""
+
+    offset_index: OffsetIndex
+    time_index: TimeIndex
+    damage: Sequence[Damage]
+
+    def write_indexes(self, files: Files, segment: Segment) -> None:
+        """Replaces the segment's index files.
+
+        Raises:
+            OSError: As the device says.
+        """
+        files.replace(segment.path(".index"), bytes(self.offset_index.entries))
+        files.replace(segment.path(".timeindex"), bytes(self.time_index.entries))
+
+
 class LoadedFiles(NamedTuple):
     """What ``load_sealed`` opened."""
 
     fd: int
     offset_index: OffsetIndex
     time_index: TimeIndex
+    damage: Sequence[Damage] | None
+    """None: the indexes were there, and the batches were not looked at."""
 
 
-def load_sealed(files: Files, segment: Segment, interval_bytes: int) -> LoadedFiles:
+def load_sealed(
+    files: Files, segment: Segment, interval_bytes: int, next_offset: int
+) -> LoadedFiles:
     """Opens a sealed segment's files, in a worker thread; makes its indexes anew where need be.
+
+    Args:
+        files: The file boundary.
+        segment: The segment.
+        interval_bytes: Between two index entries.
+        next_offset: Where the next segment begins.
 
     Raises:
         OSError: A file cannot be read, or is not there any more.
@@ -184,20 +305,43 @@ def load_sealed(files: Files, segment: Segment, interval_bytes: int) -> LoadedFi
         offset_entries = _map(segment.path(".index"), OFFSET_ENTRY.size)
         time_entries = _map(segment.path(".timeindex"), TIME_ENTRY.size)
         if offset_entries is not None and time_entries is not None:
-            return LoadedFiles(fd, OffsetIndex(offset_entries), TimeIndex(time_entries))
-        rebuilt = Segment(segment.folder, segment.base_offset)
-        rebuilt.make_indexes()
-        assert rebuilt.offset_index is not None
-        assert rebuilt.time_index is not None
-        for found in scan_headers(files, fd, 0, segment.size):
-            rebuilt.note_batches(found, interval_bytes)
-        rebuilt.index_timestamp()
-        files.replace(segment.path(".index"), bytes(rebuilt.offset_index.entries))
-        files.replace(segment.path(".timeindex"), bytes(rebuilt.time_index.entries))
-        return LoadedFiles(fd, rebuilt.offset_index, rebuilt.time_index)
+            offset_index, time_index = OffsetIndex(offset_entries), TimeIndex(time_entries)
+            if not segment.unchecked_size or is_ascending(offset_index, time_index, segment.size):
+                return LoadedFiles(fd, offset_index, time_index, None)
+        bounds = Bounds(segment.base_offset, next_offset)
+        examined = examine(files, fd, segment, segment.size, bounds, interval_bytes)
+        examined.write_indexes(files, segment)
+        return LoadedFiles(fd, *examined)
     except BaseException:
         os.close(fd)
         raise
+
+
+def examine(
+    files: Files, fd: int, segment: Segment, size: int, bounds: Bounds, interval_bytes: int
+) -> Examined:
+    """Looks at all of a segment, in a worker thread, and indexes it anew.
+
+    Args:
+        files: The file boundary.
+        fd: Its file.
+        segment: The segment; it is not changed.
+        size: How far to look.
+        bounds: The offsets that are to be there.
+        interval_bytes: Between two index entries.
+    """
+    rebuilt = Segment(segment.folder, segment.base_offset)
+    rebuilt.make_indexes()
+    assert rebuilt.offset_index is not None
+    assert rebuilt.time_index is not None
+    damage = []
+    for found in batches_and_damage(files, fd, 0, size, bounds):
+        if isinstance(found, Damage):
+            damage.append(found)
+        else:
+            rebuilt.note_batches(found, interval_bytes)
+    rebuilt.index_timestamp()
+    return Examined(rebuilt.offset_index, rebuilt.time_index, damage)
 
 
 def read_last_timestamp(segment: Segment) -> tuple[int, int] | None:

@@ -84,6 +84,11 @@ class SegmentList:
         """The index of the segment in which a read at the offset begins."""
         return max(bisect_right(self.bases, offset) - 1, 0)
 
+    def next_base(self, segment: Segment) -> int:
+        """Where the segment behind a sealed one begins; where it ends, when it is gone itself."""
+        at = bisect_right(self.bases, segment.base_offset)
+        return self.bases[at] if at < len(self.bases) else segment.unchecked_end_offset
+
     def add(self, segment: Segment) -> None:
         """Goes on in a new segment."""
         self.segments.append(segment)

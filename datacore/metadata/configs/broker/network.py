@@ -17,7 +17,12 @@ from datacore.metadata.configs.key import (
     STRING,
     YES,
     ConfigKey,
+    Shape,
     at_least,
+)
+
+OVERRIDES: Final = Shape(
+    r"(\s*[^,]+:[0-9]{1,9}\s*(,\s*[^,]+:[0-9]{1,9}\s*)*)?", "address:number pairs"
 )
 
 # fmt: off
@@ -52,8 +57,10 @@ NETWORK: Final = (
     ConfigKey("max.connections.per.ip", INT, INT_MAX, MEDIUM, at_least(0), update=CLUSTER_WIDE,
               effect=YES,
               about="How many connections one address may have."),
-    ConfigKey("max.connections.per.ip.overrides", STRING, "", MEDIUM, update=CLUSTER_WIDE,
-              about="The same for some addresses or host names: name:number, separated by commas."),
+    ConfigKey("max.connections.per.ip.overrides", STRING, "", MEDIUM, OVERRIDES,
+              update=CLUSTER_WIDE, effect=YES,
+              about="The same for single addresses: address:number, separated by commas. Host "
+                    "names match nobody here."),
     ConfigKey("max.connection.creation.rate", INT, INT_MAX, MEDIUM, at_least(0),
               update=CLUSTER_WIDE,
               about="How many connections are accepted a second."),

@@ -11,6 +11,7 @@ from datacore.metadata.configs.key import (
     INT,
     LOW,
     SHORT,
+    YES,
     ConfigKey,
     at_least,
 )
@@ -45,6 +46,7 @@ TRANSACTIONS: Final = (
     ConfigKey("transactional.id.expiration.ms", INT, "604800000", HIGH, at_least(1),
               about="How long a transactional id may be idle before it is forgotten."),
     ConfigKey("producer.id.expiration.ms", INT, "86400000", LOW, at_least(1), update=CLUSTER_WIDE,
+              effect=YES,
               about="How long a partition remembers a silent idempotent producer."),
     ConfigKey("producer.id.expiration.check.interval.ms", INT, "600000", LOW, at_least(1),
               is_internal=True,
