@@ -24,16 +24,16 @@ class FakeCluster:
         self.names: dict[TopicId, str] = {}
         """Of deleted topics too."""
 
-    def set_topic(self, name: str, partitions: int) -> TopicId:
+    def set_topic(self, name: str, partitions: int, topic_id: bytes | None = None) -> TopicId:
         """Makes a topic, or widens it."""
         known = self.topics.get(TopicName(name))
-        made = TopicId(b"%016d" % len(self.names))
-        topic_id = known.topic_id if known is not None else made
-        self.names[topic_id] = name
-        topic = FakeTopic(TopicName(name), topic_id, range(partitions))
-        self.topics[topic.name] = self.topics_by_id[topic_id] = topic
+        made = TopicId(topic_id or b"%016d" % len(self.names))
+        used = known.topic_id if known is not None else made
+        self.names[used] = name
+        topic = FakeTopic(TopicName(name), used, range(partitions))
+        self.topics[topic.name] = self.topics_by_id[used] = topic
         self.topics_version += 1
-        return topic_id
+        return used
 
     def delete_topic(self, name: str) -> None:
         topic = self.topics.pop(TopicName(name))

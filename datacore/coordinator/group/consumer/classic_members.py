@@ -178,7 +178,10 @@ def heartbeat(turn: Turn, group: ConsumerGroup, request: HeartbeatRequest) -> Er
 
 
 def leave(turn: Turn, group: ConsumerGroup, leaving: list[MemberIdentity]) -> list[ErrorCode]:
-    """LeaveGroup: an error for each of those that want to leave."""
+    """LeaveGroup: an error for each of those that want to leave, or that an operator sends away.
+
+    The latter may speak either protocol.
+    """
     error_codes = []
     gone: dict[MemberId, ConsumerMember] = {}
     for identity in leaving:
@@ -187,7 +190,7 @@ def leave(turn: Turn, group: ConsumerGroup, leaving: list[MemberIdentity]) -> li
             # An operator sends a static member away by its instance alone.
             member_id = group.static_member_ids.get(instance_id, NO_MEMBER_ID)
         try:
-            member, _ = classic_member(group, member_id, instance_id)
+            member = _member(group, member_id, instance_id)
         except KafkaError as error:
             error_codes.append(error.code)
         else:
@@ -210,14 +213,19 @@ def classic_member(
         KafkaError: UNKNOWN_MEMBER_ID, also for one of the consumer protocol, or
             FENCED_INSTANCE_ID.
     """
-    if instance_id is None:
-        member = group.members.get(MemberId(member_id))
-    else:
-        holder = group.static_member(instance_id)
-        member = checked_holder(holder, instance_id, MemberId(member_id))
-    if member is None or member.classic is None:
-        raise unknown_member(group, MemberId(member_id))
+    member = _member(group, MemberId(member_id), instance_id)
+    if member.classic is None:
+        raise unknown_member(group, member.member_id)
     return member, member.classic
+
+
+def _member(group: ConsumerGroup, member_id: MemberId, instance_id: str | None) -> ConsumerMember:
+    if instance_id is not None:
+        return checked_holder(group.static_member(instance_id), instance_id, member_id)
+    member = group.members.get(member_id)
+    if member is None:
+        raise unknown_member(group, member_id)
+    return member
 
 
 def _check_generation(member: ConsumerMember, generation: int) -> None:

@@ -108,23 +108,27 @@ def consumer_group_for(turn: Turn, group_id: GroupId, *, may_make: bool) -> Conv
         return Conversion(ConsumerGroup(group_id))
     if may_make and classic.state is GroupState.EMPTY:
         return Conversion(ConsumerGroup(group_id), [group_metadata_tombstone(group_id)])
-    if may_make and _may_upgrade(turn, classic):
+    if may_make:
+        _check_upgrade(turn, classic)
         return _upgrade(turn, classic)
     raise KafkaError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} is not a consumer group.")
 
 
-def _may_upgrade(turn: Turn, group: ClassicGroup) -> bool:
+def _check_upgrade(turn: Turn, group: ClassicGroup) -> None:
     config = turn.config.consumer
-    why = ""
     if not config.migration_policy.may_upgrade:
-        why = "the migration policy forbids it"
+        why = "online upgrade is disabled"
     elif group.protocol_type != CONSUMER_PROTOCOL_TYPE:
-        why = f"its members are of type {group.protocol_type!r}"
+        why = "the group does not use the consumer embedded protocol"
     elif len(group.members) > config.max_size:
-        why = f"it has more than {config.max_size} members"
-    if why:
-        turn.outcome.say(f"group {group.group_id!r} does not become a consumer group: {why}")
-    return not why
+        why = "the group size exceeds the consumer group maximum size"
+    else:
+        return
+    turn.outcome.say(f"group {group.group_id!r} does not become a consumer group: {why}")
+    raise KafkaError(
+        ErrorCode.GROUP_ID_NOT_FOUND,
+        f"Cannot upgrade classic group {group.group_id} to consumer group because {why}.",
+    )
 
 
 def _upgrade(turn: Turn, classic: ClassicGroup) -> Conversion:

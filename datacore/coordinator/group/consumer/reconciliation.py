@@ -111,7 +111,7 @@ def _moved(
     return replace(
         member,
         epoch=epoch,
-        previous_epoch=member.previous_epoch if epoch == member.epoch else member.epoch,
+        previous_epoch=member.epoch,
         state=state,
         assigned=assigned,
         pending_revocation=pending_revocation,

@@ -1,5 +1,6 @@
 """A consumer of the classic protocol that behaves: it joins, syncs, heartbeats and gives up."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from datacore._generated import consumer_protocol_assignment as assignment
@@ -62,6 +63,7 @@ class ClassicClient:
     generation: int = -1
     owned: Held = field(default_factory=set)
     waiting: int | None = None
+    syncing: int | None = None
     is_leader: bool = False
     others: list[str] = field(default_factory=list)
     error: int = 0
@@ -111,13 +113,16 @@ class ClassicClient:
             instance=self.instance,
             protocol=self.protocol,
         )
-        if token not in self.driver.answers:
-            self.error = -1
-            return
-        self.take_sync(token)
+        self.error = -1
+        self.syncing = token
+        self.look_for_assignment()
 
-    def take_sync(self, token: int) -> None:
-        answer = self.driver.answer(token, SyncGroupResponse)
+    def look_for_assignment(self) -> None:
+        """Takes the answer to SyncGroup, if it is there."""
+        if self.syncing is None or self.syncing not in self.driver.answers:
+            return
+        answer = self.driver.answer(self.syncing, SyncGroupResponse)
+        self.syncing = None
         self.error = answer.error_code
         if answer.error_code == ErrorCode.NONE:
             self.owned = read_assignment(answer.assignment)
@@ -135,6 +140,24 @@ class ClassicClient:
             self.forget()
         return self.error
 
+    def go_on(self, assign: Callable[[list[str]], dict[str, Held]]) -> None:
+        """The next thing to do: wait, sync, assign as a leader, or send a heartbeat."""
+        self.look_for_assignment()
+        if self.syncing is not None:
+            return
+        if self.waiting is None and self.generation >= 0:
+            self.error = self.driver.heartbeat(
+                self.member_id, self.generation, group=self.group, instance=self.instance
+            )
+            if self.error == ErrorCode.NONE:
+                return
+            if self.error in {ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.FENCED_INSTANCE_ID}:
+                self.forget()
+        if self.waiting is None:
+            self.join()
+        if self.look() and self.error == ErrorCode.NONE and self.generation >= 0:
+            self.sync(assign(self.others) if self.is_leader else None)
+
     def rejoin(self) -> None:
         self.join()
         if self.waiting is None and self.error == ErrorCode.NONE:
@@ -142,6 +165,7 @@ class ClassicClient:
 
     def forget(self) -> None:
         self.member_id, self.generation, self.owned = "", -1, set()
+        self.is_leader, self.others = False, []
 
     def leave(self) -> int:
         identity = MemberIdentity(member_id=self.member_id, group_instance_id=self.instance)

@@ -161,8 +161,9 @@ class Consumer:
             )
         )
 
-    def subscribe(self, *topics: str) -> int:
+    def subscribe(self, *topics: str, regex: str | None = None) -> int:
         self.topics = frozenset(topics)
+        self.regex = regex
         return self._say(
             self.driver.heartbeat_of(
                 self.member_id,
@@ -170,6 +171,7 @@ class Consumer:
                 group=self.group,
                 instance=self.instance,
                 topics=topics,
+                regex=regex,
                 owned=self.owned,
             )
         )

@@ -164,8 +164,22 @@ def test_what_a_classic_client_of_another_type_wants_is_refused(driver: Consumer
     malformed = driver.error_of(driver.ask_join("x", protocols={"range": b"?"}))
     assert malformed == ErrorCode.INCONSISTENT_GROUP_PROTOCOL
     assert driver.heartbeat("a", 1) == ErrorCode.UNKNOWN_MEMBER_ID
-    left = driver.leave(MemberIdentity(member_id="a"), MemberIdentity(member_id="x"))
-    assert [member.error_code for member in left.members] == [ErrorCode.UNKNOWN_MEMBER_ID] * 2
+
+
+def test_an_operator_sends_members_of_either_protocol_away(driver: ConsumerDriver) -> None:
+    driver.consumer("a")
+    driver.consumer("b", instance="i1")
+    b = ClassicClient(driver, "k")
+    b.rejoin()
+    left = driver.leave(
+        MemberIdentity(member_id="a"),
+        MemberIdentity(member_id="x"),
+        MemberIdentity(group_instance_id="i1"),
+        MemberIdentity(member_id=b.member_id),
+    )
+    codes = [member.error_code for member in left.members]
+    assert codes == [0, ErrorCode.UNKNOWN_MEMBER_ID, 0, 0]
+    assert not driver.consumer_group().members
 
 
 def test_a_group_that_is_no_consumers_is_not_upgraded(driver: ConsumerDriver) -> None:
