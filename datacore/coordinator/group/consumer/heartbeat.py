@@ -139,7 +139,7 @@ def _heartbeat(
         records=conversion.records,
     )
     progress.run()
-    conversion.finish(turn)
+    conversion.finish(turn, replaced)
     after = progress.after
     configs = turn.state.cluster.group_configs(group_id)
     config = turn.config.consumer

@@ -71,8 +71,13 @@ class Conversion:
     records: list[Record] = field(default_factory=list)
     upgraded: ClassicGroup | None = None
 
-    def finish(self, turn: Turn) -> None:
-        """Tells the members of a classic group that it is one no more."""
+    def finish(self, turn: Turn, replaced: ConsumerMember | None) -> None:
+        """Tells the members of a classic group that it is one no more.
+
+        Args:
+            turn: The call.
+            replaced: The one in whose place the first consumer comes.
+        """
         if self.upgraded is None:
             return
         group_id = self.group.group_id
@@ -80,9 +85,9 @@ class Conversion:
             error_code = ErrorCode.REBALANCE_IN_PROGRESS
             answer_join(turn, self.upgraded, member, error_code, member.member_id)
             answer_sync(turn, member, error_code)
-            # Who has seen no generation yet joins again as somebody else.
-            session = Timer(TimerKind.CONSUMER_SESSION, group_id, member.member_id)
-            turn.start_timer(session, member.session_timeout_ms)
+            if replaced is None or member.member_id != replaced.member_id:
+                session = Timer(TimerKind.CONSUMER_SESSION, group_id, member.member_id)
+                turn.start_timer(session, member.session_timeout_ms)
         members = len(self.upgraded.members)
         turn.outcome.say(f"group {group_id!r} with {members} members is a consumer group now")
 

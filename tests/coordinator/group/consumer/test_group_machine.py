@@ -28,7 +28,7 @@ from datacore.coordinator.group.classic import GroupState
 from datacore.coordinator.group.consumer.config import ConsumerGroupConfig
 from datacore.coordinator.group.consumer.group import ConsumerGroup, ConsumerGroupState
 from datacore.coordinator.group.consumer.member import MemberState
-from datacore.coordinator.group.state import Timer, TimerKind
+from datacore.coordinator.group.state import MEMBER_TIMERS, Timer, TimerKind
 from datacore.protocol.names import GroupId, MemberId, TopicName
 from tests.coordinator.group.consumer.classic_client import ClassicClient
 from tests.coordinator.group.consumer.driver import Consumer, ConsumerDriver, Held
@@ -264,15 +264,9 @@ class GroupMachine(RuleBasedStateMachine):
             }
             for member in group.members.values():
                 check_member(state.timers, group, member.member_id)
-        members = {
-            (group.group_id, member_id)
-            for group in state.consumer_groups.values()
-            for member_id in group.members
-        }
-        for group_id, member_id in ((GROUP, MemberId(c.member_id)) for c in self.consumers):
-            if (group_id, member_id) not in members:
-                session = Timer(TimerKind.CONSUMER_SESSION, group_id, member_id)
-                assert session not in state.timers
+        for timer in state.timers._due_ms:
+            if timer.kind in MEMBER_TIMERS:
+                assert timer.member_id in state.consumer_groups[timer.group_id].members
 
     @invariant()
     def epochs_never_go_back(self) -> None:

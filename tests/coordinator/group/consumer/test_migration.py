@@ -273,6 +273,18 @@ def test_a_static_member_changes_its_protocol_and_keeps_its_partitions(
     assert back.error == 0
 
 
+def test_a_static_member_that_turns_its_group_by_itself_leaves_no_trace(
+    driver: ConsumerDriver,
+) -> None:
+    a = ClassicClient(driver, "a", instance="i1")
+    a.join()
+    a.sync({a.member_id: partitions_of("t", 4)})
+    upgraded = driver.consumer("c", instance="i1")
+    assert upgraded.owned == partitions_of("t", 4)
+    driver.advance(20_000)
+    assert driver.consumer_group().members.keys() == {"c"}
+
+
 def test_the_only_member_changes_its_protocol_back(driver: ConsumerDriver) -> None:
     driver.consumer("c", instance="i1")
     back = ClassicClient(driver, "d", instance="i1")
