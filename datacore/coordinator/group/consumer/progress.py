@@ -94,9 +94,11 @@ class Progress:
 
     def members_after(self) -> dict[MemberId, ConsumerMember]:
         """The group's members as they will be."""
-        members = {**self.group.members, self.after.member_id: self.after}
+        members = dict(self.group.members)
         if self.replaced is not None:
-            members.pop(self.replaced.member_id, None)
+            del members[self.replaced.member_id]
+        # It may have come back under the id that it had.
+        members[self.after.member_id] = self.after
         return members
 
     def _replace(self, old: ConsumerMember) -> None:

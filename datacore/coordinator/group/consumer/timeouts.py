@@ -41,7 +41,7 @@ def expect_members(turn: Turn, group: ConsumerGroup) -> None:
     for member in group.members.values():
         session = Timer(TimerKind.CONSUMER_SESSION, group.group_id, member.member_id)
         turn.start_timer(session, session_timeout_ms(turn, group, member))
-        is_revoking = member.state is MemberState.UNREVOKED_PARTITIONS
+        is_revoking = member.state is MemberState.UNREVOKED_PARTITIONS and not member.is_away
         if is_revoking and member.classic is None:
             revocation = Timer(TimerKind.REVOCATION, group.group_id, member.member_id)
             turn.start_timer(revocation, member.rebalance_timeout_ms)

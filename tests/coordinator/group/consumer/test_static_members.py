@@ -67,6 +67,40 @@ def test_a_member_that_comes_back_with_other_topics_gets_those(driver: ConsumerD
     assert back.owned == partitions_of("u", 2)
 
 
+def test_a_static_member_may_come_back_under_the_id_that_it_had(driver: ConsumerDriver) -> None:
+    a = driver.consumer("a", instance="i1")
+    b = driver.consumer("b", instance="i2")
+    driver.settle(a, b)
+    had = set(a.owned)
+    a.leave(-2)
+    assert a.join() == 0
+    assert a.owned == had
+    driver.cluster.set_topic("t", 6)
+    driver.settle(a, b)
+    a.leave(-2)
+    driver.cluster.set_topic("t", 8)
+    assert a.join() == 0
+    driver.settle(a, b)
+    assert counts(a, b) == {"a": 4, "b": 4}
+    assert driver.replayed().state.consumer_groups == driver.shard.state.consumer_groups
+
+
+def test_a_member_that_went_while_it_should_revoke_has_a_session_to_come_back(
+    driver: ConsumerDriver,
+) -> None:
+    a = driver.consumer("a", instance="i1", rebalance_timeout_ms=1_000)
+    b = driver.consumer("b")
+    a.is_slow = True
+    a.beat()
+    a.leave(-2)
+    driver.restart()
+    driver.advance(44_000)
+    assert "a" in driver.consumer_group().members
+    b.beat()
+    driver.advance(1_000)
+    assert "a" not in driver.consumer_group().members
+
+
 def test_static_members_survive_a_failover_while_they_are_away(driver: ConsumerDriver) -> None:
     a = driver.consumer("a", instance="i1")
     a.leave(-2)
