@@ -51,6 +51,10 @@ class RequestContext:
     api_version: int
     correlation_id: int
     client_id: str | None
+    holds_back_next: bool = False
+    """Set by the handler of a pipelined request that parks before it has done what orders it
+    among its connection's requests: the next one does not start before this one is answered.
+    """
 
 
 @dataclass(frozen=True, slots=True)

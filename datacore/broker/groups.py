@@ -6,6 +6,7 @@ The topic is made when the first client looks for a coordinator.
 
 from __future__ import annotations
 
+import logging
 import uuid
 from base64 import urlsafe_b64encode
 from typing import TYPE_CHECKING, TypeVar
@@ -38,6 +39,7 @@ from datacore.broker.runtime import ShardRuntime
 from datacore.broker.topics import OFFSETS_TOPIC, NewTopic
 from datacore.coordinator.group.config import GroupConfig
 from datacore.coordinator.group.consumer.config import ConsumerGroupConfig, MigrationPolicy
+from datacore.coordinator.group.shard import GroupShard
 from datacore.metadata.configs import broker_int, broker_value
 from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import TopicName
@@ -58,16 +60,22 @@ if TYPE_CHECKING:
     from datacore._generated.list_groups import ListGroupsRequest
     from datacore._generated.offset_delete import OffsetDeleteRequest
     from datacore._generated.sync_group import SyncGroupRequest, SyncGroupResponse
+    from datacore._generated.txn_offset_commit import (
+        TxnOffsetCommitRequest,
+        TxnOffsetCommitResponse,
+    )
     from datacore.broker.context import RequestContext
     from datacore.broker.topics import Topics
     from datacore.coordinator.context import RequestContext as CoordinatorContext
     from datacore.coordinator.group.consumer.topics import ClusterView
-    from datacore.coordinator.group.shard import GroupShard
-    from datacore.coordinator.outcome import Outcome
+    from datacore.coordinator.outcome import Outcome, Producer
     from datacore.log.partition_log import PartitionLog
     from datacore.metadata.image import TopicImage
     from datacore.protocol.message import Message
+    from datacore.record.control import EndTransactionMarker
     from datacore.storage.pending import Pending
+
+logger = logging.getLogger("datacore.broker.groups")
 
 ResponseT = TypeVar("ResponseT", bound="Message")
 
@@ -147,7 +155,7 @@ class Groups:
         self._spawn = spawn
         self._topic_partitions = broker_int("offsets.topic.num.partitions", broker_values)
         self._config = group_config(broker_values)
-        self._shards: dict[int, ShardRuntime] = {}
+        self._shards: dict[int, ShardRuntime[GroupShard]] = {}
 
     # --- life
 
@@ -179,7 +187,13 @@ class Groups:
 
     async def _load_shards(self) -> None:
         fresh = {
-            index: ShardRuntime(log, self._config, self._cluster, self._now_ms, self._spawn)
+            index: ShardRuntime(
+                log,
+                lambda: GroupShard(self._config, self._cluster),
+                self._now_ms,
+                self._spawn,
+                logger,
+            )
             for index, log in self._logs.get(OFFSETS_TOPIC, {}).items()
             if index not in self._shards
         }
@@ -315,6 +329,55 @@ class Groups:
             response.topics += unknown.topics
         return response
 
+    # --- transactions
+
+    def offsets_partition(self, group_id: str) -> int:
+        """The partition of ``__consumer_offsets`` that a group's offsets are in.
+
+        Raises:
+            KafkaError: NOT_COORDINATOR, the topic is not there.
+        """
+        if not self._shards:
+            raise KafkaError(ErrorCode.NOT_COORDINATOR)
+        return partition_for(group_id, len(self._shards))
+
+    def offsets_log(self, group_id: str) -> PartitionLog:
+        """The log of that partition.
+
+        Raises:
+            KafkaError: NOT_COORDINATOR.
+        """
+        return self._shard(group_id).log
+
+    def commit_transactional_offsets(
+        self, context: RequestContext, request: TxnOffsetCommitRequest
+    ) -> Pending[TxnOffsetCommitResponse]:
+        """Remembers offsets that count when their transaction is committed.
+
+        Raises:
+            KafkaError: NOT_COORDINATOR or COORDINATOR_LOAD_IN_PROGRESS.
+        """
+        return self._ask(
+            request.group_id, context, lambda shard, asker: shard.txn_offset_commit(request, asker)
+        )
+
+    def end_transaction(
+        self, partition: int, producer: Producer, marker: EndTransactionMarker
+    ) -> Pending[None] | None:
+        """Ends a producer's transaction in one partition of ``__consumer_offsets``.
+
+        Returns:
+            None when that is durable now, else what to wait for.
+
+        Raises:
+            KafkaError: UNKNOWN_TOPIC_OR_PARTITION, COORDINATOR_LOAD_IN_PROGRESS, or the log
+                refuses the marker.
+        """
+        shard = self._shards.get(partition)
+        if shard is None:
+            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        return shard.append_marker(producer, marker)
+
     # --- several groups
 
     async def fetch_offsets(
@@ -421,7 +484,7 @@ class Groups:
 
     # --- shards
 
-    def _shard(self, group_id: str) -> ShardRuntime:
+    def _shard(self, group_id: str) -> ShardRuntime[GroupShard]:
         if not self._shards:
             raise KafkaError(ErrorCode.NOT_COORDINATOR)
         return self._shards[partition_for(group_id, len(self._shards))]

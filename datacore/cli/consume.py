@@ -1,50 +1,112 @@
-"""``datacore consume``: the records of a topic on standard output, alone or in a group.
+"""``datacore consume``: the records of topics on standard output, alone or in a group.
 
-Values are written as they are, a line each; ``-o json`` writes one object a record, with bytes that
-are not UTF-8 as ``{"base64": ...}``. In a group, offsets are committed after their records were
-written, so a record may be seen twice and is never missed.
+Values are written as they are, a line each, unless told otherwise (``datacore.cli.record_text``,
+``datacore.cli.record_json``). In a group, offsets are committed after their records were written,
+so a record may be seen twice and is never missed. Kafka's: ``kafka-console-consumer``.
 """
 
-import base64
 import sys
 import time
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
 import click
-import msgspec
 
-from datacore.cli.failure import Mistake
+from datacore.cli.failure import Failure, Mistake
+from datacore.cli.listing import Listing, OutputOption
+from datacore.cli.record_json import encode_record
+from datacore.cli.record_text import ENCODINGS, FIELDS, Writer, fields_writer, template_writer
 from datacore.cli.session import with_cluster
 from datacore.cli.stopping import stop_wished
-from datacore.client import admin
+from datacore.cli.topic_choice import matching_topics
+from datacore.cli.wording import names, timestamp_ms
 from datacore.client.cluster import Cluster
-from datacore.client.consumer import Consumer, Received
+from datacore.client.consumer import Consumer
 from datacore.client.group_member import GroupMember
+from datacore.client.offsets import EARLIEST, LATEST
+from datacore.client.topics import describe_topics
 
 _POLL_RECORDS: Final = 5_000
 _POLL_WAIT_MS: Final = 500
 _COMMIT_INTERVAL_S: Final = 5.0
-_SHOWN: Final = ("timestamp", "partition", "offset", "headers", "key")
+_RECORDS: Final = Listing(
+    {
+        "topic": "The topic's name.",
+        "partition": "The partition's number.",
+        "offset": "The record's offset.",
+        "timestamp_ms": "Its timestamp; -1 where it has none.",
+        "key": 'A string, {"base64": ...} where it is not UTF-8, or null.',
+        "value": "Likewise.",
+        "headers": "Pairs of name and value, a value like the record's.",
+    },
+    when="an object a line",
+)
+_NAMED_OFFSETS: Final = {"earliest": EARLIEST, "latest": LATEST}
+
+
+class Limits(NamedTuple):
+    """When to stop by oneself."""
+
+    records: int | None
+    silence_ms: int | None
+    is_at_end: Callable[[], bool]
 
 
 @click.command()
-@click.argument("topic")
+@click.argument("topics", nargs=-1, metavar="[TOPIC...]")
+@click.option("--include", metavar="REGEX", help="Topics whose whole name matches, as of now.")
 @click.option("--group", help="Read as a member of this group, and commit.")
 @click.option("--from-beginning", is_flag=True, help="Start at the first record, not the next one.")
-@click.option("--partition", type=click.IntRange(min=0), help="Only this one.")
-@click.option("--offset", type=click.IntRange(min=0), help="Start there; needs --partition.")
+@click.option("--from-datetime", metavar="ISO-8601|MS", help="Start at the first not older; UTC.")
+@click.option(
+    "--partition", "partitions", type=click.IntRange(min=0), multiple=True, help="Only these."
+)
+@click.option(
+    "--offset", metavar="N|earliest|latest", help="Start there; a number needs --partition."
+)
+@click.option("--until-end", is_flag=True, help="Stop at what is the end when it begins.")
 @click.option("--max-messages", type=click.IntRange(min=1), help="Stop after so many records.")
 @click.option("--timeout-ms", type=click.IntRange(min=0), help="Stop when none came for so long.")
 @click.option(
+    "--isolation-level",
+    type=click.Choice(["read_uncommitted", "read_committed"]),
+    default="read_uncommitted",
+    show_default=True,
+    help="read_committed leaves out open and aborted transactions.",
+)
+@click.option(
     "--print",
     "shown",
-    metavar=",".join(_SHOWN),
-    default="",
+    metavar=",".join(FIELDS),
     help="What to write before the value, tabs between.",
+)
+@click.option(
+    "-f",
+    "--format",
+    "template",
+    metavar="TEMPLATE",
+    help=r"%t topic, %p partition, %o offset, %d timestamp, %k key, %v value, %h headers, "
+    r"%K and %V sizes, %%; \n, \t.",
+)
+@click.option(
+    "--key-format",
+    type=click.Choice(list(ENCODINGS)),
+    default="text",
+    show_default=True,
+    help="How keys are written.",
+)
+@click.option(
+    "--value-format",
+    type=click.Choice(list(ENCODINGS)),
+    default="text",
+    show_default=True,
+    help="How values are written.",
 )
 @click.option(
     "-o",
     "--output",
+    cls=OutputOption,
+    listings=[_RECORDS],
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
@@ -54,119 +116,112 @@ _SHOWN: Final = ("timestamp", "partition", "offset", "headers", "key")
 def consume(
     cluster: Cluster,
     *,
-    topic: str,
+    topics: tuple[str, ...],
+    include: str | None,
     group: str | None,
-    partition: int | None,
-    offset: int | None,
+    from_beginning: bool,
+    from_datetime: str | None,
+    partitions: tuple[int, ...],
+    offset: str | None,
+    until_end: bool,
     max_messages: int | None,
     timeout_ms: int | None,
-    shown: str,
+    isolation_level: str,
+    shown: str | None,
+    template: str | None,
+    key_format: str,
+    value_format: str,
     output: str,
-    from_beginning: bool,
 ) -> None:
-    """Print the records of TOPIC as they come, until Ctrl-C."""
-    fields = [field for field in shown.split(",") if field]
-    if unknown := [field for field in fields if field not in _SHOWN]:
-        raise Mistake(f"--print: expected some of {','.join(_SHOWN)}, got {unknown[0]}")
-    if offset is not None and (partition is None or from_beginning):
-        raise Mistake("--offset: expected --partition beside it, and no --from-beginning")
-    if group is not None and partition is not None:
+    """Print the records of topics as they come, until Ctrl-C."""
+    write = _writer(shown, template, key_format, value_format, output)
+    if group is not None and partitions:
         raise Mistake("--group: expected no --partition, for the group hands them out")
-    cluster.retrying(lambda: cluster.topic(topic))
-    member = GroupMember(cluster, group, [topic]) if group is not None else None
+    start, number = _start(offset, from_datetime, from_beginning=from_beginning)
+    if number is not None and not partitions:
+        raise Mistake("--offset: expected --partition beside a number")
+    wanted = _wanted(cluster, topics, include)
     consumer = Consumer(
         cluster,
-        topic,
-        start=admin.EARLIEST if from_beginning else admin.LATEST,
-        positions={partition: offset} if partition is not None and offset is not None else None,
-        partitions=None if partition is None else [partition],
-        member=member,
+        wanted,
+        start=start,
+        positions=None if number is None else dict.fromkeys(partitions, number),
+        partitions=partitions or None,
+        member=GroupMember(cluster, group, wanted) if group is not None else None,
+        read_committed=isolation_level == "read_committed",
     )
-    count = _print_records(consumer, fields, output, max_messages, timeout_ms)
+    is_at_end = consumer.end_reached() if until_end else lambda: False
+    count = _print_records(consumer, write, Limits(max_messages, timeout_ms, is_at_end))
     consumer.commit()
-    if member is not None:
-        member.leave()
-    click.echo(f"{count} record(s) read from {topic}.", err=True)
+    consumer.close()
+    click.echo(f"{count} record(s) read from {', '.join(wanted)}.", err=True)
 
 
-def _print_records(
-    consumer: Consumer,
-    fields: list[str],
-    output: str,
-    max_messages: int | None,
-    timeout_ms: int | None,
-) -> int:
+def _wanted(cluster: Cluster, topics: tuple[str, ...], include: str | None) -> list[str]:
+    """The names of topics that exist."""
+    if bool(topics) == (include is not None):
+        raise Mistake("expected a TOPIC or --include")
+    if include is None:
+        return [each.name or "" for each in describe_topics(cluster, list(dict.fromkeys(topics)))]
+    found = [each.name or "" for each in matching_topics(cluster, "--include", include)]
+    if not found:
+        raise Failure(f"no topic matches {include!r}: `datacore topic list` shows those that exist")
+    return found
+
+
+def _writer(
+    shown: str | None, template: str | None, key_format: str, value_format: str, output: str
+) -> Writer:
+    if (shown is not None) + (template is not None) + (output == "json") > 1:
+        raise Mistake("expected one of --print, --format and -o json")
+    if output == "json":
+        return encode_record
+    key, value = ENCODINGS[key_format], ENCODINGS[value_format]
+    if template is not None:
+        return template_writer(template, key, value)
+    fields = names("--print", [shown]) if shown else []
+    if unknown := [field for field in fields if field not in FIELDS]:
+        raise Mistake(f"--print: expected some of {','.join(FIELDS)}, got {unknown[0]}")
+    return fields_writer(fields, key, value)
+
+
+def _start(
+    offset: str | None, from_datetime: str | None, *, from_beginning: bool
+) -> tuple[int, int | None]:
+    """Where to begin: as a time of ListOffsets, and as an offset where one was given."""
+    if (offset is not None) + (from_datetime is not None) + from_beginning > 1:
+        raise Mistake("expected one of --offset, --from-datetime and --from-beginning")
+    if from_datetime is not None:
+        return timestamp_ms("--from-datetime", from_datetime), None
+    if offset is None:
+        return (EARLIEST if from_beginning else LATEST), None
+    if offset in _NAMED_OFFSETS:
+        return _NAMED_OFFSETS[offset], None
+    if not (offset.isascii() and offset.isdigit()):
+        raise Mistake(f"--offset: expected a number, earliest or latest, got {offset!r}")
+    return LATEST, int(offset)
+
+
+def _print_records(consumer: Consumer, write: Writer, limits: Limits) -> int:
     """Prints until there is a reason to stop; returns how many records it was."""
     count = 0
     last_record_s = committed_s = time.monotonic()
+    silence_ms = limits.silence_ms
     with stop_wished() as is_stop_wished:
-        while not is_stop_wished() and (max_messages is None or count < max_messages):
-            wait_ms = _POLL_WAIT_MS if timeout_ms is None else min(_POLL_WAIT_MS, timeout_ms)
-            room = _POLL_RECORDS if max_messages is None else max_messages - count
+        while not is_stop_wished() and (limits.records is None or count < limits.records):
+            if limits.is_at_end():
+                break
+            wait_ms = _POLL_WAIT_MS if silence_ms is None else min(_POLL_WAIT_MS, silence_ms)
+            room = _POLL_RECORDS if limits.records is None else limits.records - count
             received = consumer.poll(max_wait_ms=wait_ms, max_records=min(room, _POLL_RECORDS))
             if received:
-                write = _json if output == "json" else _text
-                sys.stdout.buffer.writelines(write(each, fields) for each in received)
+                sys.stdout.buffer.writelines(map(write, received))
                 sys.stdout.buffer.flush()
                 count += len(received)
                 last_record_s = time.monotonic()
-            elif timeout_ms is not None and time.monotonic() - last_record_s >= timeout_ms / 1000:
+            elif silence_ms is not None and time.monotonic() - last_record_s >= silence_ms / 1000:
                 break
             if time.monotonic() - committed_s >= _COMMIT_INTERVAL_S:
                 consumer.commit()
                 committed_s = time.monotonic()
     return count
-
-
-def _text(received: Received, fields: list[str]) -> bytes:
-    record = received.record
-    before: dict[str, bytes] = {
-        "timestamp": str(record.timestamp_ms).encode(),
-        "partition": str(received.where.partition).encode(),
-        "offset": str(record.offset).encode(),
-        "headers": b",".join(
-            name.encode("utf-8", "surrogateescape") + b"=" + _or_null(value)
-            for name, value in record.headers
-        ),
-        "key": _or_null(record.key),
-    }
-    # In the fixed order of Kafka's own console consumer, whatever the order of the wish.
-    columns = [before[field] for field in _SHOWN if field in fields]
-    return b"\t".join([*columns, _or_null(record.value)]) + b"\n"
-
-
-def _json(received: Received, _fields: list[str]) -> bytes:
-    record = received.record
-    return (
-        msgspec.json.encode(
-            {
-                "topic": received.where.topic,
-                "partition": received.where.partition,
-                "offset": record.offset,
-                "timestamp_ms": record.timestamp_ms,
-                "key": _readable(record.key),
-                "value": _readable(record.value),
-                "headers": [
-                    [
-                        name.encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
-                        _readable(v),
-                    ]
-                    for name, v in record.headers
-                ],
-            }
-        )
-        + b"\n"
-    )
-
-
-def _readable(data: bytes | None) -> Any:
-    if data is None:
-        return None
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return {"base64": base64.b64encode(data).decode()}
-
-
-def _or_null(data: bytes | None) -> bytes:
-    return b"null" if data is None else data

@@ -5,9 +5,12 @@ A group knows the one-line help of its commands, so that ``--help`` imports none
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 class LazyCommand(NamedTuple):
@@ -46,3 +49,13 @@ class LazyGroup(click.Group):
             formatter.write_dl(
                 [(name, command.short_help) for name, command in self._lazy_commands.items()]
             )
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":  # noqa: ARG002
+        """The commands that begin with what was typed."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415  # a shell's call only
+
+        return [
+            CompletionItem(name, help=command.short_help)
+            for name, command in self._lazy_commands.items()
+            if name.startswith(incomplete)
+        ]

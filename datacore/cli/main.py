@@ -16,10 +16,20 @@ _COMMANDS = {
     "consume": LazyCommand("datacore.cli.consume:consume", "Print records."),
     "group": LazyCommand("datacore.cli.group:group", "Consumer groups and their lag."),
     "offset": LazyCommand("datacore.cli.offset:offset", "Where partitions begin and end."),
+    "records": LazyCommand("datacore.cli.records:records", "Delete records."),
     "cluster": LazyCommand("datacore.cli.cluster:cluster", "The brokers of a cluster."),
-    "config": LazyCommand("datacore.cli.config:config", "Settings of topics and brokers."),
+    "config": LazyCommand("datacore.cli.config:config", "Settings of topics, brokers, groups."),
+    "quota": LazyCommand("datacore.cli.quota:quota", "What users and clients may use."),
+    "partition": LazyCommand("datacore.cli.partition:partition", "Replicas and leaders."),
+    "transaction": LazyCommand(
+        "datacore.cli.transaction:transaction", "Transactions, and those that hang."
+    ),
     "health": LazyCommand("datacore.cli.cluster:health", "Whether a broker answers."),
+    "bench": LazyCommand("datacore.cli.bench:bench", "Load a broker and print what it takes."),
     "log": LazyCommand("datacore.cli.log:log", "Look into the files of a log."),
+    "completion": LazyCommand(
+        "datacore.cli.completion:completion", "Completion of this command in a shell."
+    ),
 }
 
 root = LazyGroup(

@@ -1,21 +1,32 @@
-"""``datacore produce``: lines of standard input, or one message, as records of a topic."""
+"""``datacore produce``: lines of standard input, or one message, as records of a topic.
+
+Kafka's counterpart: ``kafka-console-producer``.
+"""
 
 import os
+import stat
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import Final, TypeAlias
 
 import click
 
 from datacore.cli.failure import Mistake
+from datacore.cli.progress import progress
+from datacore.cli.record_json import decode_record
 from datacore.cli.session import with_cluster
+from datacore.cli.wording import setting
 from datacore.client.cluster import Cluster
 from datacore.client.producer import ACKS_ALL, Producer
 from datacore.record.compression import Codec
 from datacore.record.records import Record
 
+ToRecord: TypeAlias = Callable[[bytes, int], Record]
+"""Makes a record of a line and a time; raises ValueError where that is impossible."""
+
 _READ_BYTES: Final = 1 << 20
+_NO_TEXT: Final = (None, None, None, ())
 _ACKS: Final = {"0": 0, "1": 1, "all": ACKS_ALL}
 
 
@@ -23,6 +34,13 @@ _ACKS: Final = {"0": 0, "1": 1, "all": ACKS_ALL}
 @click.argument("topic")
 @click.option(
     "-m", "--message", "messages", multiple=True, help="A record's value; not stdin then."
+)
+@click.option(
+    "--input-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json: a line is what `consume -o json` writes.",
 )
 @click.option("--key", help="The key of every record.")
 @click.option("--key-separator", metavar="TEXT", help="What comes before it in a line is the key.")
@@ -50,6 +68,7 @@ def produce(
     *,
     topic: str,
     messages: tuple[str, ...],
+    input_format: str,
     key: str | None,
     key_separator: str | None,
     null_value: str | None,
@@ -64,30 +83,64 @@ def produce(
         raise Mistake("expected --key or --key-separator, not both")
     if key_separator == "":
         raise Mistake("--key-separator: expected a text that is not empty")
+    if input_format == "json" and (key, key_separator, null_value, headers) != _NO_TEXT:
+        raise Mistake("--input-format json: expected keys, headers and nulls in the JSON")
+    to_record: ToRecord = (
+        decode_record
+        if input_format == "json"
+        else _text_to_record(key, key_separator, null_value, headers)
+    )
     producer = Producer(
         cluster, topic, acks=_ACKS[acks], codec=Codec[codec.upper()], partition=partition
     )
-    parsed_headers = [_header(header) for header in headers]
+    written = 0
+    with progress("bytes", _input_bytes(messages)) as advance:
+        for chunk in [list(map(os.fsencode, messages))] if messages else _lines():
+            now_ms = timestamp_ms if timestamp_ms is not None else time.time_ns() // 1_000_000
+            records: list[Record] = []
+            for line in chunk:
+                try:
+                    records.append(to_record(line, now_ms))
+                except ValueError as error:
+                    number = written + len(records) + 1
+                    raise Mistake(f"record {number}: {error}") from None
+            written += sum(batch.records for batch in producer.write(records))
+            advance(sum(map(len, chunk)) + len(chunk))
+    click.echo(f"{written} record(s) written to {topic}.", err=True)
+
+
+def _text_to_record(
+    key: str | None, key_separator: str | None, null_value: str | None, headers: tuple[str, ...]
+) -> ToRecord:
+    """What makes a record of a line of text."""
+    parsed = [setting("--header", header) for header in headers]
+    every_header: list[tuple[str, bytes | None]] = [(k, os.fsencode(v)) for k, v in parsed]
     separator = os.fsencode(key_separator) if key_separator is not None else None
     null = os.fsencode(null_value) if null_value is not None else None
     every_key = os.fsencode(key) if key is not None else None
-    written = 0
-    chunks: Iterable[list[bytes]] = [list(map(os.fsencode, messages))] if messages else _lines()
-    for chunk in chunks:
-        now_ms = timestamp_ms if timestamp_ms is not None else time.time_ns() // 1_000_000
-        records: list[Record] = []
-        for line in chunk:
-            record_key, value = _key_and_value(line, separator, written + len(records) + 1)
-            records.append(
-                Record(
-                    timestamp_ms=now_ms,
-                    key=every_key if separator is None else record_key,
-                    value=None if value == null else value,
-                    headers=list(parsed_headers),
-                )
-            )
-        written += sum(batch.records for batch in producer.write(records))
-    click.echo(f"{written} record(s) written to {topic}.", err=True)
+
+    def to_record(line: bytes, timestamp_ms: int) -> Record:
+        record_key, value = every_key, line
+        if separator is not None:
+            record_key, found, value = line.partition(separator)
+            if not found:
+                raise ValueError(f"expected a key and {key_separator!r}, got a value")
+        return Record(
+            timestamp_ms=timestamp_ms,
+            key=record_key,
+            value=None if value == null else value,
+            headers=list(every_header),
+        )
+
+    return to_record
+
+
+def _input_bytes(messages: tuple[str, ...]) -> int | None:
+    """How much there is to read; None where standard input does not end at a known place."""
+    if messages:
+        return None
+    found = os.fstat(sys.stdin.fileno())
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
 def _lines() -> Iterator[list[bytes]]:
@@ -99,21 +152,3 @@ def _lines() -> Iterator[list[bytes]]:
             yield [line.removesuffix(b"\r") for line in lines]
     if rest:
         yield [rest]
-
-
-def _key_and_value(line: bytes, separator: bytes | None, number: int) -> tuple[bytes | None, bytes]:
-    if separator is None:
-        return None, line
-    key, found, value = line.partition(separator)
-    if not found:
-        raise Mistake(
-            f"record {number}: expected a key and {os.fsdecode(separator)!r}, got a value"
-        )
-    return key, value
-
-
-def _header(text: str) -> tuple[str, bytes | None]:
-    name, separator, value = text.partition("=")
-    if not separator:
-        raise Mistake(f"--header: expected NAME=VALUE, got {text!r}")
-    return name, os.fsencode(value)

@@ -1,32 +1,27 @@
 """What every command that talks to a cluster shares: where it is, and what its errors say.
 
 ``with_cluster`` adds the options of the connection to a command and hands it a ``Cluster``.
+Options win over ``--command-config``, which wins over what is built in.
 """
 
 import functools
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final, TypeVar
 
 import click
 
-from datacore._generated.errors import ErrorCode
-from datacore.cli.failure import Failure, Mistake
+from datacore.cli.command_config import ClientSettings, read_client_settings
+from datacore.cli.failure import Failure, Mistake, explain
 from datacore.client.cluster import Cluster, parse_bootstrap
+from datacore.client.connection import CLIENT_ID
 from datacore.client.errors import BrokerUnreachableError, ClientError
 from datacore.protocol.errors import KafkaError
 
-_NEXT_STEPS: Final = {
-    ErrorCode.UNKNOWN_TOPIC_OR_PARTITION: "`datacore topic list` shows those that exist",
-    ErrorCode.TOPIC_ALREADY_EXISTS: "`datacore topic describe` shows what it is like",
-    ErrorCode.GROUP_ID_NOT_FOUND: "`datacore group list` shows those that exist",
-    ErrorCode.INVALID_TOPIC_EXCEPTION: "use letters, digits, '.', '_' and '-', 249 at most",
-    ErrorCode.INVALID_PARTITIONS: "a topic's number of partitions can only grow",
-    ErrorCode.INVALID_REPLICATION_FACTOR: "at most one replica a broker: see `cluster describe`",
-    ErrorCode.MESSAGE_TOO_LARGE: "raise max.message.bytes of the topic, or send less at a time",
-    ErrorCode.TOPIC_AUTHORIZATION_FAILED: "ask for the right to this topic",
-    ErrorCode.GROUP_AUTHORIZATION_FAILED: "ask for the right to this group",
-    ErrorCode.CLUSTER_AUTHORIZATION_FAILED: "ask for the right to administer this cluster",
-}
+T = TypeVar("T")
+
+DEFAULT_BOOTSTRAP: Final = "127.0.0.1:9092"
+DEFAULT_TIMEOUT_MS: Final = 30_000
 
 
 def with_cluster(command: Callable[..., None]) -> Callable[..., None]:
@@ -34,44 +29,76 @@ def with_cluster(command: Callable[..., None]) -> Callable[..., None]:
 
     @click.option(
         "--bootstrap-server",
-        default="127.0.0.1:9092",
-        show_default=True,
         envvar="DATACORE_BOOTSTRAP_SERVER",
         metavar="HOST:PORT,...",
-        help="A broker to ask first; several where one may be away.",
+        help="A broker to ask first; several where one may be away.  "
+        f"[default: {DEFAULT_BOOTSTRAP}]",
+    )
+    @click.option(
+        "--command-config",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="A properties file of Kafka's clients.",
     )
     @click.option(
         "--request-timeout-ms",
-        default=30_000,
-        show_default=True,
         type=click.IntRange(min=1),
-        help="The longest wait for an answer.",
+        help=f"The longest wait for an answer.  [default: {DEFAULT_TIMEOUT_MS}]",
     )
     @functools.wraps(command)
-    def run(*, bootstrap_server: str, request_timeout_ms: int, **options: object) -> None:
-        timeout_s = request_timeout_ms / 1000
+    def run(
+        *,
+        bootstrap_server: str | None,
+        command_config: Path | None,
+        request_timeout_ms: int | None,
+        **options: object,
+    ) -> None:
+        settings = read_client_settings(command_config) if command_config else ClientSettings()
+        servers = bootstrap_server or settings.bootstrap_servers or DEFAULT_BOOTSTRAP
+        timeout_ms = request_timeout_ms or settings.request_timeout_ms or DEFAULT_TIMEOUT_MS
         try:
-            bootstrap = parse_bootstrap(bootstrap_server)
+            bootstrap = parse_bootstrap(servers)
         except ValueError as error:
             raise Mistake(f"--bootstrap-server: {error}") from None
-        try:
-            with Cluster(bootstrap, timeout_s=timeout_s, retry_timeout_s=timeout_s) as cluster:
+        with Cluster(
+            bootstrap,
+            client_id=settings.client_id or CLIENT_ID,
+            timeout_s=timeout_ms / 1000,
+            retry_timeout_s=timeout_ms / 1000,
+        ) as cluster:
+            try:
                 command(cluster, **options)
-        except KafkaError as error:
-            raise Failure(explain(error)) from None
-        except BrokerUnreachableError as error:
-            raise Failure(
-                f"{error}: is the broker running, and --bootstrap-server right?"
-            ) from None
-        except ClientError as error:
-            raise Failure(str(error)) from None
+            except (KafkaError, ClientError) as error:
+                raise Failure(sentence(error)) from None
 
     return run
 
 
-def explain(error: KafkaError) -> str:
-    """A broker's refusal as one sentence that says what to do next, where that is known."""
-    message = (error.message or "").strip().rstrip(".")
-    said = f"{error.code.name}: {message}" if message else error.code.name
-    next_step = _NEXT_STEPS.get(error.code)
-    return f"{said}: {next_step}" if next_step else said
+def for_each(things: Iterable[T], act: Callable[[T], str]) -> None:
+    """Does it to each and prints what was done; a refusal of one does not stop the others.
+
+    Raises:
+        Failure: Some were refused; a single one is the failure itself.
+    """
+    refused: list[str] = []
+    done = 0
+    for thing in things:
+        try:
+            click.echo(act(thing))
+            done += 1
+        except (KafkaError, ClientError) as error:
+            refused.append(sentence(error))
+    if refused:
+        *before, last = refused
+        for each in before:
+            click.echo(f"Error: {each}", err=True)
+        raise Failure(last)
+
+
+def sentence(error: KafkaError | ClientError) -> str:
+    """What went wrong, and what to do next where that is known."""
+    if isinstance(error, KafkaError):
+        return explain(error)
+    if isinstance(error, BrokerUnreachableError):
+        return f"{error}: is the broker running, and --bootstrap-server right?"
+    return str(error)

@@ -15,7 +15,8 @@ Kafka's counterpart: ``Metadata`` and the retries of its clients.
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Final, NamedTuple, Self, TypeVar
 
@@ -32,6 +33,8 @@ from datacore.client.errors import BrokerUnreachableError, ClientError, check
 from datacore.protocol.errors import KafkaError
 
 T = TypeVar("T")
+PartitionT = TypeVar("PartitionT", bound=tuple[str, int])
+"""Topic and number of a partition."""
 
 _DEFAULT_PORT: Final = 9092
 _ADDRESS: Final = re.compile(
@@ -41,6 +44,7 @@ _BACKOFF_FIRST_S: Final = 0.02
 _BACKOFF_MAX_S: Final = 1.0
 _UNKNOWN_TOPIC: Final = {ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID}
 _GROUP_COORDINATOR: Final = 0
+_TRANSACTION_COORDINATOR: Final = 1
 _COORDINATOR_KEYS_FROM: Final = 4
 """KIP-699: from this version on FindCoordinator is asked for several keys at once."""
 _AUTO_CREATE_FLAG_FROM: Final = 4
@@ -105,7 +109,7 @@ class Cluster:
         self._brokers: dict[int, Address] = {}
         self._leaders: dict[tuple[str, int], int] = {}
         self._topic_ids: dict[str, bytes] = {}
-        self._coordinators: dict[str, Address] = {}
+        self._coordinators: dict[tuple[int, str], Address] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -122,6 +126,16 @@ class Cluster:
         """Closes every connection; the next request opens them again."""
         while self._connections:
             self._connections.popitem()[1].close()
+
+    def another(self) -> "Cluster":
+        """A view of the same cluster with connections of its own."""
+        return Cluster(
+            self._bootstrap,
+            client_id=self._client_id,
+            timeout_s=self._timeout_s,
+            retry_timeout_s=self._retry_timeout_s,
+            release=self._release,
+        )
 
     def retrying(self, attempt: Callable[[], T], *, expect_topic: bool = False) -> T:
         """Calls ``attempt`` until it raises no retriable error, or patience is over.
@@ -264,24 +278,47 @@ class Cluster:
         """A connection to the broker that leads a partition."""
         return self.broker(self.leader_id(topic, partition))
 
+    def by_leader(self, partitions: Iterable[PartitionT]) -> dict[int, list[PartitionT]]:
+        """Partitions by the id of the broker that leads them.
+
+        Raises:
+            KafkaError: As for ``leader_id``.
+        """
+        led: dict[int, list[PartitionT]] = defaultdict(list)
+        for partition in partitions:
+            led[self.leader_id(*partition)].append(partition)
+        return led
+
     def group_coordinator(self, group: str) -> Connection:
         """A connection to the broker that coordinates a group.
 
         Raises:
             KafkaError: The cluster cannot tell now.
         """
-        if group not in self._coordinators:
-            self._coordinators[group] = self._find_group_coordinator(group)
-        return self._advertised(self._coordinators[group], f"coordinator of group {group}")
+        return self._coordinator(_GROUP_COORDINATOR, group, f"coordinator of group {group}")
 
-    def _find_group_coordinator(self, group: str) -> Address:
+    def transaction_coordinator(self, transactional_id: str) -> Connection:
+        """A connection to the broker that coordinates the transactions of an id.
+
+        Raises:
+            KafkaError: The cluster cannot tell now.
+        """
+        who = f"coordinator of transactional id {transactional_id}"
+        return self._coordinator(_TRANSACTION_COORDINATOR, transactional_id, who)
+
+    def _coordinator(self, kind: int, key: str, who: str) -> Connection:
+        if (kind, key) not in self._coordinators:
+            self._coordinators[kind, key] = self._find_coordinator(kind, key)
+        return self._advertised(self._coordinators[kind, key], who)
+
+    def _find_coordinator(self, kind: int, key: str) -> Address:
         connection = self.any_broker()
         version = connection.version(FindCoordinatorRequest)
-        request = FindCoordinatorRequest(key_type=_GROUP_COORDINATOR)
+        request = FindCoordinatorRequest(key_type=kind)
         if version >= _COORDINATOR_KEYS_FROM:
-            request.coordinator_keys = [group]
+            request.coordinator_keys = [key]
         else:
-            request.key = group
+            request.key = key
         response = connection.send(request, FindCoordinatorResponse, version)
         found = response.coordinators[0] if version >= _COORDINATOR_KEYS_FROM else response
         check(found.error_code, found.error_message)

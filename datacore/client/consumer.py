@@ -1,4 +1,4 @@
-"""Reading a topic from somewhere on, alone or as a member of a group.
+"""Reading topics from somewhere on, alone or as a member of a group.
 
 Rules: what ``poll`` has returned counts as read; ``commit`` stores just that and where partitions
 were begun, so whoever commits after having dealt with what it got loses nothing. A partition whose
@@ -8,14 +8,16 @@ committed before joining again.
 
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from datacore.client import admin
 from datacore.client.cluster import Cluster
 from datacore.client.fetcher import Fetcher, OffsetOutOfRangeError
 from datacore.client.group_member import GroupMember, RebalanceNeededError
+from datacore.client.group_offsets import group_offsets
+from datacore.client.offsets import LATEST, find_offsets
 from datacore.client.subscription import TopicPartition
+from datacore.client.topics import describe_topics
 from datacore.record.records import Record
 
 _POLL_WAIT_MAX_MS: Final = 500
@@ -30,45 +32,51 @@ class Received(NamedTuple):
 
 
 class Consumer:
-    """Reads one topic."""
+    """Reads one topic or several."""
 
     def __init__(
         self,
         cluster: Cluster,
-        topic: str,
+        topics: str | Sequence[str],
         *,
-        start: int = admin.LATEST,
+        start: int = LATEST,
         positions: Mapping[int, int] | None = None,
         partitions: Iterable[int] | None = None,
         member: GroupMember | None = None,
+        read_committed: bool = False,
     ) -> None:
         """Reads nothing yet; without a group, where to begin is looked up now.
 
         Args:
-            cluster: Where the topic lives.
-            topic: Its name.
-            start: ``admin.EARLIEST``, ``admin.LATEST`` or a time in milliseconds: where partitions
-                are begun that have no position.
-            positions: Offsets by partition that are known already.
-            partitions: Which to read, all of them by default; a group decides itself.
+            cluster: Where the topics live.
+            topics: Their names, or the one's.
+            start: Where partitions are begun that have no position: ``EARLIEST`` or ``LATEST``, or
+                a time in milliseconds.
+            positions: Offsets by number of partition, of each topic, that are known already.
+            partitions: Which to read of each topic, all of them by default; a group decides itself.
             member: Member of the group that the partitions and positions come from.
+            read_committed: Whether to leave out records of open and aborted transactions.
         """
         self._cluster = cluster
-        self._topic = topic
+        self._topics = [topics] if isinstance(topics, str) else list(topics)
         self._start = start
         self._member = member
-        self._fetcher = Fetcher(cluster)
+        self._read_committed = read_committed
+        self._fetcher = Fetcher(cluster, read_committed=read_committed)
         self._buffer: deque[tuple[TopicPartition, Record]] = deque()
         self._fetch_positions: dict[TopicPartition, int] = {}
         self._read_positions: dict[TopicPartition, int] = {}
         self._must_join = member is not None
         if member is None:
             chosen = set(partitions or ()) | set(positions or {})
-            if not chosen:
-                found = cluster.retrying(lambda: cluster.topic(topic))
-                chosen = {each.partition_index for each in found.partitions}
-            known = {TopicPartition(topic, n): at for n, at in (positions or {}).items()}
-            self._begin([TopicPartition(topic, n) for n in sorted(chosen)], known)
+            wanted = (
+                [TopicPartition(topic, n) for topic in self._topics for n in sorted(chosen)]
+                if chosen
+                else self._all_partitions()
+            )
+            given = positions or {}
+            known = {where: given[where.partition] for where in wanted if where.partition in given}
+            self._begin(wanted, known)
 
     def poll(self, *, max_wait_ms: int, max_records: int) -> list[Received]:
         """The next records, in order within each partition; none if none came in time.
@@ -90,6 +98,26 @@ class Consumer:
             received.append(Received(where, record))
         return received
 
+    def end_reached(self) -> Callable[[], bool]:
+        """Looks up where the topics end now; what is returned tells whether all that was read.
+
+        Of a group, whether this member's share was, once it has one.
+        """
+        wanted = self._all_partitions() if self._member else list(self._fetch_positions)
+        ends = find_offsets(self._cluster, wanted, LATEST, read_committed=self._read_committed)
+
+        def is_reached() -> bool:
+            return not (self._must_join or self._buffer) and all(
+                at >= ends[where].offset for where, at in self._fetch_positions.items()
+            )
+
+        return is_reached
+
+    def close(self) -> None:
+        """Leaves the group, if there is one, so that its other members go on at once."""
+        if self._member is not None:
+            self._member.leave()
+
     def commit(self) -> None:
         """Stores what was read in the group; without a group there is nothing to store."""
         if self._member is None:
@@ -101,6 +129,13 @@ class Consumer:
         else:
             self._read_positions.clear()
 
+    def _all_partitions(self) -> list[TopicPartition]:
+        return [
+            TopicPartition(topic.name or "", each.partition_index)
+            for topic in describe_topics(self._cluster, self._topics)
+            for each in topic.partitions
+        ]
+
     def _take_part(self, member: GroupMember) -> None:
         if not self._must_join:
             member.heartbeat()
@@ -108,7 +143,7 @@ class Consumer:
         self.commit()
         assigned = member.join()
         self._must_join = False
-        self._begin(assigned, admin.group_offsets(self._cluster, member.group))
+        self._begin(assigned, group_offsets(self._cluster, member.group))
 
     def _begin(self, partitions: list[TopicPartition], known: Mapping[TopicPartition, int]) -> None:
         self._buffer.clear()
@@ -120,15 +155,12 @@ class Consumer:
         """Puts partitions where ``start`` says."""
         if not partitions:
             return
-        numbers = [where.partition for where in partitions]
-        found = admin.list_offsets(self._cluster, self._topic, self._start, numbers)
-        missing = [each.partition for each in found if each.offset < 0]
-        if missing:
+        found = find_offsets(self._cluster, partitions, self._start)
+        if missing := [where for where, each in found.items() if each.offset < 0]:
             # Nothing is as new as the time that was asked for: what comes next is.
-            found += admin.list_offsets(self._cluster, self._topic, admin.LATEST, missing)
-        for each in found:
+            found |= find_offsets(self._cluster, missing, LATEST)
+        for where, each in found.items():
             if each.offset >= 0:
-                where = TopicPartition(self._topic, each.partition)
                 self._fetch_positions[where] = self._read_positions[where] = each.offset
 
     def _fetch(self, max_wait_ms: int) -> None:

@@ -2,14 +2,17 @@
 
 Rules: every leader is asked at once and then waited for; control batches are skipped; a batch whose
 CRC does not match is an error, never skipped. Without sessions (KIP-227): each request is whole.
+Of committed records only (KIP-98), brokers send no open transactions and say which ones among the
+batches were aborted; to leave those out is the reader's work.
 """
 
-from collections import defaultdict
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from datacore._generated.errors import ErrorCode
 from datacore._generated.fetch import (
+    AbortedTransaction,
     FetchPartition,
     FetchRequest,
     FetchResponse,
@@ -20,7 +23,8 @@ from datacore.client.cluster import Cluster
 from datacore.client.connection import Connection
 from datacore.client.errors import ClientError, UnsupportedRequestError, check
 from datacore.client.subscription import TopicPartition
-from datacore.record.batch import iterate_headers, verify_crc
+from datacore.record.batch import BatchHeader, iterate_headers, verify_crc
+from datacore.record.control import ControlType, decode_end_transaction_marker
 from datacore.record.errors import RecordError
 from datacore.record.records import Record, iterate_records
 
@@ -50,8 +54,15 @@ class OffsetOutOfRangeError(ClientError):
 class Fetcher:
     """Reads partitions of a cluster."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, *, read_committed: bool = False) -> None:
+        """Reads nothing yet.
+
+        Args:
+            cluster: Where the partitions are.
+            read_committed: Whether to leave out records of open and aborted transactions.
+        """
         self._cluster = cluster
+        self._read_committed = read_committed
 
     def fetch(self, positions: Mapping[TopicPartition, int], *, max_wait_ms: int) -> list[Fetched]:
         """Reads every partition at its position, waiting for at least one record for a while.
@@ -64,15 +75,12 @@ class Fetcher:
         return self._cluster.retrying(lambda: self._fetch(positions, max_wait_ms))
 
     def _fetch(self, positions: Mapping[TopicPartition, int], max_wait_ms: int) -> list[Fetched]:
-        by_leader: dict[int, list[TopicPartition]] = defaultdict(list)
-        for where in positions:
-            by_leader[self._cluster.leader_id(where.topic, where.partition)].append(where)
         asked = [
             (
                 connection := self._cluster.broker(leader_id),
                 *self._post(connection, led, positions, max_wait_ms),
             )
-            for leader_id, led in by_leader.items()
+            for leader_id, led in self._cluster.by_leader(positions).items()
         ]
         fetched: list[Fetched] = []
         for connection, version, correlation_id in asked:
@@ -111,6 +119,7 @@ class Fetcher:
             max_wait_ms=max_wait_ms,
             min_bytes=1,
             max_bytes=_FETCH_BYTES,
+            isolation_level=int(self._read_committed),
             topics=list(topics.values()),
         )
         return version, connection.post(request, version)
@@ -137,6 +146,7 @@ def _read_partition(where: TopicPartition, data: PartitionData, position: int) -
     records: list[Record] = []
     next_offset = position
     buffer = memoryview(data.records or b"")
+    aborted = _AbortedTransactions(data.aborted_transactions or ())
     try:
         for at, header in iterate_headers(buffer):
             batch = buffer[at : at + header.size]
@@ -146,8 +156,32 @@ def _read_partition(where: TopicPartition, data: PartitionData, position: int) -
                     "is corrupt: its CRC does not match"
                 )
             next_offset = max(next_offset, header.next_offset)
-            if not header.is_control:
+            if not (aborted.hide(batch, header) or header.is_control):
                 records += (r for r in iterate_records(batch, header) if r.offset >= position)
     except RecordError as error:
         raise ClientError(f"{where.topic}-{where.partition}: unreadable records: {error}") from None
     return Fetched(where, records, next_offset, data.high_watermark)
+
+
+class _AbortedTransactions:
+    """Which batches of a partition belong to transactions that were aborted.
+
+    A producer's records are hidden from the first offset of its aborted transaction to the marker
+    that ends it. Brokers list such transactions for readers of committed records only.
+    """
+
+    def __init__(self, listed: Sequence[AbortedTransaction]) -> None:
+        self._to_come = deque(sorted(listed, key=lambda each: each.first_offset))
+        self._producer_ids: set[int] = set()
+
+    def hide(self, batch: memoryview, header: BatchHeader) -> bool:
+        """Whether the next batch of the log is to be left out."""
+        while self._to_come and self._to_come[0].first_offset < header.next_offset:
+            self._producer_ids.add(self._to_come.popleft().producer_id)
+        if header.producer_id not in self._producer_ids:
+            return False
+        if header.is_control:
+            if decode_end_transaction_marker(batch, header).control_type is ControlType.ABORT:
+                self._producer_ids.discard(header.producer_id)
+            return True
+        return header.is_transactional

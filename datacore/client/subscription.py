@@ -7,7 +7,7 @@ partition more where the division leaves a rest.
 """
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, TypeVar
 
 from datacore._generated.consumer_protocol_assignment import ConsumerProtocolAssignment
@@ -33,6 +33,14 @@ class TopicPartition(NamedTuple):
     partition: int
 
 
+def by_topic(partitions: Iterable[TopicPartition]) -> dict[str, list[int]]:
+    """The numbers of partitions by their topic, both in order."""
+    numbers: dict[str, list[int]] = {}
+    for topic, partition in sorted(partitions):
+        numbers.setdefault(topic, []).append(partition)
+    return numbers
+
+
 def encode_subscription(topics: Sequence[str]) -> bytes:
     """The subscription of a member that wants these topics."""
     message = ConsumerProtocolSubscription(topics=sorted(topics))
@@ -50,12 +58,10 @@ def decode_subscription(data: bytes) -> list[str]:
 
 def encode_assignment(partitions: Sequence[TopicPartition]) -> bytes:
     """The assignment of a member that gets these partitions."""
-    by_topic: dict[str, list[int]] = {}
-    for topic, partition in sorted(partitions):
-        by_topic.setdefault(topic, []).append(partition)
     message = ConsumerProtocolAssignment(
         assigned_partitions=[
-            AssignedTopic(topic=topic, partitions=numbers) for topic, numbers in by_topic.items()
+            AssignedTopic(topic=topic, partitions=numbers)
+            for topic, numbers in by_topic(partitions).items()
         ]
     )
     return _VERSION.pack(_WRITTEN_VERSION) + message.encode(_WRITTEN_VERSION)

@@ -1,6 +1,6 @@
 """What a coordinator decided: records to append, replies to send, sentences for the log.
 
-A coordinator is a pure machine; the runtime that drives it keeps four rules:
+A coordinator is a pure machine; the runtime that drives it keeps five rules:
 
 1. One call at a time. An outcome's records are appended to the shard's log in order, and each is
    handed to ``apply`` right after the append (before it is durable), before the next call.
@@ -13,6 +13,8 @@ A coordinator is a pure machine; the runtime that drives it keeps four rules:
    requests whose replies rule 2 still held back get an error in place of those, and a new machine
    is built by replay. An outcome that ``is_only_records`` spares that: where the log refused its
    records whole, ``withdraw`` is all, and its own replies alone become errors.
+5. Effects are begun when rule 2 lets the replies go, after them. Those of a machine that is thrown
+   away are forgotten: the new machine asks again for what its log says is owed.
 
 Kafka's counterpart is ``CoordinatorResult`` with its timeline data structures; rule 2 stands for
 those structures' reads at the last committed offset.
@@ -41,6 +43,13 @@ class Record(NamedTuple):
     value: bytes | None
 
 
+class Producer(NamedTuple):
+    """Whose transaction records belong to."""
+
+    producer_id: int
+    producer_epoch: int
+
+
 class Reply(NamedTuple):
     """The answer to the request that came with this token."""
 
@@ -50,13 +59,24 @@ class Reply(NamedTuple):
 
 @dataclass(slots=True)
 class Outcome:
-    """All that follows from one call of a coordinator."""
+    """All that follows from one call of a coordinator.
+
+    Attributes:
+        records: To be appended, all or none.
+        producer: The transaction that the records belong to; None: they belong to none.
+        replies: To be sent.
+        effects: Work outside of the machine, each of a type that the machine and its driver share.
+        sentences: For the log.
+        is_only_records: All that the call changed, the lengths of sessions apart, changes when
+            these are applied.
+    """
 
     records: list[Record] = field(default_factory=list)
+    producer: Producer | None = None
     replies: list[Reply] = field(default_factory=list)
+    effects: list[object] = field(default_factory=list)
     sentences: list[str] = field(default_factory=list)
     is_only_records: bool = False
-    """All that the call changed, the lengths of sessions apart, changes when these are applied."""
 
     def append(self, record: Record) -> None:
         """Adds a record for the log."""

@@ -13,19 +13,20 @@ from datacore._generated.api_keys import ApiKey
 from datacore._generated.api_versions import ApiVersionsRequest, ApiVersionsResponse
 from datacore._generated.errors import ErrorCode
 from datacore.handlers.api import Api, top_level_error
-from datacore.metadata.features import FEATURES, FEATURES_EPOCH
 from datacore.protocol.api_versions import (
     ApiRange,
+    Feature,
     api_versions_response,
     has_valid_client_software,
 )
 from datacore.protocol.errors import KafkaError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
     from datacore.broker.context import RequestContext
+    from datacore.protocol.api_versions import Feature
 
 BrokerT = TypeVar("BrokerT")
 
@@ -35,26 +36,29 @@ _MAX_VERSION: Final = 4
 
 def api_versions(
     others: Iterable[Api[BrokerT, Any, Any]],
+    features_of: Callable[[BrokerT], tuple[Sequence[Feature], int]],
 ) -> Api[BrokerT, ApiVersionsRequest, ApiVersionsResponse]:
     """The table's entry for ApiVersions.
 
     Args:
         others: The rest of the table, which the answer tells beside ApiVersions itself.
+        features_of: The features of a broker's cluster, and their epoch.
     """
     ranges = [ApiRange(each.key, each.min_version, each.max_version) for each in others]
     ranges.append(ApiRange(ApiKey.API_VERSIONS, _MIN_VERSION, _MAX_VERSION))
     ranges.sort(key=lambda each: each.key)
 
     def handle(
-        _: BrokerT, context: RequestContext, request: ApiVersionsRequest
+        broker: BrokerT, context: RequestContext, request: ApiVersionsRequest
     ) -> ApiVersionsResponse:
         if not has_valid_client_software(request, context.api_version):
             raise KafkaError(ErrorCode.INVALID_REQUEST)
         if request.client_software_name:
             context.session.client_software_name = request.client_software_name
             context.session.client_software_version = request.client_software_version
+        features, epoch = features_of(broker)
         return api_versions_response(
-            ranges, context.api_version, features=FEATURES, features_epoch=FEATURES_EPOCH
+            ranges, context.api_version, features=features, features_epoch=epoch
         )
 
     return Api(

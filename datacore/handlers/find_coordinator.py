@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from datacore.broker.context import RequestContext
 
 GROUP = 0
+TRANSACTION = 1
 _SEVERAL_KEYS_SINCE = 4
 
 
 async def handle(
     broker: Broker, context: RequestContext, request: FindCoordinatorRequest
 ) -> FindCoordinatorResponse:
-    """Names this broker for every group."""
+    """Names this broker for every group and every transactional id."""
     several = context.api_version >= _SEVERAL_KEYS_SINCE
     keys = request.coordinator_keys if several else [request.key]
     endpoint = broker.endpoint_for(context.session)
@@ -48,12 +49,16 @@ async def handle(
 
 
 async def _check(broker: Broker, key_type: int) -> None:
-    if key_type != GROUP:
+    if key_type == GROUP:
+        await broker.groups.create_topic_if_missing()
+    elif key_type == TRANSACTION:
+        await broker.transactions.create_topic_if_missing()
+    else:
         raise KafkaError(
             ErrorCode.INVALID_REQUEST,
-            f"This broker coordinates groups (key type {GROUP}), not key type {key_type}.",
+            f"This broker coordinates groups (key type {GROUP}) and transactions "
+            f"({TRANSACTION}), not key type {key_type}.",
         )
-    await broker.groups.create_topic_if_missing()
 
 
 def error_response(

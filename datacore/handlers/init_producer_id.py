@@ -26,15 +26,13 @@ NO_PRODUCER_EPOCH = -1
 async def handle(
     broker: Broker, context: RequestContext, request: InitProducerIdRequest
 ) -> InitProducerIdResponse:
-    """Hands out a producer id of epoch 0 to an idempotent producer."""
-    del context
+    """Hands out a producer id: a new one of epoch 0, or that of the transactional id."""
     if request.transactional_id == "":
         raise KafkaError(ErrorCode.INVALID_REQUEST)
     if (request.producer_id == NO_PRODUCER_ID) != (request.producer_epoch == NO_PRODUCER_EPOCH):
         raise KafkaError(ErrorCode.INVALID_REQUEST)
     if request.transactional_id is not None:
-        # Without FindCoordinator's answer for transactions no client gets here.
-        raise KafkaError(ErrorCode.NOT_COORDINATOR)
+        return await broker.transactions.init_producer_id(context, request)
     return InitProducerIdResponse(
         producer_id=await broker.producer_ids.allocate(), producer_epoch=0
     )

@@ -7,6 +7,7 @@ v7      zstd (KIP-110)
 v8      errors of single records (KIP-467)
 v9      flexible
 v10     the current leader in the answer (KIP-951)
+v11     TRANSACTION_ABORTABLE (KIP-890)
 v12     adds partitions to transactions implicitly (KIP-890)
 v13     topics by id (KIP-516)
 """
@@ -23,17 +24,30 @@ from datacore._generated.produce import (
     ProduceResponse,
     TopicProduceResponse,
 )
+from datacore.broker.recompression import LargeBatch, recompress_large, take_large
 from datacore.broker.topics import INTERNAL_TOPICS
+from datacore.coordinator.outcome import Producer
+from datacore.coordinator.transaction.metadata import TopicPartition
 from datacore.log.error_codes import RefusedAppend, kafka_error
+from datacore.log.recompression import needs_recompression, recompress
 from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import TopicId, TopicName
-from datacore.record.batch import MAGIC, clear_log_append_time, magic_of, parse_header
+from datacore.record.batch import (
+    MAGIC,
+    clear_log_append_time,
+    magic_of,
+    parse_header,
+    transaction_of,
+)
 from datacore.record.compression import Codec
 from datacore.record.errors import RecordError, UnsupportedCodec
 from datacore.record.legacy import up_convert
+from datacore.storage.engine import StorageError
 from datacore.storage.pending import Pending
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from datacore._generated.produce import PartitionProduceData, TopicProduceData
     from datacore.broker.broker import Broker
     from datacore.broker.context import RequestContext
@@ -42,6 +56,17 @@ if TYPE_CHECKING:
 ACKS_ALL = -1
 MAGIC_2_SINCE = 3
 ZSTD_SINCE = 7
+ABORTABLE_SINCE = 11
+ADDS_PARTITIONS_SINCE = 12
+TOPIC_IDS_SINCE = 13
+
+_ASK_AGAIN = frozenset(
+    {
+        ErrorCode.COORDINATOR_LOAD_IN_PROGRESS,
+        ErrorCode.COORDINATOR_NOT_AVAILABLE,
+        ErrorCode.NOT_COORDINATOR,
+    }
+)
 
 
 def handle(
@@ -51,8 +76,66 @@ def handle(
     acks = request.acks
     if acks not in {0, 1, ACKS_ALL}:
         raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
-    if request.transactional_id is not None:
-        raise KafkaError(ErrorCode.INVALID_TXN_STATE, "There is no open transaction.")
+    if request.transactional_id is not None and acks == 0:
+        # Nobody could be told that the transaction does not take them.
+        raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
+    if broker.partitions.recompresses and acks != 0 and context.api_version >= ZSTD_SINCE:
+        large = take_large(broker, request)
+        if large:
+            return _append_recompressed(broker, context, request, large)
+    return _append_request(broker, context, request, {})
+
+
+def _append_recompressed(
+    broker: Broker, context: RequestContext, request: ProduceRequest, large: list[LargeBatch]
+) -> Pending[ProduceResponse]:
+    """Appends when large batches are in their topics' codecs, which takes a worker thread.
+
+    This whole request waits, and with it those behind it on the connection: so the batches of a
+    producer stay in order. Their records outlive the frame as copies.
+    """
+    for topic in request.topic_data:
+        for partition in topic.partition_data:
+            partition.records = bytearray(partition.records or b"")
+    context.holds_back_next = True
+    response: Pending[ProduceResponse] = Pending()
+
+    def append(refused: Pending[dict[TopicPartition, KafkaError]]) -> None:
+        try:
+            appended = _append_request(broker, context, request, refused.result())
+        except Exception as error:  # noqa: BLE001  # dispatch tells the client, whatever it is
+            response.fail(error)
+            return
+        if isinstance(appended, Pending):
+            appended.then(response.follow)
+        else:
+            assert appended is not None, "only acks=0 has no answer"
+            response.resolve(appended)
+
+    broker.eventually(recompress_large(large)).then(append)
+    return response
+
+
+def _append_request(
+    broker: Broker,
+    context: RequestContext,
+    request: ProduceRequest,
+    refused: Mapping[TopicPartition, KafkaError],
+) -> ProduceResponse | Pending[ProduceResponse] | None:
+    """Appends each partition's batch but those of ``refused``, by a transaction or by none."""
+    if request.transactional_id is None:
+        return _append_all(broker, context, request, refused)
+    return _append_transactional(broker, context, request, request.transactional_id, refused)
+
+
+def _append_all(
+    broker: Broker,
+    context: RequestContext,
+    request: ProduceRequest,
+    refused: Mapping[TopicPartition, KafkaError],
+) -> ProduceResponse | Pending[ProduceResponse] | None:
+    """Appends each partition's batch but those of ``refused``."""
+    acks = request.acks
     response = ProduceResponse()
     waiting: dict[Pending[None], list[PartitionProduceResponse]] = {}
     failed: ErrorCode | None = None
@@ -62,7 +145,9 @@ def handle(
         for partition in topic.partition_data:
             result = PartitionProduceResponse(index=partition.index, base_offset=-1)
             try:
-                durable = _append(broker, context, topic, partition, result, now_ms)
+                durable = _append(
+                    broker, context, request, topic, partition, result, now_ms, refused
+                )
             except KafkaError as error:
                 failed = result.error_code = error.code
                 result.error_message = error.message
@@ -95,29 +180,33 @@ def handle(
 def _append(
     broker: Broker,
     context: RequestContext,
+    request: ProduceRequest,
     topic: TopicProduceData,
     partition: PartitionProduceData,
     result: PartitionProduceResponse,
     now_ms: int,
+    refused: Mapping[TopicPartition, KafkaError],
 ) -> Pending[None] | None:
     """Appends one partition's records and fills in its result."""
-    name = TopicName(topic.name)
     version = context.api_version
-    if version >= 13:
-        image = broker.topics.by_id.get(TopicId(topic.topic_id))
-        if image is None:
-            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID)
-        name = image.name
+    name = _topic_name(broker, topic, version)
     if name in INTERNAL_TOPICS:
         raise KafkaError(
             ErrorCode.INVALID_TOPIC_EXCEPTION, f"Cannot append to internal topic {name}"
         )
+    if refused and (error := refused.get(TopicPartition(name, partition.index))) is not None:
+        raise error
     log = broker.partitions.log(name, partition.index)
     records = memoryview(partition.records or b"")
     if version < ZSTD_SINCE:
         records = _from_old_client(log, records, version, now_ms)
+    has_transactional_id = request.transactional_id is not None
+    if broker.partitions.recompresses and needs_recompression(records, log.config):
+        done = recompress(records, log.config, has_transactional_id=has_transactional_id)
+        assert done is not None, "a batch may hold as much as any"
+        records = memoryview(done)
     try:
-        appended = log.append(records, now_ms)
+        appended = log.append(records, now_ms, has_transactional_id=has_transactional_id)
     except KafkaError:
         broker.partitions.recover_soon(log)
         raise
@@ -125,6 +214,107 @@ def _append(
     result.log_append_time_ms = appended.log_append_time_ms
     result.log_start_offset = log.log_start_offset
     return appended.durable
+
+
+def _topic_name(broker: Broker, topic: TopicProduceData, version: int) -> TopicName:
+    if version < TOPIC_IDS_SINCE:
+        return TopicName(topic.name)
+    image = broker.topics.by_id.get(TopicId(topic.topic_id))
+    if image is None:
+        raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID)
+    return image.name
+
+
+def _append_transactional(
+    broker: Broker,
+    context: RequestContext,
+    request: ProduceRequest,
+    transactional_id: str,
+    refused: Mapping[TopicPartition, KafkaError],
+) -> ProduceResponse | Pending[ProduceResponse] | None:
+    """Appends batches of a transaction; the coordinator is asked where it has none yet.
+
+    A partition that holds a batch of the transaction is part of it. All others wait for the
+    coordinator, and with them this whole request and those behind it on the connection: so the
+    batches of a producer stay in order. Their records outlive the frame as copies.
+    """
+    version = context.api_version
+    adds = version >= ADDS_PARTITIONS_SINCE
+    asked, producers = _not_yet_in_transaction(broker, request, version)
+    if not asked or not (adds or broker.transactions.verifies_partitions):
+        return _append_all(broker, context, request, refused)
+    if len(producers) > 1:
+        raise KafkaError(
+            ErrorCode.INVALID_PRODUCER_ID_MAPPING,
+            "Transactional records contained more than one producer ID",
+        )
+    for topic in request.topic_data:
+        for partition in topic.partition_data:
+            partition.records = bytearray(partition.records or b"")
+    context.holds_back_next = True
+    response: Pending[ProduceResponse] = Pending()
+
+    def append(verdict: Pending[dict[TopicPartition, ErrorCode]]) -> None:
+        not_added = {
+            partition: _refusal(error_code, version)
+            for partition, error_code in verdict.result().items()
+        }
+        try:
+            appended = _append_all(broker, context, request, {**refused, **not_added})
+        except Exception as error:  # noqa: BLE001  # dispatch tells the client, whatever it is
+            response.fail(error)
+            return
+        if isinstance(appended, Pending):
+            appended.then(response.follow)
+        else:
+            assert appended is not None, "only acks=0 has no answer"
+            response.resolve(appended)
+
+    (producer,) = producers
+    broker.transactions.admit(context, transactional_id, producer, asked, adds=adds).then(append)
+    return response
+
+
+def _not_yet_in_transaction(
+    broker: Broker, request: ProduceRequest, version: int
+) -> tuple[list[TopicPartition], set[Producer]]:
+    """Partitions that get their first batch of a transaction; and whose transaction that is."""
+    asked: list[TopicPartition] = []
+    producers: set[Producer] = set()
+    for topic in request.topic_data:
+        for partition in topic.partition_data:
+            transaction = transaction_of(partition.records or b"")
+            if transaction is None:
+                continue
+            try:
+                name = _topic_name(broker, topic, version)
+                log = broker.partitions.log(name, partition.index)
+            except KafkaError:
+                continue  # the append says so
+            if not log.has_open_transaction(*transaction) and name not in INTERNAL_TOPICS:
+                asked.append(TopicPartition(name, partition.index))
+                producers.add(Producer(*transaction))
+    return asked, producers
+
+
+def _refusal(error_code: ErrorCode, version: int) -> KafkaError:
+    """What a producer of that version makes of the coordinator's refusal."""
+    if error_code is ErrorCode.PRODUCER_FENCED:
+        return KafkaError(ErrorCode.INVALID_PRODUCER_EPOCH)
+    if error_code is ErrorCode.TRANSACTION_ABORTABLE and version < ABORTABLE_SINCE:
+        error_code = ErrorCode.INVALID_TXN_STATE
+    if error_code is ErrorCode.INVALID_TXN_STATE:
+        return KafkaError(error_code, "Partition was not added to the transaction")
+    if error_code in _ASK_AGAIN or (
+        error_code is ErrorCode.CONCURRENT_TRANSACTIONS and version < ADDS_PARTITIONS_SINCE
+    ):
+        # Of all that can be tried again, this alone makes no producer look for another leader.
+        return KafkaError(
+            ErrorCode.NOT_ENOUGH_REPLICAS,
+            "Unable to verify the partition has been added to the transaction. "
+            f"Underlying error: {error_code.name}",
+        )
+    return KafkaError(error_code)
 
 
 def _from_old_client(
@@ -157,8 +347,13 @@ def _when_durable(
     def settle(durable: Pending[None]) -> None:
         nonlocal left
         if durable.error is not None:
+            code = (
+                kafka_error(durable.error).code
+                if isinstance(durable.error, StorageError)
+                else ErrorCode.UNKNOWN_SERVER_ERROR
+            )
             for result in waiting[durable]:
-                result.error_code = ErrorCode.KAFKA_STORAGE_ERROR
+                result.error_code = code
                 result.base_offset = -1
                 result.log_append_time_ms = -1
         left -= 1

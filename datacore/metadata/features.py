@@ -13,8 +13,10 @@ from datacore.protocol.api_versions import Feature
 FEATURES: Final = (
     # 1: the consumer group protocol of KIP-848.
     Feature("group.version", min_level=0, max_level=1, finalized_level=1),
+    # 27: the records of 4.1 (4.1-IV1), the only format that is written here.
+    Feature("metadata.version", min_level=27, max_level=27, finalized_level=27),
+    # 2: by this Java's clients choose transactions v2 (KIP-890).
+    Feature("transaction.version", min_level=0, max_level=2, finalized_level=2),
 )
 # fmt: on
-
-FEATURES_EPOCH: Final = 0
-"""Orders what is in force: nothing changes it while the broker runs."""
+"""What can be done, and the level that each begins with."""

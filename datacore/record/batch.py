@@ -53,6 +53,8 @@ _unpack_frame: Final = BATCH_FRAME.unpack_from
 _crc32c: Final = crc32.iscsi
 _INT16: Final = Struct(">h")
 _UINT32: Final = Struct(">I")
+_unpack_producer: Final = Struct(">h20xqh").unpack_from
+"""From the attributes on."""
 _INT64: Final = Struct(">q")
 _EPOCH_AT: Final = 12
 _pack_base_offset: Final = Struct(">q").pack_into
@@ -123,6 +125,16 @@ class BatchHeader(msgspec.Struct, gc=False):
         if self.base_sequence < 0:
             return -1
         return (self.base_sequence + self.last_offset_delta) & _INT32_MAX
+
+
+def transaction_of(batch: Buffer) -> tuple[int, int] | None:
+    """Producer id and epoch of a transactional batch; None for others, and for what is no batch."""
+    if len(batch) < BATCH_HEADER_SIZE or batch[MAGIC_AT] != MAGIC:
+        return None
+    attributes, producer_id, producer_epoch = _unpack_producer(batch, ATTRIBUTES_AT)
+    if not attributes & TRANSACTIONAL_BIT or producer_id < 0:
+        return None
+    return producer_id, producer_epoch
 
 
 def parse_header(buffer: Buffer, at: int = 0) -> BatchHeader:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from datacore.cli.listing import Listing, OutputOption
 from datacore.cli.main import root
 from docs._pages.markdown import GENERATED, code, joined, table
 
@@ -19,14 +20,24 @@ if TYPE_CHECKING:
 _INTRODUCTION: Final = """\
 # The command line
 
-Every command but `broker start` and `log dump` speaks the Kafka protocol, so it works against
-Apache Kafka, too. Exit status 0 is done, 1 an error of the cluster or the machine, 2 a mistake in
-arguments or configuration; an error is one sentence on standard error. `-h` or `--help` shows the
-same as this page. In a clone, the command is `.venv/bin/datacore`.
+Every command but `broker start`, `log dump` and `completion` speaks the Kafka protocol, so it works
+against Apache Kafka, too. Exit status 0 is done, 1 an error of the cluster or the machine, 2 a
+mistake in arguments or configuration; an error is one sentence on standard error. `-h` or `--help`
+shows the same as this page. In a clone, the command is `.venv/bin/datacore`.
+
+Where a command takes `-o json`, it prints one array of objects with the keys below; a listing of
+one thing is still an array. Keys may be added in a later release; none changes its meaning. Times
+are milliseconds since 1970.
+
+![A group is listed, its offsets are reset](picture-groups.svg)
+
+![Records are read by a template and deleted](picture-records.svg)
+
+![Settings of a topic are altered and shown](picture-settings.svg)
 
 Commands that speak the protocol have these options besides their own:
 """
-_CONNECTION: Final = ("bootstrap_server", "request_timeout_ms")
+_CONNECTION: Final = ("bootstrap_server", "command_config", "request_timeout_ms")
 """Parameters of ``datacore.cli.session.with_cluster``."""
 
 
@@ -46,6 +57,7 @@ def command_line() -> str:
         parts.append(inspect.cleandoc(command.help or ""))
         if own := [option for option in _options(command) if option.name not in _CONNECTION]:
             parts.append(_option_table(own))
+            parts.extend(_keys(listing) for each in own for listing in _listings(each))
     return joined(parts)
 
 
@@ -68,7 +80,18 @@ def _options(command: click.Command) -> list[click.Option]:
 
 def _argument(argument: click.Argument) -> str:
     name = argument.metavar or (argument.name or "").upper()
-    return name if argument.required else f"[{name}]"
+    return name if argument.required or name.startswith("[") else f"[{name}]"
+
+
+def _listings(option: click.Option) -> tuple[Listing, ...]:
+    return option.listings if isinstance(option, OutputOption) else ()
+
+
+def _keys(listing: Listing) -> str:
+    """The keys of a listing in JSON."""
+    where = f"Keys in JSON, {listing.when}:" if listing.when else "Keys in JSON:"
+    rows = [[code(key), about] for key, about in listing.columns.items()]
+    return f"{where}\n\n{table(['key', 'what it is'], rows)}"
 
 
 def _option_table(options: Iterable[click.Option]) -> str:

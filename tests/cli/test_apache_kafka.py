@@ -1,4 +1,4 @@
-"""The same commands against Apache Kafka: they speak the protocol, not to ourselves."""
+"""The commands of the first hour against two releases of Apache Kafka, and where keys go."""
 
 from collections.abc import Iterator
 
@@ -28,12 +28,10 @@ def test_every_command_works_against_apache_kafka(kafka: ApacheKafka) -> None:
     run("topic", "create", "t", "--partitions", "2", "--config", "retention.ms=100000")
     run("topic", "alter", "t", "--partitions", "3")
     assert run("topic", "list", "-o", "json").json()[0]["partitions"] == 3
-    assert {
-        "name": "retention.ms",
-        "value": "100000",
-        "source": "topic",
-        "read_only": False,
-    } in run("config", "describe", "--topic", "t", "-o", "json").json()
+    shown = run("config", "describe", "--topic", "t", "-o", "json").json()
+    assert ("retention.ms", "100000", "topic") in {
+        (each["name"], each["value"], each["source"]) for each in shown
+    }
     for codec in ("none", "gzip", "snappy", "lz4", "zstd"):
         run("produce", "t", "--codec", codec, "--partition", "0", stdin=f"{codec}\n".encode())
     read = run("consume", "t", "--group", "g", "--from-beginning", "--max-messages", "5")

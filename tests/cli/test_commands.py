@@ -31,9 +31,8 @@ def run(broker: Broker) -> Command:
 
 def test_a_topic_lives_from_create_to_delete(run: Command) -> None:
     assert run("topic", "create", "orders", "--partitions", "2").out == "Created topic orders.\n"
-    assert run("topic", "list", "-o", "json").json() == [
-        {"topic": "orders", "partitions": 2, "replicas": 1, "internal": False}
-    ]
+    (listed,) = run("topic", "list", "-o", "json").json()
+    assert (listed["topic"], listed["partitions"]) == ("orders", 2)
     assert run("topic", "alter", "orders", "--partitions", "3").status == 0
     described = run("topic", "describe", "orders", "-o", "json").json()
     assert [each["partition"] for each in described] == [0, 1, 2]
@@ -67,9 +66,8 @@ def test_creating_twice_and_deleting_what_is_gone_may_be_fine(run: Command) -> N
 
 def test_a_topic_setting_is_shown_where_it_was_set(run: Command) -> None:
     assert run("topic", "create", "t", "--config", "retention.ms=1000").status == 0
-    assert run("config", "describe", "--topic", "t", "-o", "json").json() == [
-        {"name": "retention.ms", "value": "1000", "source": "topic", "read_only": False}
-    ]
+    (shown,) = run("config", "describe", "--topic", "t", "-o", "json").json()
+    assert (shown["name"], shown["value"], shown["source"]) == ("retention.ms", "1000", "topic")
     every = run("config", "describe", "--topic", "t", "--all", "-o", "json").json()
     assert "cleanup.policy" in {each["name"] for each in every}
     assert run("config", "describe", "--broker", "1", "--all", "-o", "json").json()
@@ -111,16 +109,8 @@ def test_a_group_goes_on_where_it_was_and_shows_its_lag(run: Command) -> None:
     first = run("consume", "t", "--group", "g", "--from-beginning", "--max-messages", "2")
     assert first.lines() == ["a", "b"]
     assert run("group", "list", "-o", "json").json()[0]["group"] == "g"
-    assert run("group", "describe", "g", "-o", "json").json() == [
-        {
-            "topic": "t",
-            "partition": 0,
-            "committed_offset": 2,
-            "next_offset": 3,
-            "lag": 1,
-            "client": None,
-        }
-    ]
+    (lag,) = run("group", "describe", "g", "-o", "json").json()
+    assert (lag["committed_offset"], lag["next_offset"], lag["lag"]) == (2, 3, 1)
     assert run("group", "describe", "g", "--members", "-o", "json").json() == []
     second = run("consume", "t", "--group", "g", "--max-messages", "1")
     assert second.lines() == ["c"]

@@ -7,11 +7,17 @@ out: there Kafka closes the connection, and what is right is said by the other r
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
 from datacore._generated.create_topics import CreateTopicsResponse
+from datacore._generated.describe_transactions import (
+    DescribeTransactionsRequest,
+    DescribeTransactionsResponse,
+)
+from datacore._generated.errors import ErrorCode
 from datacore._generated.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
 from datacore._generated.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
 from datacore.client.connection import Connection
@@ -20,6 +26,7 @@ from tests.differential.known_differences import known_differences
 from tests.golden.questions.question import Question, ask, comparable
 from tests.handlers.refused import TOPICS, Refused, creation
 from tests.handlers.refused_requests import REFUSED
+from tests.handlers.refused_transactions import STRANGER
 from tests.oracle.apache_kafka import ApacheKafka
 
 pytestmark = [
@@ -70,10 +77,23 @@ def prepare(host: str, port: int) -> None:
                 == {0}
             )
         )
-        coordinator = FindCoordinatorRequest(key="refused-group")
+        for key_type in (0, 1):
+            coordinator = FindCoordinatorRequest(key="refused-group", key_type=key_type)
+            _wait_until(partial(_is_served, connection, coordinator))
+        # The shard that would know the stranger comes a little later.
+        strangers = DescribeTransactionsRequest(transactional_ids=[STRANGER])
         _wait_until(
-            lambda: connection.send(coordinator, FindCoordinatorResponse, 0).error_code == 0
+            lambda: (
+                connection.send(strangers, DescribeTransactionsResponse, 0)
+                .transaction_states[0]
+                .error_code
+                == ErrorCode.TRANSACTIONAL_ID_NOT_FOUND
+            )
         )
+
+
+def _is_served(connection: Connection, coordinator: FindCoordinatorRequest) -> bool:
+    return connection.send(coordinator, FindCoordinatorResponse, 1).error_code == 0
 
 
 def _wait_until(is_ready: Callable[[], bool]) -> None:

@@ -13,6 +13,7 @@ from tests.handlers.refused_records import (
     produce_refusals,
 )
 from tests.handlers.refused_topics import topic_refusals
+from tests.handlers.refused_transactions import transaction_refusals
 
 REFUSED: tuple[Refused, ...] = (
     *produce_refusals(),
@@ -22,4 +23,5 @@ REFUSED: tuple[Refused, ...] = (
     *topic_refusals(),
     *config_refusals(),
     *group_refusals(),
+    *transaction_refusals(),
 )

@@ -13,7 +13,6 @@ from datacore._generated.api_keys import ApiKey, response_class
 from datacore._generated.create_topics import CreateTopicsResponse
 from datacore._generated.errors import ErrorCode
 from datacore._generated.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
-from datacore._generated.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
 from datacore._generated.metadata import MetadataRequest, MetadataResponse
 from datacore._generated.produce import (
     PartitionProduceData,
@@ -40,8 +39,10 @@ def broker() -> Iterator[Broker]:
         with Connection(broker.host, broker.port) as connection:
             made = connection.send(creation(), CreateTopicsResponse, 5)
             assert {topic.error_code for topic in made.topics} == {0}
-            found = connection.send(FindCoordinatorRequest(key="g"), FindCoordinatorResponse, 0)
-            assert found.error_code == 0
+            for key_type in (0, 1):
+                request = FindCoordinatorRequest(key="g", key_type=key_type)
+                found = connection.send(request, FindCoordinatorResponse, 1)
+                assert found.error_code == 0
         yield broker
 
 
@@ -58,7 +59,7 @@ def error_codes(value: object) -> Iterator[int]:
             yield from error_codes(element)
     elif isinstance(value, WireStruct):
         for name in value.__slots__:
-            if name == "error_code":
+            if name.endswith("error_code"):
                 yield getattr(value, name)
             else:
                 yield from error_codes(getattr(value, name))
@@ -81,24 +82,6 @@ def test_a_request_is_refused_in_each_version(connection: Connection, refused: R
 def test_no_two_refusals_have_one_name() -> None:
     names = [refused.name for refused in REFUSED]
     assert len(names) == len(set(names))
-
-
-# --- what is refused here until transactions are there
-
-
-@pytest.mark.parametrize("version", range(3, TABLE[ApiKey.PRODUCE].max_version + 1))
-def test_produce_knows_no_transaction(connection: Connection, version: int) -> None:
-    data = TopicProduceData(name=TOPIC, partition_data=[PartitionProduceData(records=b"")])
-    request = ProduceRequest(transactional_id="tx", acks=-1, topic_data=[data])
-    (topic,) = connection.send(request, ProduceResponse, version).responses
-    assert topic.partition_responses[0].error_code == ErrorCode.INVALID_TXN_STATE
-
-
-@pytest.mark.parametrize("version", range(TABLE[ApiKey.INIT_PRODUCER_ID].max_version + 1))
-def test_no_transactional_id_is_coordinated(connection: Connection, version: int) -> None:
-    request = InitProducerIdRequest(transactional_id="tx", transaction_timeout_ms=1_000)
-    response = connection.send(request, InitProducerIdResponse, version)
-    assert (response.error_code, response.producer_id) == (ErrorCode.NOT_COORDINATOR, -1)
 
 
 # --- what Apache Kafka 4.1.1 never answers

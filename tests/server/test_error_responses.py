@@ -30,7 +30,7 @@ def error_codes(value: object) -> Iterator[int]:
             yield from error_codes(element)
     elif isinstance(value, WireStruct):
         for name in value.__slots__:
-            if name == "error_code":
+            if name.endswith("error_code"):
                 yield getattr(value, name)
             else:
                 yield from error_codes(getattr(value, name))

@@ -17,9 +17,16 @@ from datacore.storage.batches import walk_batches
 from datacore.storage.disk.config import DiskConfig
 from datacore.storage.disk.damage import STRETCH_SIZE
 from datacore.storage.disk.engine import DiskEngine
-from datacore.storage.engine import Damaged, OffsetTruncated
+from datacore.storage.engine import Damaged, LogName, OffsetTruncated
 from datacore.testing.batches import pack_batch
-from datacore.testing.engine_harness import EVERYTHING, LOG, append_durably, on_loop, read
+from datacore.testing.engine_harness import (
+    EVERYTHING,
+    LOG,
+    OTHER_LOG,
+    append_durably,
+    on_loop,
+    read,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,7 +105,7 @@ async def stopped(config: DiskConfig, seed: int, count: int = 120) -> Log:
 
 
 async def killed(config: DiskConfig, tmp_path: Path, seed: int, count: int = 120) -> Log:
-    """A log as kill -9 leaves it, a second after its last batch."""
+    """A log as kill -9 leaves it."""
     known = Log()
     draft = DiskConfig(
         data_dir=tmp_path / "draft",
@@ -109,9 +116,6 @@ async def killed(config: DiskConfig, tmp_path: Path, seed: int, count: int = 120
     await engine.start()
     log = await engine.open_log(LOG, epoch=0)
     await append_batches(log, Random(seed), count, known)
-    assert engine._store is not None
-    engine._store.durable_ends.write()
-    engine._store.janitor.call(lambda: None)
     shutil.copytree(draft.data_dir, config.data_dir)
     await engine.close()
     return known
@@ -381,8 +385,6 @@ async def test_a_log_that_was_cut_on_purpose_has_lost_nothing(
     await engine.start()
     log = await engine.open_log(LOG, epoch=0)
     await append_batches(log, Random(7), 20, known)
-    assert engine._store is not None
-    engine._store.durable_ends.write()
     middle = list(known.batches)[10]
     await log.truncate_after(middle)
     image = DiskConfig(data_dir=config.data_dir.with_name("image"))
@@ -394,6 +396,55 @@ async def test_a_log_that_was_cut_on_purpose_has_lost_nothing(
     assert log.end_offset == middle
     await engine.close()
     assert caplog.messages == []
+
+
+@on_loop
+async def test_a_log_made_under_the_name_of_a_deleted_one_has_lost_nothing(
+    config: DiskConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = DiskEngine(config)
+    await engine.start()
+    log = await engine.open_log(LOG, epoch=0)
+    await append_durably(log, 10, 20, 30)
+    await engine.delete_log(LOG)
+    log = await engine.open_log(LOG, epoch=0)
+    await append_durably(log, 10)
+    await engine.open_log(OTHER_LOG, epoch=0)
+    image = DiskConfig(data_dir=config.data_dir.with_name("image"))
+    shutil.copytree(config.data_dir, image.data_dir)
+    await engine.close()
+    engine = DiskEngine(image)
+    await engine.start()
+    log = await engine.open_log(LOG, epoch=0)
+    assert log.end_offset == 1
+    await engine.close()
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("content", [b"", b"odd", bytes(32), bytes(range(64))])
+def test_a_file_of_ends_that_is_nonsense_says_nothing(config: DiskConfig, content: bytes) -> None:
+    @on_loop
+    async def check() -> None:
+        known = await stopped(config, 8, count=20)
+        (config.data_dir / "ends").write_bytes(content)
+        assert (await found(config, known)).batches == known.batches
+
+    check()
+
+
+@on_loop
+async def test_the_file_of_ends_does_not_grow_with_logs_that_come_and_go(
+    config: DiskConfig,
+) -> None:
+    for _ in range(3):
+        engine = DiskEngine(config)
+        await engine.start()
+        for number in range(4):
+            name = LogName(f"passing-{number}")
+            await append_durably(await engine.open_log(name, epoch=0), 10)
+            await engine.delete_log(name)
+        await engine.close()
+    assert (config.data_dir / "ends").stat().st_size == 32
 
 
 @on_loop

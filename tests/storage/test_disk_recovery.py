@@ -54,7 +54,7 @@ def file_of(config: DiskConfig, base_offset: int, suffix: str = ".log") -> Path:
 
 
 async def written(config: DiskConfig, *sizes: int) -> bytes:
-    """A log of these batches, as a process leaves it that was killed when all were durable."""
+    """A log of these batches, as a machine leaves it that does not know what was durable."""
     draft = replace(config, data_dir=config.data_dir.with_name("draft"))
     engine = DiskEngine(draft)
     await engine.start()
@@ -66,7 +66,7 @@ async def written(config: DiskConfig, *sizes: int) -> bytes:
         assert pending is not None
         await pending
         data += batch
-    shutil.copytree(draft.data_dir, config.data_dir)
+    shutil.copytree(draft.data_dir, config.data_dir, ignore=shutil.ignore_patterns("ends"))
     await engine.close()
     shutil.rmtree(draft.data_dir)
     return data
@@ -251,7 +251,7 @@ async def test_a_snapshot_of_what_a_crash_took_is_dropped(config: DiskConfig) ->
     await append_durably(log, 10, 20)
     await log.save_snapshot(2, b"summary")
     image = replace(config, data_dir=config.data_dir.with_name("image"))
-    shutil.copytree(config.data_dir, image.data_dir)
+    shutil.copytree(config.data_dir, image.data_dir, ignore=shutil.ignore_patterns("ends"))
     await engine.close()
     path = file_of(image, 0)
     (path.parent / "state").unlink()

@@ -41,10 +41,10 @@ def _delete(turn: Turn, group_id: GroupId) -> ErrorCode:
         return ErrorCode.NON_EMPTY_GROUP
     else:
         tombstones = [group_metadata_tombstone(group_id)]
-    offsets = 0
-    for topic, partition, _ in turn.state.offsets.each_of(group_id):
+    offsets = turn.state.pending.partitions_of(group_id)
+    offsets.update((topic, index) for topic, index, _ in turn.state.offsets.each_of(group_id))
+    for topic, partition in sorted(offsets):
         turn.outcome.append(offset_commit_tombstone(group_id, topic, partition))
-        offsets += 1
     turn.outcome.records += tombstones
-    turn.outcome.say(f"group {group_id!r} was deleted with {offsets} offsets")
+    turn.outcome.say(f"group {group_id!r} was deleted with {len(offsets)} offsets")
     return ErrorCode.NONE

@@ -49,16 +49,21 @@ def drop_partitions(turn: Turn, partitions: Collection[tuple[TopicName, int]]) -
         for topic, partition, _ in turn.state.offsets.each_of(group_id):
             if (topic, partition) in partitions:
                 turn.outcome.append(offset_commit_tombstone(group_id, topic, partition))
+    for group_id in turn.state.pending.group_ids():
+        for topic, partition in turn.state.pending.partitions_of(group_id) & set(partitions):
+            turn.outcome.append(offset_commit_tombstone(group_id, topic, partition))
     turn.outcome.is_only_records = True
 
 
 def _sweep_group(turn: Turn, group: ClassicGroup | ConsumerGroup) -> None:
     group_id = group.group_id
     kept = expired = 0
+    pending = turn.state.pending.partitions_of(group_id)
     for topic, partition, committed in turn.state.offsets.each_of(group_id):
         base_ms = _retention_base_ms(group)
         if (
             _can_expire(group, topic)
+            and (topic, partition) not in pending
             and len(turn.outcome.records) < SWEEP_MAX_RECORDS
             and committed.is_expired(turn.now_ms, turn.config.offsets_retention_ms, base_ms)
         ):
@@ -68,7 +73,7 @@ def _sweep_group(turn: Turn, group: ClassicGroup | ConsumerGroup) -> None:
             kept += 1
     if expired:
         turn.outcome.say(f"{expired} offsets of group {group_id!r} expired")
-    if kept == 0 and group.is_void:
+    if kept == 0 and group.is_void and group_id not in turn.state.pending:
         if isinstance(group, ConsumerGroup):
             turn.outcome.records += group_tombstones(group)
         else:

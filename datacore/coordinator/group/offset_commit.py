@@ -51,7 +51,7 @@ def offset_commit(turn: Turn, request: OffsetCommitRequest, context: RequestCont
         answered = OffsetCommitResponseTopic(name=topic.name)
         response.topics.append(answered)
         for partition in topic.partitions:
-            error_code = _validate_partition(turn, name, partition)
+            error_code = validate_partition(turn, name, partition.committed_metadata)
             answered.partitions.append(
                 OffsetCommitResponsePartition(
                     partition_index=partition.partition_index, error_code=error_code
@@ -126,13 +126,11 @@ def _validate_member(turn: Turn, group: ClassicGroup, request: OffsetCommitReque
     return ErrorCode.NONE
 
 
-def _validate_partition(
-    turn: Turn, topic: TopicName, partition: OffsetCommitRequestPartition
-) -> ErrorCode:
+def validate_partition(turn: Turn, topic: TopicName, metadata: str | None) -> ErrorCode:
+    """Whether an offset of a topic may be committed, with that note of the client's."""
     if not 0 < len(topic) <= TOPIC_NAME_MAX_CHARACTERS:
         return ErrorCode.INVALID_TOPIC_EXCEPTION
-    metadata = partition.committed_metadata or ""
-    utf16_units = len(metadata.encode("utf-16-le")) // 2
+    utf16_units = len((metadata or "").encode("utf-16-le")) // 2
     if utf16_units > turn.config.offset_metadata_max_bytes:
         return ErrorCode.OFFSET_METADATA_TOO_LARGE
     return ErrorCode.NONE

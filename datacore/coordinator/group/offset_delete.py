@@ -23,6 +23,7 @@ def offset_delete(turn: Turn, request: OffsetDeleteRequest, context: RequestCont
     group_id = GroupId(request.group_id)
     group = turn.state.consumer_groups.get(group_id) or turn.state.groups[group_id]
     response = OffsetDeleteResponse()
+    pending = turn.state.pending.partitions_of(group_id)
     for topic in request.topics:
         name = TopicName(topic.name)
         error_code = ErrorCode.NONE
@@ -35,7 +36,9 @@ def offset_delete(turn: Turn, request: OffsetDeleteRequest, context: RequestCont
             answered.partitions.append(
                 OffsetDeleteResponsePartition(partition_index=index, error_code=error_code)
             )
-            has_offset = turn.state.offsets.get(group_id, name, index) is not None
+            has_offset = (name, index) in pending or (
+                turn.state.offsets.get(group_id, name, index) is not None
+            )
             if error_code is ErrorCode.NONE and has_offset:
                 turn.outcome.append(offset_commit_tombstone(group_id, name, index))
     turn.outcome.is_only_records = True

@@ -4,11 +4,13 @@ Versions: up to 7 one group, from 8 several (KIP-709); null topics are all of th
 the leader epoch; 7 require_stable (KIP-447); 9 the member's id and epoch, which are
 checked in a consumer group (KIP-848).
 
-A group that is not there, and a partition without a commit, are offset -1 and no error. A commit
-that is not durable yet is not unstable here: the answer waits for it (see outcome.py, rule 2).
+A group that is not there, and a partition without a commit, are offset -1 and no error. Unstable
+is an offset that an open transaction has committed anew: who asks for stable ones alone is told so,
+others get the offset before. A commit that is not durable yet is not unstable here: the answer
+waits for it (see outcome.py, rule 2).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from datacore._generated.errors import ErrorCode
@@ -45,7 +47,8 @@ class _Topic(NamedTuple):
 def offset_fetch(turn: Turn, request: OffsetFetchRequest, context: RequestContext) -> None:
     """Handles OffsetFetch."""
     if context.api_version >= SEVERAL_GROUPS_FROM:
-        groups = [_fetch_group(turn.state, group) for group in request.groups]
+        is_stable = request.require_stable
+        groups = [_fetch_group(turn.state, group, is_stable=is_stable) for group in request.groups]
         turn.outcome.reply(context.token, OffsetFetchResponse(groups=groups))
         return
     has_epoch = context.api_version >= LEADER_EPOCH_FROM
@@ -53,6 +56,7 @@ def offset_fetch(turn: Turn, request: OffsetFetchRequest, context: RequestContex
     asked = None
     if request.topics is not None:
         asked = [_Topic(TopicName(t.name), t.partition_indexes) for t in request.topics]
+    unstable = turn.state.pending.partitions_of(group_id) if request.require_stable else set()
     topics = [
         OffsetFetchResponseTopic(
             name=topic.name,
@@ -62,8 +66,11 @@ def offset_fetch(turn: Turn, request: OffsetFetchRequest, context: RequestContex
                     committed_offset=committed.offset,
                     committed_leader_epoch=committed.leader_epoch if has_epoch else _NO_EPOCH,
                     metadata=committed.metadata,
+                    error_code=error_code,
                 )
-                for partition, committed in _look_up(turn.state, group_id, topic)
+                for partition, committed, error_code in _look_up(
+                    turn.state, group_id, topic, unstable
+                )
             ],
         )
         for topic in _topics(turn.state, group_id, asked)
@@ -71,13 +78,16 @@ def offset_fetch(turn: Turn, request: OffsetFetchRequest, context: RequestContex
     turn.outcome.reply(context.token, OffsetFetchResponse(topics=topics))
 
 
-def _fetch_group(state: ShardState, group: OffsetFetchRequestGroup) -> OffsetFetchResponseGroup:
+def _fetch_group(
+    state: ShardState, group: OffsetFetchRequestGroup, *, is_stable: bool
+) -> OffsetFetchResponseGroup:
     group_id = GroupId(group.group_id)
     consumer_group = state.consumer_groups.get(group_id)
     if consumer_group is not None:
         error_code = commits.validate_fetch(consumer_group, group)
         if error_code is not ErrorCode.NONE:
             return OffsetFetchResponseGroup(group_id=group_id, error_code=error_code)
+    unstable = state.pending.partitions_of(group_id) if is_stable else set()
     asked = None
     if group.topics is not None:
         asked = [_Topic(TopicName(t.name), t.partition_indexes) for t in group.topics]
@@ -92,8 +102,11 @@ def _fetch_group(state: ShardState, group: OffsetFetchRequestGroup) -> OffsetFet
                         committed_offset=committed.offset,
                         committed_leader_epoch=committed.leader_epoch,
                         metadata=committed.metadata,
+                        error_code=error_code,
                     )
-                    for partition, committed in _look_up(state, group_id, topic)
+                    for partition, committed, error_code in _look_up(
+                        state, group_id, topic, unstable
+                    )
                 ],
             )
             for topic in _topics(state, group_id, asked)
@@ -108,8 +121,14 @@ def _topics(state: ShardState, group_id: GroupId, asked: list[_Topic] | None) ->
 
 
 def _look_up(
-    state: ShardState, group_id: GroupId, topic: _Topic
-) -> Iterator[tuple[int, CommittedOffset]]:
+    state: ShardState,
+    group_id: GroupId,
+    topic: _Topic,
+    unstable: Collection[tuple[TopicName, int]],
+) -> Iterator[tuple[int, CommittedOffset, ErrorCode]]:
     found = state.offsets.topics_of(group_id).get(topic.name, {})
     for partition in topic.partitions:
-        yield partition, found.get(partition, _NOTHING)
+        if (topic.name, partition) in unstable:
+            yield partition, _NOTHING, ErrorCode.UNSTABLE_OFFSET_COMMIT
+        else:
+            yield partition, found.get(partition, _NOTHING), ErrorCode.NONE

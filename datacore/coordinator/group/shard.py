@@ -29,6 +29,7 @@ from datacore._generated.offset_commit import OffsetCommitRequest
 from datacore._generated.offset_delete import OffsetDeleteRequest
 from datacore._generated.offset_fetch import OffsetFetchRequest
 from datacore._generated.sync_group import SyncGroupRequest
+from datacore._generated.txn_offset_commit import TxnOffsetCommitRequest
 from datacore.coordinator.context import RequestContext
 from datacore.coordinator.group import (
     delete_groups,
@@ -42,6 +43,7 @@ from datacore.coordinator.group import (
     offset_fetch,
     rebalance,
     sync_group,
+    txn_offset_commit,
 )
 from datacore.coordinator.group.classic import ClassicGroup, group_of_image
 from datacore.coordinator.group.config import GroupConfig
@@ -74,8 +76,13 @@ class GroupShard:
 
     # Life.
 
-    def apply(self, key: Buffer, value: Buffer | None) -> None:
+    def apply(self, key: Buffer, value: Buffer | None, producer_id: int | None = None) -> None:
         """Takes one record of the log into the durable state.
+
+        Args:
+            key: Of the record.
+            value: Of the record.
+            producer_id: Whose open transaction the record is of; None: of none.
 
         Raises:
             DecodeError: The record's type is known and the record does not parse.
@@ -85,10 +92,16 @@ class GroupShard:
             case GroupStored() as stored:
                 self._apply_group(stored)
             case OffsetCommitted() as committed:
-                self._apply_offset(committed)
+                self._apply_offset(committed, producer_id)
             case None:
                 if not replay.apply(self.state, key, value):
                     self.skipped_records += 1
+
+    def apply_marker(self, producer_id: int, *, is_commit: bool) -> None:
+        """Takes in how a producer's transaction ended: its offsets count, or are nothing."""
+        ended = self.state.pending.end(producer_id, self.state.offsets, is_commit=is_commit)
+        for group_id in ended:
+            self.state.drop_group_if_void(group_id)
 
     def load(self, now_ms: int) -> Outcome:
         """Begins to lead: the log is applied to its end. Members have a session to show up in."""
@@ -98,7 +111,7 @@ class GroupShard:
         groups = self.state.groups
         for group_id, image in self.state.images.items():
             groups[group_id] = group_of_image(group_id, image)
-        for group_id in self.state.offsets.group_ids():
+        for group_id in (*self.state.offsets.group_ids(), *self.state.pending.group_ids()):
             if group_id not in self.state.consumer_groups:
                 groups.setdefault(group_id, ClassicGroup(group_id=group_id))
         for consumer_group in self.state.consumer_groups.values():
@@ -174,6 +187,12 @@ class GroupShard:
     def offset_commit(self, request: OffsetCommitRequest, context: RequestContext) -> Outcome:
         """OffsetCommit 0-9."""
         return self._handle(offset_commit.offset_commit, request, context)
+
+    def txn_offset_commit(
+        self, request: TxnOffsetCommitRequest, context: RequestContext
+    ) -> Outcome:
+        """TxnOffsetCommit 0-5."""
+        return self._handle(txn_offset_commit.txn_offset_commit, request, context)
 
     def offset_fetch(self, request: OffsetFetchRequest, context: RequestContext) -> Outcome:
         """OffsetFetch 0-9."""
@@ -257,13 +276,24 @@ class GroupShard:
             else:
                 group.adopt_assignments(image)
 
-    def _apply_offset(self, stored: OffsetCommitted) -> None:
-        group_id, offsets = stored.group_id, self.state.offsets
-        if stored.committed is None:
-            offsets.remove(group_id, stored.topic, stored.partition)
+    def _apply_offset(self, stored: OffsetCommitted, producer_id: int | None) -> None:
+        group_id, topic, partition, committed = (
+            stored.group_id,
+            stored.topic,
+            stored.partition,
+            stored.committed,
+        )
+        offsets, pending = self.state.offsets, self.state.pending
+        if committed is None:
+            offsets.remove(group_id, topic, partition)
+            pending.remove(group_id, topic, partition)
             self.state.drop_group_if_void(group_id)
             return
-        offsets.put(group_id, stored.topic, stored.partition, stored.committed)
+        if producer_id is None:
+            offsets.put(group_id, topic, partition, committed)
+            pending.was_committed(group_id, topic, partition)
+        else:
+            pending.put(producer_id, group_id, topic, partition, committed)
         is_known = group_id in self.state.groups or group_id in self.state.consumer_groups
         if self._is_live and not is_known:
             self.state.groups[group_id] = ClassicGroup(group_id=group_id)

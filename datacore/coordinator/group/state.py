@@ -1,8 +1,9 @@
 """What a group shard knows, and one call's hold on it.
 
-Durable are ``images``, ``consumer_groups`` and ``offsets``: replay alone writes them, and they are
-all that a new coordinator starts from. ``groups`` (of the classic protocol), ``watches`` and
-``timers`` are what a coordinator adds while it leads. ``cluster`` is seen, and not kept.
+Durable are ``images``, ``consumer_groups``, ``offsets`` and ``pending``: replay alone writes them,
+and they are all that a new coordinator starts from. ``groups`` (of the classic protocol),
+``watches`` and ``timers`` are what a coordinator adds while it leads. ``cluster`` is seen, and not
+kept.
 """
 
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from datacore.coordinator.group.config import GroupConfig
 from datacore.coordinator.group.consumer.group import ConsumerGroup
 from datacore.coordinator.group.consumer.topics import ClusterView
 from datacore.coordinator.group.offsets import OffsetStore
+from datacore.coordinator.group.pending_offsets import PendingOffsets
 from datacore.coordinator.outcome import Outcome
 from datacore.coordinator.timers import Timers
 from datacore.protocol.names import NO_MEMBER_ID, GroupId, MemberId
@@ -81,6 +83,7 @@ class ShardState:
     cluster: ClusterView
     images: dict[GroupId, GroupMetadataValue] = field(default_factory=dict)
     offsets: OffsetStore = field(default_factory=OffsetStore)
+    pending: PendingOffsets = field(default_factory=PendingOffsets)
     groups: dict[GroupId, ClassicGroup] = field(default_factory=dict)
     consumer_groups: dict[GroupId, ConsumerGroup] = field(default_factory=dict)
     watches: dict[GroupId, Watch] = field(default_factory=dict)
@@ -112,13 +115,15 @@ class ShardState:
         for member_id in group.members:
             for kind in MEMBER_TIMERS:
                 self.timers.cancel(Timer(kind, group_id, member_id))
-        if group_id in self.offsets:
+        if group_id in self.offsets or group_id in self.pending:
             self.groups.setdefault(group_id, ClassicGroup(group_id=group_id))
 
     def drop_group_if_void(self, group_id: GroupId) -> None:
         """Forgets a live group of which neither members nor records are left."""
         group = self.groups.get(group_id)
-        has_records = group_id in self.images or group_id in self.offsets
+        has_records = (
+            group_id in self.images or group_id in self.offsets or group_id in self.pending
+        )
         if group is not None and group.is_void and not has_records:
             self.drop_group(group_id)
 

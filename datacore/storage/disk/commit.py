@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from datacore.storage.disk.checkpoint import Checkpoint
+    from datacore.storage.disk.durable_ends import DurableEnd
     from datacore.storage.disk.recovery import OpenedFolder
     from datacore.storage.disk.segment import Segment
     from datacore.storage.disk.segment_list import SegmentList
@@ -39,7 +40,7 @@ class LogCommit:
         "_checkpoint_bytes",
         "_checkpoint_is_due",
         "_dirty",
-        "_durable_ends",
+        "_durable_end",
         "_files",
         "_flusher",
         "_folder",
@@ -61,6 +62,7 @@ class LogCommit:
         store: Store,
         opened: OpenedFolder,
         segments: SegmentList,
+        durable_end: DurableEnd,
         *,
         on_durable: Callable[[int], None],
         on_failed: Callable[[Mark], None],
@@ -71,12 +73,13 @@ class LogCommit:
             store: What the engine's logs share.
             opened: The log as it was found.
             segments: The log's segments, shared with it.
+            durable_end: Where it is noted how far the log is durable.
             on_durable: Told an offset before which everything is durable now.
             on_failed: Told what is still durable, after a round that failed.
         """
         self._files = store.files
         self._flusher = store.flusher
-        self._durable_ends = store.durable_ends
+        self._durable_end = durable_end
         self._checkpoint_bytes = store.config.checkpoint_bytes
         self._folder = opened.folder
         self._state = opened.state
@@ -188,6 +191,7 @@ class LogCommit:
             self._dirty,
             self._unsynced_folders,
             checkpoint,
+            self._durable_end,
         )
         for segment, _ in self._dirty:
             segment.is_dirty = False
@@ -203,7 +207,6 @@ class LogCommit:
             mark = task.mark
             is_gone = mark.segment is not None and mark.segment.is_gone
             self.durable = Mark(mark.offset) if is_gone else mark
-            self._durable_ends.note(self._folder, mark.offset)
             self._on_durable(mark.offset)
             return
         LOGGER.error("%s: cannot sync: %s", self._folder, task.error)

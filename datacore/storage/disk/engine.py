@@ -3,9 +3,9 @@
 ::
 
     <data_dir>/lock                     held by the one process that may write here
+    <data_dir>/ends                     up to where each log is durable (``durable_ends.py``)
     <data_dir>/deleted/                 logs that are being removed
     <data_dir>/logs/<log>/state         owner epoch, start offset, recovery point (``state.py``)
-    <data_dir>/logs/<log>/end           how far it was durable lately (``durable_end.py``)
     <data_dir>/logs/<log>/snapshot      what the log's owner wants to find again (``snapshot.py``)
     <data_dir>/logs/<log>/<base offset>.log, .index, .timeindex     Kafka's segment files
 
@@ -27,14 +27,14 @@ import anyio
 import anyio.to_thread
 
 from datacore.storage.disk.buffer_pool import BufferPool
-from datacore.storage.disk.durable_end import DurableEnds
+from datacore.storage.disk.durable_ends import DurableEnds
 from datacore.storage.disk.files import Files
 from datacore.storage.disk.flusher import Flusher
 from datacore.storage.disk.log import DiskLog
 from datacore.storage.disk.recovery import open_folder
 from datacore.storage.disk.segment import OpenFiles
 from datacore.storage.disk.store import LOGGER, Janitor, Store
-from datacore.storage.engine import Fenced, LogName, StorageError
+from datacore.storage.engine import Fenced, LogName, Space, StorageError
 from datacore.storage.log_name import check_log_name
 
 if TYPE_CHECKING:
@@ -60,10 +60,25 @@ class DiskEngine:
         self._logs_folder = config.data_dir / "logs"
         self._deleted_folder = config.data_dir / "deleted"
         self._lock_fd = -1
+        self._ends = DurableEnds(self._files)
         self._store: Store | None = None
         self._names: set[LogName] = set()
         self._logs: dict[LogName, DiskLog] = {}
         self._openings: WeakValueDictionary[LogName, anyio.Lock] = WeakValueDictionary()
+
+    @property
+    def place(self) -> str:
+        """See ``Engine.place``: the absolute path of the folder."""
+        return str(self._config.data_dir.absolute())
+
+    async def space(self) -> Space:
+        """See ``Engine.space``: that of the file system, and of it what this process may use."""
+        try:
+            found = await anyio.to_thread.run_sync(os.statvfs, self._config.data_dir)
+        except OSError as error:
+            message = f"cannot look at {self._config.data_dir}: {error}"
+            raise StorageError(message) from error
+        return Space(found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize)
 
     async def start(self) -> None:
         """See ``Engine.start``."""
@@ -73,15 +88,14 @@ class DiskEngine:
             message = f"cannot use {self._config.data_dir} as data_dir: {error}"
             raise StorageError(message) from error
         janitor = Janitor()
-        loop = asyncio.get_running_loop()
         self._store = Store(
             self._config,
             self._files,
-            Flusher(loop),
+            Flusher(asyncio.get_running_loop()),
             OpenFiles(self._open_files_max()),
             BufferPool(self._config.read_pool_buffers),
             janitor,
-            DurableEnds(loop, self._files, janitor),
+            self._ends,
         )
         for leftover in await anyio.to_thread.run_sync(os.listdir, self._deleted_folder):
             janitor.remove_folder(self._deleted_folder / leftover)
@@ -101,7 +115,11 @@ class DiskEngine:
             try:
                 opened = await anyio.to_thread.run_sync(
                     lambda: open_folder(
-                        self._files, self._config, self._logs_folder / name, epoch=epoch
+                        self._files,
+                        self._config,
+                        self._logs_folder / name,
+                        epoch=epoch,
+                        durable_end=self._ends.of(name).offset,
                     )
                 )
             except OSError as error:
@@ -125,6 +143,7 @@ class DiskEngine:
                 return
             doomed = self._deleted_folder / f"{len(self._names)}{store.janitor.unique_suffix()}"
             try:
+                await anyio.to_thread.run_sync(self._ends.forget, name)
                 await anyio.to_thread.run_sync(os.rename, self._logs_folder / name, doomed)
                 await anyio.to_thread.run_sync(self._files.sync_folder, self._logs_folder)
             except OSError as error:
@@ -145,9 +164,9 @@ class DiskEngine:
                     refusal = StorageError(f"{log.name} is closed")
                     closing.start_soon(self._retire_anyhow, log, refusal)
         finally:
-            store.durable_ends.stop()
             await anyio.to_thread.run_sync(store.flusher.stop)
             await anyio.to_thread.run_sync(store.janitor.stop)
+            self._ends.close()
             os.close(self._lock_fd)
 
     async def _take_over(self, before: DiskLog, epoch: int) -> None:
@@ -189,6 +208,7 @@ class DiskEngine:
         try:
             self._logs_folder.mkdir(exist_ok=True)
             self._deleted_folder.mkdir(exist_ok=True)
+            self._ends.open(data_dir / "ends")
             self._files.sync_folder(data_dir)
             return {LogName(entry.name) for entry in os.scandir(self._logs_folder)}
         except BaseException:

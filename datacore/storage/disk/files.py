@@ -85,6 +85,10 @@ class Files:
         finally:
             os.close(fd)
 
+    def rename(self, source: Path, target: Path) -> None:
+        """Gives a file another name, in place of the file that has it; not durably yet."""
+        source.replace(target)
+
     def replace(self, path: Path, content: bytes) -> None:
         """Writes a file so that a crash leaves the old content or the new, never a mix."""
         draft = path.with_name(path.name + "~")

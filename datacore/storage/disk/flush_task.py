@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from datacore.storage.disk.checkpoint import Checkpoint
     from datacore.storage.disk.commit import LogCommit
+    from datacore.storage.disk.durable_ends import DurableEnd
     from datacore.storage.disk.files import Files
     from datacore.storage.disk.segment import Segment
     from datacore.storage.disk.state import StateFile
@@ -45,6 +46,7 @@ class LogFlush:
     folders: list[Path]
     """Where files were made since the last round."""
     checkpoint: Checkpoint | None
+    durable_end: DurableEnd
     error: OSError | None = None
 
     @property
@@ -71,6 +73,8 @@ class LogFlush:
                     self.files.sync_folder(folder)
         except OSError as error:
             self.error = error
+        else:
+            self.durable_end.note(self.mark.offset)
 
     def write_checkpoint(self) -> None:
         """See ``FlushTask``."""

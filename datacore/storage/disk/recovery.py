@@ -7,7 +7,7 @@ Rules:
 - Everything behind it is walked, checksums and all, and indexed again. The first thing that is not
   the next whole batch ends the log: what lies behind was never acknowledged, because a round of
   group commit is acknowledged only when all files that it touched are synced.
-- Unless the log was durable beyond that (``durable_end.py``, or the recovery point itself, where a
+- Unless the log was durable beyond that (``durable_ends.py``, or the recovery point itself, where a
   file is short or missing): then something was lost. That is told, the log goes on behind it, and
   no offset of it is given to another record.
 - Bytes of a segment behind the next segment's base offset are what a failed flush left (``log.py``
@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, Final
 
 from datacore.storage.disk.checkpoint import recovery_point
 from datacore.storage.disk.damage import Bounds, Damage, batches_and_damage, is_ascending
-from datacore.storage.disk.durable_end import read_durable_end
 from datacore.storage.disk.index import OffsetIndex, TimeIndex
+from datacore.storage.disk.replace import finish_replacements
 from datacore.storage.disk.scan import scan_headers, scan_whole
 from datacore.storage.disk.segment import Segment, examine
 from datacore.storage.disk.segment_checker import report_damage
@@ -59,8 +59,17 @@ class OpenedFolder:
     is_new: bool
 
 
-def open_folder(files: Files, config: DiskConfig, folder: Path, *, epoch: int) -> OpenedFolder:
+def open_folder(
+    files: Files, config: DiskConfig, folder: Path, *, epoch: int, durable_end: int
+) -> OpenedFolder:
     """Opens a log, made when missing, in a worker thread.
+
+    Args:
+        files: The file boundary.
+        config: The engine's settings.
+        folder: The log's.
+        epoch: Its new owner's.
+        durable_end: Up to where it was durable when the last process ended, at least.
 
     Raises:
         Fenced: The log was opened before with a higher epoch.
@@ -75,6 +84,8 @@ def open_folder(files: Files, config: DiskConfig, folder: Path, *, epoch: int) -
     if epoch < state.current.epoch:
         message = f"{folder.name} was opened with epoch {state.current.epoch}, not {epoch}"
         raise Fenced(message)
+    if not is_new:
+        finish_replacements(files, folder)
     bases = [] if is_new else _list_segments(folder)
     if not is_known and bases:
         LOGGER.warning("%s: no whole state file; reading everything back", folder)
@@ -82,7 +93,9 @@ def open_folder(files: Files, config: DiskConfig, folder: Path, *, epoch: int) -
         state.update(sync=False, start_offset=bases[0], recovery_point=point)
     if epoch != state.current.epoch:
         state.update(sync=False, epoch=epoch)
-    opened = _Recovery(files, config, folder, state, bases).run()
+    if is_new:
+        durable_end = 0
+    opened = _Recovery(files, config, folder, state, bases, durable_end).run()
     opened.is_new = is_new
     if not is_new:
         drop_snapshot(folder, opened.end_offset)
@@ -107,15 +120,20 @@ class _Recovery:
     __slots__ = ("config", "durable_end", "files", "folder", "segments", "state")
 
     def __init__(
-        self, files: Files, config: DiskConfig, folder: Path, state: StateFile, bases: list[int]
+        self,
+        files: Files,
+        config: DiskConfig,
+        folder: Path,
+        state: StateFile,
+        bases: list[int],
+        durable_end: int,
     ) -> None:
         self.files = files
         self.config = config
         self.folder = folder
         self.state = state
         self.segments = self._above_start(bases)
-        point = state.current.recovery_point
-        self.durable_end = max(point.offset, read_durable_end(folder))
+        self.durable_end = max(state.current.recovery_point.offset, durable_end)
 
     def run(self) -> OpenedFolder:
         point = self.state.current.recovery_point

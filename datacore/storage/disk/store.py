@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from datacore.storage.disk.buffer_pool import BufferPool
     from datacore.storage.disk.config import DiskConfig
-    from datacore.storage.disk.durable_end import DurableEnds
+    from datacore.storage.disk.durable_ends import DurableEnds
     from datacore.storage.disk.files import Files
     from datacore.storage.disk.flusher import Flusher
     from datacore.storage.disk.segment import OpenFiles
@@ -25,7 +25,7 @@ LOGGER: Final = logging.getLogger("datacore.storage.disk")
 
 
 class Janitor:
-    """Does in a thread what nobody waits for: a gigabyte takes a while to unlink."""
+    """Removes files that nobody needs any more, in a thread: a gigabyte takes a while to unlink."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="datacore-disk-janitor")
@@ -43,26 +43,18 @@ class Janitor:
         """Removes a folder and all that is in it."""
         self._thread.submit(self._logged, [lambda: shutil.rmtree(path)])
 
-    def do(self, calls: Iterable[Callable[[], None]]) -> None:
-        """Does what nobody waits for, in turn with everything else."""
-        self._thread.submit(self._logged, list(calls))
-
-    def call(self, call: Callable[[], None]) -> None:
-        """Does it behind everything that was asked for before, and waits; in a worker thread."""
-        self._thread.submit(call).result()
-
     def stop(self) -> None:
         """Finishes what was asked for."""
         self._thread.shutdown()
 
-    def _logged(self, calls: list[Callable[[], None]]) -> None:
-        for call in calls:
+    def _logged(self, removals: list[Callable[[], None]]) -> None:
+        for remove in removals:
             try:
-                call()
+                remove()
             except FileNotFoundError:
                 continue
             except OSError as error:
-                LOGGER.warning("cannot clean up, which harms nothing: %s", error)
+                LOGGER.warning("cannot remove, the next start will try again: %s", error)
 
 
 @dataclass(frozen=True, slots=True)

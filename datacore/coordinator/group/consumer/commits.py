@@ -8,6 +8,7 @@ from typing import Final
 from datacore._generated.errors import ErrorCode
 from datacore._generated.offset_commit import OffsetCommitRequest
 from datacore._generated.offset_fetch import OffsetFetchRequestGroup
+from datacore._generated.txn_offset_commit import TxnOffsetCommitRequest
 from datacore.coordinator.group.consumer.group import ConsumerGroup
 from datacore.coordinator.group.consumer.member import ConsumerMember
 from datacore.coordinator.group.state import Timer, TimerKind, Turn
@@ -35,6 +36,18 @@ def validate_commit(
         session = Timer(TimerKind.CONSUMER_SESSION, group.group_id, member.member_id)
         turn.start_timer(session, member.classic.session_timeout_ms)
     return error_code
+
+
+def validate_txn_commit(group: ConsumerGroup, request: TxnOffsetCommitRequest) -> ErrorCode:
+    """Whether a transaction's commit is accepted; its producer knows no member epochs."""
+    if request.generation_id < 0 and not group.members:
+        return ErrorCode.NONE
+    member = group.members.get(MemberId(request.member_id))
+    if member is None:
+        return ErrorCode.UNKNOWN_MEMBER_ID
+    if request.generation_id != member.epoch:
+        return ErrorCode.ILLEGAL_GENERATION
+    return ErrorCode.NONE
 
 
 def validate_fetch(group: ConsumerGroup, request: OffsetFetchRequestGroup) -> ErrorCode:

@@ -8,6 +8,12 @@ from datacore._generated.offset_fetch import (
     OffsetFetchRequestGroup,
     OffsetFetchRequestTopics,
 )
+from datacore._generated.txn_offset_commit import (
+    TxnOffsetCommitRequest,
+    TxnOffsetCommitRequestPartition,
+    TxnOffsetCommitRequestTopic,
+    TxnOffsetCommitResponse,
+)
 from tests.coordinator.group.consumer.driver import ConsumerDriver
 from tests.coordinator.group.driver import TOPIC
 
@@ -63,6 +69,36 @@ def test_a_member_commits_by_no_version_that_does_not_know_epochs(driver: Consum
     driver.consumer("a")
     code = driver.commit({TOPIC: 5}, member_id="a", generation=1, version=8)
     assert code == {TOPIC: ErrorCode.UNSUPPORTED_VERSION}
+
+
+@pytest.mark.parametrize(
+    ("member_id", "epoch", "expected"),
+    [
+        ("a", 1, ErrorCode.NONE),
+        ("a", 0, ErrorCode.ILLEGAL_GENERATION),
+        ("x", 1, ErrorCode.UNKNOWN_MEMBER_ID),
+        ("", -1, ErrorCode.UNKNOWN_MEMBER_ID),
+    ],
+)
+def test_a_transaction_commits_for_a_member_in_its_epoch(
+    driver: ConsumerDriver, member_id: str, epoch: int, expected: ErrorCode
+) -> None:
+    driver.consumer("a")
+    partition = TxnOffsetCommitRequestPartition(partition_index=0, committed_offset=5)
+    request = TxnOffsetCommitRequest(
+        transactional_id="x",
+        group_id="g",
+        producer_id=7,
+        producer_epoch=0,
+        generation_id=epoch,
+        member_id=member_id,
+        topics=[TxnOffsetCommitRequestTopic(name="t", partitions=[partition])],
+    )
+    outcome = driver.shard.txn_offset_commit(request, driver.context(5))
+    [reply] = outcome.replies
+    assert isinstance(reply.message, TxnOffsetCommitResponse)
+    assert reply.message.topics[0].partitions[0].error_code == expected
+    assert bool(outcome.records) is (expected is ErrorCode.NONE)
 
 
 def test_offsets_committed_before_are_the_groups(driver: ConsumerDriver) -> None:
