@@ -12,7 +12,7 @@ Where DataCore means to differ, the scripts leave it out and say so here:
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -378,6 +378,24 @@ def test_our_records_are_kafkas(twin: Twin) -> None:
     script.beat("c", -1, instance_id="i1")
     theirs = [record for record in kafkas_log(twin.port) if group.encode() in record.key]
     assert [without_hash(r) for r in twin.driver.log] == [without_hash(r) for r in theirs]
+
+
+@pytest.mark.parametrize("version", [3, 9])
+def test_our_records_of_a_migration_are_kafkas(twin: Twin, version: int) -> None:
+    group = f"recorded-migration-{version}"
+    a_classic_group_is_upgraded_and_downgraded(Script(twin, group), version)
+    theirs = final(record for record in kafkas_log(twin.port) if group.encode() in record.key)
+    ours = final(twin.driver.log)
+    member_ids = twin.ours["k"].encode(), twin.theirs["k"].encode()
+    assert {r.key.replace(*member_ids) for r in ours} == {r.key for r in theirs}
+    live = [r.key.replace(*member_ids) for r in ours if r.value is not None]
+    assert live == [r.key for r in theirs if r.value is not None]
+
+
+def final(records: Iterable[Record]) -> list[Record]:
+    """What compaction leaves, in the order of keys."""
+    last = {record.key: record for record in records}
+    return [last[key] for key in sorted(last)]
 
 
 def without_hash(record: Record) -> Record:
