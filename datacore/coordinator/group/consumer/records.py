@@ -2,8 +2,8 @@
 
 As in Kafka 4.1: a group's epoch (type 3, with a hash of its topics), its target's epoch (6), and by
 member what it subscribes to (5), its target (7) and what it has (8); by regular expression the
-topics that it stands for (16). Type 4, the topics with their partitions, was written until 4.0; the
-hash took its place and it is read past.
+topics that it stands for (16). Type 4, the topics with their partitions, was written until 4.0: the
+hash took its place, it is read past, and its end is written, since a log may have one.
 
 Kafka's counterparts are ``GroupCoordinatorRecordHelpers`` and ``GroupCoordinatorRecordSerde``.
 """
@@ -22,6 +22,9 @@ from datacore._generated.records.consumer_group_member_metadata import (
 from datacore._generated.records.consumer_group_metadata import (
     ConsumerGroupMetadataKey,
     ConsumerGroupMetadataValue,
+)
+from datacore._generated.records.consumer_group_partition_metadata import (
+    ConsumerGroupPartitionMetadataKey,
 )
 from datacore._generated.records.consumer_group_regular_expression import (
     ConsumerGroupRegularExpressionKey,
@@ -163,6 +166,7 @@ def group_tombstones(group: ConsumerGroup) -> list[Record]:
         records += member_tombstones(group_id, member_id)
     records += [regex_tombstone(group_id, regex) for regex in group.regexes]
     records.append(_record(ConsumerGroupTargetAssignmentMetadataKey(group_id=group_id), None))
+    records.append(_record(ConsumerGroupPartitionMetadataKey(group_id=group_id), None))
     records.append(_record(ConsumerGroupMetadataKey(group_id=group_id), None))
     return records
 

@@ -23,6 +23,9 @@ from datacore._generated.records.consumer_group_metadata import (
     ConsumerGroupMetadataKey,
     ConsumerGroupMetadataValue,
 )
+from datacore._generated.records.consumer_group_partition_metadata import (
+    ConsumerGroupPartitionMetadataKey,
+)
 from datacore._generated.records.consumer_group_regular_expression import (
     ConsumerGroupRegularExpressionKey,
     ConsumerGroupRegularExpressionValue,
@@ -116,6 +119,10 @@ def decode(key: Buffer, value: Buffer | None) -> GroupRecord | None:
     match _INT16.unpack_from(key)[0]:
         case 3:
             return _group(*_read(ConsumerGroupMetadataKey, ConsumerGroupMetadataValue, key, value))
+        case 4:
+            old_key, _ = ConsumerGroupPartitionMetadataKey.decode(key, KEY_VERSION, _INT16.size)
+            group_id = GroupId(old_key.group_id)
+            return GroupRecord(group_id, is_end=True, ends_group=False, apply=_read_past)
         case 5:
             return _member(
                 *_read(ConsumerGroupMemberMetadataKey, ConsumerGroupMemberMetadataValue, key, value)
@@ -176,6 +183,11 @@ def _read(
         raise DecodeError(f"a coordinator record has value version {version}, which is not known")
     decoded_value, _ = value_type.decode(value, version, _INT16.size)
     return decoded_key, decoded_value
+
+
+def _read_past(group: ConsumerGroup) -> None:
+    """Says nothing that is of use here."""
+    del group
 
 
 def _group(key: ConsumerGroupMetadataKey, value: ConsumerGroupMetadataValue | None) -> GroupRecord:
