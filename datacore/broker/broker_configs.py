@@ -97,6 +97,9 @@ def static_broker_configs(config: Config) -> dict[str, str]:
         "node.id": str(broker.broker_id),
         "num.partitions": str(broker.num_partitions),
     }
+    for name in ("auto.create.topics.enable", "num.partitions"):
+        if values[name] == BROKER_CONFIGS[name].default:
+            del values[name]  # as good as not said
     if broker.advertised_listeners:
         values["advertised.listeners"] = ",".join(broker.advertised_listeners)
     for name, value in config.kafka.items():
