@@ -285,7 +285,7 @@ def _matches(match: str, labels: ClientLabels) -> bool:
         "client_source_address": labels.address,
         "client_source_port": str(labels.port),
     }
-    return all(pattern.fullmatch(texts[name]) for name, pattern in client_patterns(match).items())
+    return all(matches(texts[name]) for name, matches in client_patterns(match).items())
 
 
 def _uuid_text(value: bytes) -> str:

@@ -18,7 +18,7 @@ from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import TopicId, TopicName
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from datacore.broker.cluster_metadata import ClusterMetadata
     from datacore.broker.partitions import Partitions
@@ -60,9 +60,33 @@ class NewTopic:
     name: TopicName
     num_partitions: int = -1
     replication_factor: int = -1
-    assignments: dict[int, list[int]] = field(default_factory=dict)
-    """Replicas by partition; empty: the broker chooses."""
+    assignments: Sequence[tuple[int, Sequence[int]]] = ()
+    """Partitions and their replicas; empty: the broker chooses."""
     configs: dict[str, str] = field(default_factory=dict)
+    null_configs: Sequence[str] = ()
+    """Names of configs that were given without a value, which cannot be."""
+
+    def partition_count(self, default: int) -> int:
+        """How many partitions it shall have."""
+        count = len(self.assignments) or self.num_partitions
+        return default if count == -1 else count
+
+
+def _check_configs(new: NewTopic) -> None:
+    """Refuses impossible configs, and writes the others in the one way.
+
+    Raises:
+        KafkaError: INVALID_CONFIG.
+    """
+    if new.null_configs:
+        raise KafkaError(
+            ErrorCode.INVALID_CONFIG,
+            f"Null value not supported for topic configs: {', '.join(new.null_configs)}",
+        )
+    try:
+        new.configs = check_topic_configs(new.configs)
+    except InvalidConfig as error:
+        raise KafkaError(ErrorCode.INVALID_CONFIG, str(error)) from None
 
 
 class Topics:
@@ -103,9 +127,7 @@ class Topics:
         """
         async with self._metadata.lock:
             self._check_new(new)
-            count = len(new.assignments) or new.num_partitions
-            if count == -1:
-                count = broker_int("num.partitions", self._broker_values)
+            count = new.partition_count(broker_int("num.partitions", self._broker_values))
             if charge is not None:
                 charge(count)
             topic = TopicImage(new.name, self._new_topic_id())
@@ -213,36 +235,36 @@ class Topics:
                         ErrorCode.INVALID_TOPIC_EXCEPTION,
                         f"Topic '{new.name}' collides with existing topic: {name}",
                     )
-        self._check_layout(new)
-        try:
-            new.configs = check_topic_configs(new.configs)
-        except InvalidConfig as error:
-            raise KafkaError(ErrorCode.INVALID_CONFIG, str(error)) from None
-
-    def _check_layout(self, new: NewTopic) -> None:
+        _check_configs(new)
         if new.assignments:
-            if new.num_partitions != -1 or new.replication_factor != -1:
-                raise KafkaError(
-                    ErrorCode.INVALID_REQUEST,
-                    "A manual partition assignment was specified, so the number of partitions "
-                    "and the replication factor must be -1.",
-                )
-            if sorted(new.assignments) != list(range(len(new.assignments))):
-                raise KafkaError(
-                    ErrorCode.INVALID_REPLICA_ASSIGNMENT,
-                    "Partitions must be a consecutive 0-based integer sequence.",
-                )
-            for replicas in new.assignments.values():
-                self._check_replicas(replicas)
-        if new.num_partitions == 0 or new.num_partitions < -1:
+            self._check_assignments(new)
+        else:
+            self._check_numbers(new)
+
+    def _check_assignments(self, new: NewTopic) -> None:
+        if new.num_partitions != -1 or new.replication_factor != -1:
             raise KafkaError(
-                ErrorCode.INVALID_PARTITIONS, "Number of partitions was set to an invalid value."
+                ErrorCode.INVALID_REQUEST,
+                "A manual partition assignment was specified, so the number of partitions "
+                "and the replication factor must be -1.",
             )
-        self._check_size(max(new.num_partitions, len(new.assignments)))
+        if sorted(index for index, _ in new.assignments) != list(range(len(new.assignments))):
+            raise KafkaError(
+                ErrorCode.INVALID_REPLICA_ASSIGNMENT,
+                "Partitions must be a consecutive 0-based integer sequence.",
+            )
+        for _, replicas in new.assignments:
+            self._check_replicas(replicas)
+
+    def _check_numbers(self, new: NewTopic) -> None:
         if new.replication_factor == 0 or new.replication_factor < -1:
             raise KafkaError(
                 ErrorCode.INVALID_REPLICATION_FACTOR,
                 "Replication factor must be larger than 0.",
+            )
+        if new.num_partitions == 0 or new.num_partitions < -1:
+            raise KafkaError(
+                ErrorCode.INVALID_PARTITIONS, "Number of partitions was set to an invalid value."
             )
         if new.replication_factor > 1:
             raise KafkaError(
@@ -250,6 +272,15 @@ class Topics:
                 f"The target replication factor of {new.replication_factor} cannot be reached "
                 "because only 1 broker(s) are registered.",
             )
+
+    def check_total(self, topics: Iterable[NewTopic]) -> None:
+        """Refuses to make too many partitions by one request.
+
+        Raises:
+            KafkaError: POLICY_VIOLATION.
+        """
+        default = broker_int("num.partitions", self._broker_values)
+        self._check_size(sum(max(0, new.partition_count(default)) for new in topics))
 
     def _check_size(self, partitions: int) -> None:
         if partitions > PARTITIONS_PER_CHANGE_MAX:

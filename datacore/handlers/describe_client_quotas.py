@@ -58,14 +58,14 @@ def _check(components: list[ComponentData]) -> None:
         kind, match_type = component.entity_type, component.match_type
         if not kind:
             _refuse("An entity type is empty")
+        if kind not in {USER, CLIENT_ID, IP}:
+            raise KafkaError(ErrorCode.UNSUPPORTED_VERSION, f"Unsupported entity type {kind}")
         if match_type not in _EXPECTS_NAME:
             _refuse(f"Unknown match type {match_type}")
         if (component.match is not None) != _EXPECTS_NAME[match_type]:
             _refuse(f"Match type {match_type} does not go with {component.match!r}")
         if types.count(kind) > 1:
             _refuse(f"Entity type {kind} may appear once in a filter")
-        if kind not in {USER, CLIENT_ID, IP}:
-            raise KafkaError(ErrorCode.UNSUPPORTED_VERSION, f"Unsupported entity type {kind}")
     if IP in types and len(types) > 1:
         _refuse("An ip cannot be combined with a user or a client-id")
 

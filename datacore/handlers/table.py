@@ -13,6 +13,9 @@ from datacore._generated.add_raft_voter import AddRaftVoterResponse
 from datacore._generated.api_keys import ApiKey
 from datacore._generated.describe_cluster import DescribeClusterResponse
 from datacore._generated.describe_quorum import DescribeQuorumResponse
+from datacore._generated.describe_user_scram_credentials import (
+    DescribeUserScramCredentialsResponse,
+)
 from datacore._generated.end_txn import EndTxnResponse
 from datacore._generated.get_telemetry_subscriptions import GetTelemetrySubscriptionsResponse
 from datacore._generated.heartbeat import HeartbeatResponse
@@ -49,6 +52,7 @@ from datacore.handlers import (
     describe_quorum,
     describe_topic_partitions,
     describe_transactions,
+    describe_user_scram_credentials,
     elect_leaders,
     end_txn,
     fetch,
@@ -160,6 +164,8 @@ _APIS: Final = (
          describe_client_quotas.error_response),
     _api(ApiKey.ALTER_CLIENT_QUOTAS, 1, alter_client_quotas.handle,
          alter_client_quotas.error_response),
+    _api(ApiKey.DESCRIBE_USER_SCRAM_CREDENTIALS, 0, describe_user_scram_credentials.handle,
+         top_level_error(DescribeUserScramCredentialsResponse)),
     _api(ApiKey.DESCRIBE_QUORUM, 2, describe_quorum.handle,
          top_level_error(DescribeQuorumResponse)),
     _api(ApiKey.UPDATE_FEATURES, 2, update_features.handle,

@@ -15,6 +15,11 @@ from datacore._generated.describe_configs import (
     DescribeConfigsResource,
     DescribeConfigsResponse,
 )
+from datacore._generated.describe_user_scram_credentials import (
+    DescribeUserScramCredentialsRequest,
+    DescribeUserScramCredentialsResponse,
+    UserName,
+)
 from datacore._generated.errors import ErrorCode
 from datacore._generated.get_telemetry_subscriptions import (
     GetTelemetrySubscriptionsRequest,
@@ -46,7 +51,7 @@ class ConfigFlow:
         for kind, name, count in (
             (BROKER, "1", 316),
             (BROKER, "", 0),
-            (CLIENT_METRICS, self.name, 0),
+            (CLIENT_METRICS, self.name, 3),
             (GROUP, self.name, 10),
         ):
             assert len(self._described(kind, name)) == count, (kind, name)
@@ -116,6 +121,19 @@ class ConfigFlow:
             value.key: value.value for entry in response.entries or [] for value in entry.values
         }
 
+    def scram_users(self) -> None:
+        """There are none."""
+        users = [UserName(name="a"), UserName(name="b"), UserName(name="b")]
+        for asked, codes in (
+            (None, []),
+            (users, [ErrorCode.RESOURCE_NOT_FOUND, ErrorCode.DUPLICATE_RESOURCE]),
+        ):
+            told = self.speaker.send(
+                DescribeUserScramCredentialsRequest(users=asked),
+                DescribeUserScramCredentialsResponse,
+            )
+            assert (told.error_code, [each.error_code for each in told.results]) == (0, codes)
+
     def telemetry(self) -> None:
         """Both APIs: a client that is asked for nothing may push all the same."""
         told = self.speaker.send(
@@ -172,6 +190,7 @@ class ConfigFlow:
         return [
             (ApiKey.DESCRIBE_CONFIGS, self.describe_configs),
             (ApiKey.INCREMENTAL_ALTER_CONFIGS, self.incremental_alter_configs),
+            (ApiKey.DESCRIBE_USER_SCRAM_CREDENTIALS, self.scram_users),
             (ApiKey.GET_TELEMETRY_SUBSCRIPTIONS, self.telemetry),
             (ApiKey.ALTER_CLIENT_QUOTAS, self.client_quotas),
             (ApiKey.LIST_CONFIG_RESOURCES, self.list_config_resources),

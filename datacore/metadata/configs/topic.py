@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 THROTTLED: Final = Shape(
-    r"(\*|[0-9]+:[0-9]+(,[0-9]+:[0-9]+)*)?", "*, or partition:broker pairs separated by commas"
+    r"\*|([0-9]+:[0-9]+)?(,([0-9]+:[0-9]+)?)*", "*, or partition:broker pairs separated by commas"
 )
 
 # fmt: off
