@@ -15,7 +15,6 @@ from datacore._generated.txn_offset_commit import (
     TxnOffsetCommitRequestPartition,
     TxnOffsetCommitRequestTopic,
 )
-from datacore.coordinator.group.config import GroupConfig
 from datacore.coordinator.group.offsets import NO_OFFSET
 from datacore.coordinator.group.shard import GroupShard
 from datacore.coordinator.outcome import Outcome, Record
@@ -30,7 +29,7 @@ class TransactionalDriver:
     """A driver, and a log that also knows whose transaction a record is of, and markers."""
 
     def __init__(self, **config: int) -> None:
-        self.driver = Driver(**config)
+        self.driver = Driver(consumer=None, **config)
         self.log: list[tuple[Record, int | None] | tuple[int, bool]] = []
 
     def take(self, outcome: Outcome) -> None:
@@ -100,7 +99,7 @@ class TransactionalDriver:
 
     def check_replay(self) -> None:
         """What is replayed is what is live."""
-        shard = GroupShard(GroupConfig())
+        shard = GroupShard(self.driver.config, self.driver.cluster)
         for entry in self.log:
             if isinstance(entry[0], Record):
                 shard.apply(entry[0].key, entry[0].value, entry[1])
