@@ -67,9 +67,9 @@ golden: $(VENV)/test.stamp ## make the golden vectors anew (needs Java and Maven
 bench: $(VENV)/bench.stamp ## measure beside Apache Kafka (needs Java and Maven; nothing else may run)
 	$(BIN)/python -m benchmarks $(ARGS)
 
-docs: $(VENV)/dev.stamp ## write the generated pages of docs/ anew, and the README's picture
+docs: $(VENV)/dev.stamp ## write the generated pages of docs/ anew, and the pictures
 	$(BIN)/python -m docs.generate
-	$(BIN)/python -m docs.make_picture
+	$(BIN)/python -m docs.make_pictures
 
 build: $(VENV)/dev.stamp ## wheel and sdist in dist/
 	$(BIN)/pip install --quiet build

@@ -136,8 +136,8 @@ class StorageSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """``[storage]``: which engine keeps the logs."""
 
     engine: Annotated[
-        Literal["memory", "disk"],
-        msgspec.Meta(description="disk keeps everything over a restart, memory keeps nothing."),
+        Literal["memory", "disk", "postgresql"],
+        msgspec.Meta(description="Where logs live; memory keeps nothing over a restart."),
     ] = "disk"
 
 
@@ -154,6 +154,41 @@ class DiskSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             ge=1 << 14, le=(1 << 31) - 1, description="Size at which a new file is begun."
         ),
     ] = 1 << 30
+
+
+class PostgresqlSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[postgresql]``: the database of the postgresql engine."""
+
+    dsn: Annotated[
+        str | None,
+        msgspec.Meta(description="postgresql://user:password@host:port/database, instead."),
+    ] = None
+    host: Annotated[
+        str, msgspec.Meta(min_length=1, description="Host, or the folder of a Unix socket.")
+    ] = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535, description="Port of the server.")] = 5432
+    database: Annotated[str, msgspec.Meta(min_length=1, description="Database.")] = "datacore"
+    user: Annotated[str, msgspec.Meta(min_length=1, description="Role to connect as.")] = "datacore"
+    password: Annotated[str | None, msgspec.Meta(description="Its password; never shown.")] = None
+    schema: Annotated[
+        str,
+        msgspec.Meta(
+            pattern="^[a-z_][a-z0-9_]{0,62}$",
+            description="Schema of this cluster's tables; made when missing.",
+        ),
+    ] = "datacore"
+    pool: Annotated[
+        int, msgspec.Meta(ge=4, le=1000, description="Connections at most, and one more.")
+    ] = 8
+    cache_bytes: Annotated[
+        int, msgspec.Meta(ge=1 << 20, le=1 << 40, description="Batches kept in memory for readers.")
+    ] = 128 << 20
+    flush_timeout_ms: Annotated[
+        int,
+        msgspec.Meta(
+            ge=100, le=600_000, description="How long an append is tried before it has failed."
+        ),
+    ] = 10_000
 
 
 class LoggingSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -177,6 +212,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     broker: BrokerSection = BrokerSection()
     storage: StorageSection = StorageSection()
     disk: DiskSection = DiskSection()
+    postgresql: PostgresqlSection = PostgresqlSection()
     logging: LoggingSection = LoggingSection()
     kafka: Mapping[str, KafkaConfigValue] = {}
 
@@ -387,8 +423,9 @@ def _of_type(given: _Given, value_type: Any) -> Any:
     try:
         return msgspec.convert(value, value_type, strict=not given.is_text)
     except msgspec.ValidationError as error:
+        shown = "something else" if _is_secret(given) else repr(given.value)
         raise ConfigError(
-            f"{given.where}: {_expected(str(error), value_type)}, got {given.value!r}"
+            f"{given.where}: {_expected(str(error), value_type)}, got {shown}"
         ) from None
 
 
@@ -398,6 +435,10 @@ def _expected(message: str, value_type: Any) -> str:
         return "expected one of " + ", ".join(get_args(_bare(value_type)))
     said = message.partition(" - at ")[0].partition(", got ")[0].replace("`", "")
     return said[0].lower() + said[1:]
+
+
+def _is_secret(given: _Given) -> bool:
+    return given.name in {"dsn", "password"}
 
 
 def _bare(value_type: Any) -> Any:

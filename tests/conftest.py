@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+
+from tests.storage.postgresql_server import running_server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.storage.postgresql_server import PostgresqlServer
 
 # How long one example takes is the machine's business; a limit per example fails by chance on a
 # busy one, and the whole test has pytest's own limit. `make test` tries the same examples each
@@ -28,3 +36,10 @@ pytest.register_assert_rewrite(
 def anyio_backend() -> str:
     """Tests marked ``anyio`` run on asyncio, as the broker does."""
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[PostgresqlServer]:
+    """One server for all tests; each has a schema of its own."""
+    with running_server() as server:
+        yield server

@@ -18,13 +18,20 @@ import anyio
 
 from datacore._generated.records.config_record import ConfigRecord
 from datacore.broker.broker_configs import CLUSTER_ID_KEY, BrokerConfigs, static_broker_configs
+from datacore.broker.client_telemetry import ClientTelemetry
 from datacore.broker.cluster_metadata import ClusterMetadata
+from datacore.broker.compaction import Compaction
 from datacore.broker.configs import Configs
+from datacore.broker.features import Features
 from datacore.broker.fetch_sessions import FetchSessions
 from datacore.broker.fetching import Fetching
 from datacore.broker.groups import Groups
+from datacore.broker.log_dirs import LogDirs
 from datacore.broker.partitions import Partitions
 from datacore.broker.producer_ids import ProducerIds
+from datacore.broker.quorum import Quorum
+from datacore.broker.quotas import Quotas
+from datacore.broker.replicas import Replicas
 from datacore.broker.retention import Retention
 from datacore.broker.topics import NewTopic, Topics
 from datacore.broker.transaction_markers import TransactionMarkers
@@ -99,12 +106,27 @@ class Broker:
             self.config_values,
             lambda: TopicId(new_uuid()),
         )
-        self.configs = Configs(self.metadata, self.partitions, self.broker_id, self.broker_configs)
+        self.client_telemetry = ClientTelemetry(
+            self.metadata.image, self.config_values, steady_now_ms, new_uuid
+        )
+        self.configs = Configs(
+            self.metadata,
+            self.partitions,
+            self.broker_id,
+            self.broker_configs,
+            self.client_telemetry,
+        )
+        self.quotas = Quotas(self.metadata, self.config_values, steady_now_ms)
+        self.features = Features(self.metadata, self.broker_id)
+        self.quorum = Quorum(self.metadata, self.broker_id, lambda: self.cluster_id, now_ms)
+        self.replicas = Replicas(self.topics.by_name, self.broker_id)
+        self.log_dirs = LogDirs(engine, self.partitions)
         self.retention = Retention(
             self.partitions,
             broker_int("log.retention.check.interval.ms", self.config_values),
             now_ms,
         )
+        self.compaction = Compaction(self.partitions, self.config_values, now_ms)
         self.producer_ids = ProducerIds(self.metadata, self.broker_id)
         self.fetching = Fetching(
             self.partitions.by_topic,
@@ -162,6 +184,7 @@ class Broker:
             await self._engine.start()
             await self.metadata.start()
             self.broker_configs.refresh()
+            self.quotas.refresh()
             self._check_broker_id()
             await self._learn_cluster_id()
             await self.partitions.open_all()
@@ -171,6 +194,7 @@ class Broker:
                     await self.transactions.start()
                     self.spawn(self.partitions.keep_in_order(now_ms))
                     self.spawn(self.retention.run())
+                    self.spawn(self.compaction.run())
                     yield
                 except Exception as error:  # noqa: BLE001  # raised below, not in an exception group
                     failure = error

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 CLUSTER_ID_KEY: Final = "datacore.cluster.id"
 """The cluster's id stands in the metadata log as a config record of no broker in particular."""
 
+_DIGITS_MAX: Final = 10
+
 
 class ConfigSource(IntEnum):
     """Where a value comes from, as DescribeConfigs v1 numbers it (KIP-226)."""
@@ -95,6 +97,9 @@ def static_broker_configs(config: Config) -> dict[str, str]:
         "node.id": str(broker.broker_id),
         "num.partitions": str(broker.num_partitions),
     }
+    for name in ("auto.create.topics.enable", "num.partitions"):
+        if values[name] == BROKER_CONFIGS[name].default:
+            del values[name]  # as good as not said
     if broker.advertised_listeners:
         values["advertised.listeners"] = ",".join(broker.advertised_listeners)
     for name, value in config.kafka.items():
@@ -103,3 +108,10 @@ def static_broker_configs(config: Config) -> dict[str, str]:
             raise InvalidConfig(f"Unknown broker config name: {name}")
         values[name] = key.check(str(value).lower() if isinstance(value, bool) else str(value))
     return values
+
+
+def parsed_node_id(name: str) -> int | None:
+    """The number that a resource's name spells; None where it spells none."""
+    digits = name[1:] if name[:1] in {"+", "-"} else name
+    is_number = digits.isascii() and digits.isdecimal() and len(digits) <= _DIGITS_MAX
+    return int(name) if is_number else None

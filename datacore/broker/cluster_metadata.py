@@ -38,6 +38,24 @@ class ClusterMetadata:
         self._now_ms = now_ms
         self._log: PartitionLog | None = None
 
+    @property
+    def log_end_offset(self) -> int:
+        """Where the log ends."""
+        assert self._log is not None
+        return self._log.log_end_offset
+
+    @property
+    def high_watermark(self) -> int:
+        """Where what is durable ends: it grows with each change."""
+        assert self._log is not None
+        return self._log.high_watermark
+
+    @property
+    def leader_epoch(self) -> int:
+        """The epoch that the log is written in."""
+        assert self._log is not None
+        return self._log.leader_epoch
+
     async def start(self) -> None:
         """Replays the log."""
         engine_log = await self._engine.open_log(METADATA_LOG, epoch=0)

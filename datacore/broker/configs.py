@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from datacore._generated.errors import ErrorCode
 from datacore._generated.records.config_record import ConfigRecord
-from datacore.broker.broker_configs import CLUSTER_ID_KEY
+from datacore.broker.broker_configs import CLUSTER_ID_KEY, parsed_node_id
 from datacore.broker.config_changes import (
     ConfigChange,
     ConfigOperation,
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from datacore.broker.broker_configs import BrokerConfigs
+    from datacore.broker.client_telemetry import ClientTelemetry
     from datacore.broker.cluster_metadata import ClusterMetadata
     from datacore.broker.partitions import Partitions
     from datacore.metadata.configs import ConfigKey
@@ -82,11 +83,13 @@ class Configs:
         partitions: Partitions,
         broker_id: int,
         broker_configs: BrokerConfigs,
+        client_telemetry: ClientTelemetry,
     ) -> None:
         self._metadata = metadata
         self._partitions = partitions
         self._broker_id = broker_id
         self._broker_configs = broker_configs
+        self._client_telemetry = client_telemetry
 
     async def alter(
         self,
@@ -140,13 +143,9 @@ class Configs:
         replaces: bool,
         validate_only: bool,
     ) -> None:
-        name = self._checked_name(resource_type, resource_name)
+        name = self._stored_name(resource_type, resource_name)
         image = self._metadata.image
         async with self._metadata.lock:
-            if resource_type == RESOURCE_TOPIC and TopicName(name) not in image.topics:
-                raise KafkaError(
-                    ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"The topic '{name}' does not exist."
-                )
             before = dict(image.configs.get((resource_type, name), {}))
             before.pop(CLUSTER_ID_KEY, None)
             after = changed_values(
@@ -155,53 +154,38 @@ class Configs:
                 _KEYS[resource_type],
                 lambda config: self._default(resource_type, config),
             )
-            try:
-                after = self._checked(resource_type, name, after)
-            except ReadOnlyConfig as error:
-                raise KafkaError(ErrorCode.INVALID_REQUEST, str(error)) from None
-            except InvalidConfig as error:
-                is_of_broker = resource_type == RESOURCE_BROKER
-                code = ErrorCode.INVALID_REQUEST if is_of_broker else ErrorCode.INVALID_CONFIG
-                raise KafkaError(code, str(error)) from None
+            # In Kafka's order: of two things that are wrong, this one is told.
+            _check_name(resource_type, name)
+            after = self._checked(resource_type, name, after)
+            if resource_type == RESOURCE_TOPIC and TopicName(name) not in image.topics:
+                raise KafkaError(
+                    ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"The topic '{name}' does not exist."
+                )
             if validate_only or after == before:
                 return
             await self._metadata.commit(_records(resource_type, name, before, after))
             self._obey(resource_type, name, after)
 
-    def _checked_name(self, resource_type: int, name: str) -> str:
-        """The resource's name as it is stored.
+    def _stored_name(self, resource_type: int, name: str) -> str:
+        """The resource's name in the metadata: that of this broker may be spelled 01.
 
         Raises:
-            KafkaError: No resource can be called so.
+            KafkaError: No resource is of that type, or it is another broker.
         """
-        match resource_type:
-            case _ if resource_type == RESOURCE_TOPIC:
-                check_topic_name(name)
-            case _ if resource_type == RESOURCE_BROKER:
-                if name:
-                    self._check_node(name)
-                    return str(self._broker_id)
-            case _ if resource_type == RESOURCE_CLIENT_METRICS:
-                if not name:
-                    raise KafkaError(ErrorCode.INVALID_REQUEST, "A subscription must have a name")
-            case _ if resource_type == RESOURCE_GROUP:
-                if not name:
-                    raise KafkaError(
-                        ErrorCode.INVALID_REQUEST, "There are no configs of all groups together"
-                    )
-            case _:
-                raise KafkaError(
-                    ErrorCode.INVALID_REQUEST, f"Unknown resource type {resource_type}"
-                )
+        if resource_type not in _KEYS:
+            raise KafkaError(ErrorCode.INVALID_REQUEST, f"Unknown resource type {resource_type}")
+        if resource_type == RESOURCE_BROKER and name:
+            self._check_node(name)
+            return str(self._broker_id)
         return name
 
     def _check_node(self, name: str) -> None:
-        digits = name[1:] if name[:1] in {"+", "-"} else name
-        if not (digits.isascii() and digits.isdecimal() and len(digits) <= 10):
+        node_id = parsed_node_id(name)
+        if node_id is None:
             raise KafkaError(
                 ErrorCode.INVALID_REQUEST, f"Node id must be an integer, but it is: {name}"
             )
-        if int(name) != self._broker_id:
+        if node_id != self._broker_id:
             raise KafkaError(
                 ErrorCode.INVALID_REQUEST,
                 f"Unexpected broker id, expected {self._broker_id}, but received {name}",
@@ -221,21 +205,32 @@ class Configs:
                 return ""
 
     def _checked(self, resource_type: int, name: str, values: Mapping[str, str]) -> dict[str, str]:
-        match resource_type:
-            case _ if resource_type == RESOURCE_TOPIC:
+        """The values in the one way to write them.
+
+        Raises:
+            KafkaError: They cannot be.
+        """
+        broker_values = self._broker_configs.values
+        is_of_broker = resource_type == RESOURCE_BROKER
+        try:
+            if resource_type == RESOURCE_TOPIC:
                 return check_topic_configs(values)
-            case _ if resource_type == RESOURCE_BROKER:
-                return check_dynamic_broker_configs(
-                    values, self._broker_configs.values, of_one_broker=name != ""
-                )
-            case _ if resource_type == RESOURCE_GROUP:
-                return check_group_configs(values, self._broker_configs.values)
-            case _:
-                return check_client_metrics_configs(values)
+            if is_of_broker:
+                return check_dynamic_broker_configs(values, broker_values, of_one_broker=name != "")
+            if resource_type == RESOURCE_GROUP:
+                return check_group_configs(values, broker_values)
+            return check_client_metrics_configs(values)
+        except ReadOnlyConfig as error:
+            raise KafkaError(ErrorCode.INVALID_REQUEST, str(error)) from None
+        except InvalidConfig as error:
+            code = ErrorCode.INVALID_REQUEST if is_of_broker else ErrorCode.INVALID_CONFIG
+            raise KafkaError(code, str(error)) from None
 
     def _obey(self, resource_type: int, name: str, values: Mapping[str, str]) -> None:
         if resource_type == RESOURCE_TOPIC:
             self._partitions.reconfigure(TopicName(name), values)
+        elif resource_type == RESOURCE_CLIENT_METRICS:
+            self._client_telemetry.refresh()
         elif resource_type == RESOURCE_BROKER:
             self._broker_configs.refresh()
             configs = self._metadata.image.configs
@@ -255,6 +250,18 @@ class Configs:
                 for kind, name in configs:
                     if kind == resource_type:
                         yield resource_type, name
+
+
+def _check_name(resource_type: int, name: str) -> None:
+    """Refuses what cannot be the name of a resource.
+
+    Raises:
+        KafkaError: Why it cannot.
+    """
+    if not name and resource_type != RESOURCE_BROKER:
+        raise KafkaError(ErrorCode.INVALID_REQUEST, "The resource has no name")
+    if resource_type == RESOURCE_TOPIC:
+        check_topic_name(name)
 
 
 def _records(

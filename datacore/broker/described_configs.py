@@ -123,8 +123,8 @@ def group_configs(
 
 
 def client_metrics_configs(values: Mapping[str, str]) -> Iterator[DescribedConfig]:
-    """Every config of a subscription to clients' metrics; none where there is no such one."""
-    for key in CLIENT_METRICS_CONFIGS.values() if values else ():
+    """Every config of a subscription to clients' metrics, whether or not there is such one."""
+    for key in CLIENT_METRICS_CONFIGS.values():
         synonyms = []
         if key.name in values:
             synonyms.append(Synonym(key.name, values[key.name], ConfigSource.CLIENT_METRICS))

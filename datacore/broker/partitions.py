@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import anyio
 
 from datacore._generated.errors import ErrorCode
-from datacore.log.config import LogConfig
+from datacore.log.config import Compression, LogConfig
 from datacore.log.error_codes import kafka_error
 from datacore.log.partition_log import PartitionLog
 from datacore.metadata.configs import broker_int, topic_value
 from datacore.metadata.image import RESOURCE_TOPIC
 from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import TopicId, TopicName
+from datacore.record.compression import Codec
 from datacore.storage.engine import LogName, SegmentLimits, StorageError
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ class Partitions:
         self._broker_values = broker_values
         self._spawn = spawn
         self._recovering: set[PartitionLog] = set()
+        self.recompresses = False
+        """Whether some topic wants another codec than its producers', or has wanted one."""
 
     def log(self, topic: TopicName, partition: int) -> PartitionLog:
         """The log of a partition that this broker leads.
@@ -106,19 +109,31 @@ class Partitions:
         def value(name: str) -> str:
             return topic_value(name, topic_values, self._broker_values)
 
-        policies = value("cleanup.policy").split(",")
+        policies = [policy.strip() for policy in value("cleanup.policy").split(",")]
+        segment_age_ms = int(value("segment.ms"))
+        max_compaction_lag_ms = int(value("max.compaction.lag.ms"))
+        if "compact" in policies:
+            # What is written to is not compacted, so it must end in time.
+            segment_age_ms = min(segment_age_ms, max_compaction_lag_ms)
+        compression = _compression(value)
+        self.recompresses = self.recompresses or compression is not None
         return LogConfig(
             max_message_bytes=int(value("max.message.bytes")),
             log_append_time=value("message.timestamp.type") == "LogAppendTime",
             timestamp_before_max_ms=int(value("message.timestamp.before.max.ms")),
             timestamp_after_max_ms=int(value("message.timestamp.after.max.ms")),
+            compression=compression,
             compacted="compact" in policies,
             deletes="delete" in policies,
             retention_ms=int(value("retention.ms")),
             retention_bytes=int(value("retention.bytes")),
+            min_cleanable_dirty_ratio=float(value("min.cleanable.dirty.ratio")),
+            min_compaction_lag_ms=int(value("min.compaction.lag.ms")),
+            max_compaction_lag_ms=max_compaction_lag_ms,
+            delete_retention_ms=int(value("delete.retention.ms")),
             segments=SegmentLimits(
                 size_bytes=int(value("segment.bytes")),
-                age_ms=int(value("segment.ms")),
+                age_ms=segment_age_ms,
                 jitter_ms=int(value("segment.jitter.ms")),
             ),
         )
@@ -250,6 +265,19 @@ class Partitions:
         logs = [log for logs in self.by_topic.values() for log in logs.values()]
         self.by_topic.clear()
         await _each(logs, PartitionLog.close)
+
+
+def _compression(value: Callable[[str], str]) -> Compression | None:
+    """What compression.type and the level of its codec say."""
+    match value("compression.type"):
+        case "producer":
+            return None
+        case "uncompressed":
+            return Compression(Codec.NONE)
+        case "snappy":
+            return Compression(Codec.SNAPPY)
+        case name:
+            return Compression(Codec[name.upper()], int(value(f"compression.{name}.level")))
 
 
 async def _each(items: list[T], act: Callable[[T], Awaitable[None]]) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.lowlevel import checkpoint
 
+from datacore.log.deletion import delete_expired
 from datacore.protocol.errors import KafkaError
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Retention:
                 continue  # deleted meanwhile
             start_offset = log.log_start_offset
             try:
-                await log.delete_expired(self._now_ms())
+                await delete_expired(log, self._now_ms())
             except KafkaError as error:
                 if by_topic.get(topic, {}).get(index) is log:
                     logger.warning("Retention of %s-%d has failed: %s", topic, index, error)

@@ -11,13 +11,14 @@ from datacore._generated.records.config_record import ConfigRecord
 from datacore._generated.records.partition_record import PartitionRecord
 from datacore._generated.records.remove_topic_record import RemoveTopicRecord
 from datacore._generated.records.topic_record import TopicRecord
+from datacore.broker.replicas import check_replicas
 from datacore.metadata.configs import InvalidConfig, broker_int, check_topic_configs
 from datacore.metadata.image import RESOURCE_TOPIC, PartitionImage, TopicImage
 from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import TopicId, TopicName
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from datacore.broker.cluster_metadata import ClusterMetadata
     from datacore.broker.partitions import Partitions
@@ -59,9 +60,33 @@ class NewTopic:
     name: TopicName
     num_partitions: int = -1
     replication_factor: int = -1
-    assignments: dict[int, list[int]] = field(default_factory=dict)
-    """Replicas by partition; empty: the broker chooses."""
+    assignments: Sequence[tuple[int, Sequence[int]]] = ()
+    """Partitions and their replicas; empty: the broker chooses."""
     configs: dict[str, str] = field(default_factory=dict)
+    null_configs: Sequence[str] = ()
+    """Names of configs that were given without a value, which cannot be."""
+
+    def partition_count(self, default: int) -> int:
+        """How many partitions it shall have."""
+        count = len(self.assignments) or self.num_partitions
+        return default if count == -1 else count
+
+
+def _check_configs(new: NewTopic) -> None:
+    """Refuses impossible configs, and writes the others in the one way.
+
+    Raises:
+        KafkaError: INVALID_CONFIG.
+    """
+    if new.null_configs:
+        raise KafkaError(
+            ErrorCode.INVALID_CONFIG,
+            f"Null value not supported for topic configs: {', '.join(new.null_configs)}",
+        )
+    try:
+        new.configs = check_topic_configs(new.configs)
+    except InvalidConfig as error:
+        raise KafkaError(ErrorCode.INVALID_CONFIG, str(error)) from None
 
 
 class Topics:
@@ -83,17 +108,28 @@ class Topics:
         self._broker_values = broker_values
         self._new_topic_id = new_topic_id
 
-    async def create(self, new: NewTopic, *, validate_only: bool = False) -> TopicImage:
+    async def create(
+        self,
+        new: NewTopic,
+        *,
+        validate_only: bool = False,
+        charge: Callable[[int], None] | None = None,
+    ) -> TopicImage:
         """Makes a topic that can be produced to as soon as this returns.
+
+        Args:
+            new: What it shall be.
+            validate_only: Whether it is not to be made.
+            charge: Told the number of partitions before anything is made; may refuse.
 
         Raises:
             KafkaError: Why it cannot be made.
         """
         async with self._metadata.lock:
             self._check_new(new)
-            count = len(new.assignments) or new.num_partitions
-            if count == -1:
-                count = broker_int("num.partitions", self._broker_values)
+            count = new.partition_count(broker_int("num.partitions", self._broker_values))
+            if charge is not None:
+                charge(count)
             topic = TopicImage(new.name, self._new_topic_id())
             topic.partitions = self._new_partitions(range(count))
             if validate_only:
@@ -128,8 +164,11 @@ class Topics:
         assignments: Sequence[Sequence[int]] | None,
         *,
         validate_only: bool,
+        charge: Callable[[int], None] | None = None,
     ) -> None:
         """Widens a topic to ``count`` partitions.
+
+        ``charge`` is told the number of new ones before anything is made, and may refuse.
 
         Raises:
             KafkaError: Why that cannot be.
@@ -150,7 +189,6 @@ class Topics:
                     ErrorCode.INVALID_PARTITIONS,
                     f"The topic {name} has {present} partitions, {count} would not be more.",
                 )
-            self._check_size(count - present)
             if assignments is not None:
                 if len(assignments) != count - present:
                     raise KafkaError(
@@ -160,6 +198,9 @@ class Topics:
                     )
                 for replicas in assignments:
                     self._check_replicas(replicas)
+            if charge is not None:
+                charge(count - present)
+            self._check_size(count - present)
             if validate_only:
                 return
             added = self._new_partitions(range(present, count))
@@ -194,36 +235,36 @@ class Topics:
                         ErrorCode.INVALID_TOPIC_EXCEPTION,
                         f"Topic '{new.name}' collides with existing topic: {name}",
                     )
-        self._check_layout(new)
-        try:
-            new.configs = check_topic_configs(new.configs)
-        except InvalidConfig as error:
-            raise KafkaError(ErrorCode.INVALID_CONFIG, str(error)) from None
-
-    def _check_layout(self, new: NewTopic) -> None:
+        _check_configs(new)
         if new.assignments:
-            if new.num_partitions != -1 or new.replication_factor != -1:
-                raise KafkaError(
-                    ErrorCode.INVALID_REQUEST,
-                    "A manual partition assignment was specified, so the number of partitions "
-                    "and the replication factor must be -1.",
-                )
-            if sorted(new.assignments) != list(range(len(new.assignments))):
-                raise KafkaError(
-                    ErrorCode.INVALID_REPLICA_ASSIGNMENT,
-                    "Partitions must be a consecutive 0-based integer sequence.",
-                )
-            for replicas in new.assignments.values():
-                self._check_replicas(replicas)
-        if new.num_partitions == 0 or new.num_partitions < -1:
+            self._check_assignments(new)
+        else:
+            self._check_numbers(new)
+
+    def _check_assignments(self, new: NewTopic) -> None:
+        if new.num_partitions != -1 or new.replication_factor != -1:
             raise KafkaError(
-                ErrorCode.INVALID_PARTITIONS, "Number of partitions was set to an invalid value."
+                ErrorCode.INVALID_REQUEST,
+                "A manual partition assignment was specified, so the number of partitions "
+                "and the replication factor must be -1.",
             )
-        self._check_size(max(new.num_partitions, len(new.assignments)))
+        if sorted(index for index, _ in new.assignments) != list(range(len(new.assignments))):
+            raise KafkaError(
+                ErrorCode.INVALID_REPLICA_ASSIGNMENT,
+                "Partitions must be a consecutive 0-based integer sequence.",
+            )
+        for _, replicas in new.assignments:
+            self._check_replicas(replicas)
+
+    def _check_numbers(self, new: NewTopic) -> None:
         if new.replication_factor == 0 or new.replication_factor < -1:
             raise KafkaError(
                 ErrorCode.INVALID_REPLICATION_FACTOR,
                 "Replication factor must be larger than 0.",
+            )
+        if new.num_partitions == 0 or new.num_partitions < -1:
+            raise KafkaError(
+                ErrorCode.INVALID_PARTITIONS, "Number of partitions was set to an invalid value."
             )
         if new.replication_factor > 1:
             raise KafkaError(
@@ -231,6 +272,15 @@ class Topics:
                 f"The target replication factor of {new.replication_factor} cannot be reached "
                 "because only 1 broker(s) are registered.",
             )
+
+    def check_total(self, topics: Iterable[NewTopic]) -> None:
+        """Refuses to make too many partitions by one request.
+
+        Raises:
+            KafkaError: POLICY_VIOLATION.
+        """
+        default = broker_int("num.partitions", self._broker_values)
+        self._check_size(sum(max(0, new.partition_count(default)) for new in topics))
 
     def _check_size(self, partitions: int) -> None:
         if partitions > PARTITIONS_PER_CHANGE_MAX:
@@ -241,11 +291,7 @@ class Topics:
             )
 
     def _check_replicas(self, replicas: Sequence[int]) -> None:
-        if list(replicas) != [self._broker_id]:
-            raise KafkaError(
-                ErrorCode.INVALID_REPLICA_ASSIGNMENT,
-                f"The only broker is {self._broker_id}; the assignment names {list(replicas)}.",
-            )
+        check_replicas(self._broker_id, replicas)
 
     def _new_partitions(self, indexes: range) -> dict[int, PartitionImage]:
         own = self._broker_id

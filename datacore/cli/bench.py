@@ -1,7 +1,8 @@
 """``datacore bench``: load on any broker, and what it took.
 
 What it measures and what not is said in ``datacore.client.load``: batches are encoded before the
-clock starts, fetched records are counted and not decoded. Kafka's counterparts:
+clock starts, fetched records are counted and not decoded. Ctrl-C ends a load and shows what was
+done until then. Kafka's counterparts:
 ``kafka-producer-perf-test``, ``kafka-consumer-perf-test``, ``kafka-e2e-latency``.
 """
 
@@ -15,6 +16,7 @@ from datacore.cli.failure import Failure
 from datacore.cli.listing import Listing, Output, output_option
 from datacore.cli.progress import progress
 from datacore.cli.session import with_cluster
+from datacore.cli.stopping import stop_wished
 from datacore.client.cluster import Cluster
 from datacore.client.load import end_to_end_latencies, fetch_load, produce_load
 from datacore.client.producer import ACKS_ALL
@@ -117,7 +119,8 @@ def produce(
 ) -> None:
     """Write records as fast as the broker takes them; waits are those of whole requests."""
     waits_s: list[float] = []
-    with progress("records", num_records) as advance:
+    written = 0
+    with progress("records", num_records) as advance, stop_wished() as is_stop_wished:
         begun_s = 0.0
         for each in produce_load(
             cluster,
@@ -134,11 +137,14 @@ def produce(
             # The clock starts when the first request was sent: encoding came before.
             begun_s = begun_s or time.perf_counter() - each.wait_s
             waits_s.append(each.wait_s)
+            written += each.records
             advance(each.records)
+            if is_stop_wished():
+                break
         elapsed_s = time.perf_counter() - begun_s
     row = {
-        "records": num_records,
-        **_rate(num_records, num_records * record_size, elapsed_s),
+        "records": written,
+        **_rate(written, written * record_size, elapsed_s),
         **_latency(waits_s),
     }
     _PRODUCED.show([row], output)
@@ -170,7 +176,7 @@ def consume(
 ) -> None:
     """Read records from the beginning as fast as the broker sends them."""
     count = size_bytes = 0
-    with progress("records", num_records) as advance:
+    with progress("records", num_records) as advance, stop_wished() as is_stop_wished:
         begun_s = last_s = time.perf_counter()
         for each in fetch_load(cluster, topic):
             now_s = time.perf_counter()
@@ -179,7 +185,8 @@ def consume(
                 count += each.records
                 size_bytes += each.size_bytes
                 advance(each.records)
-            if count >= num_records or now_s - last_s > timeout_ms / 1000:
+            is_over = count >= num_records or now_s - last_s > timeout_ms / 1000
+            if is_over or is_stop_wished():
                 break
     if not count:
         raise Failure(f"nothing came from {topic} in {timeout_ms} ms: `datacore bench produce`")
@@ -212,7 +219,11 @@ def latency(
 ) -> None:
     """Write one record at a time, and see how long it takes to a waiting reader."""
     waits_s: list[float] = []
-    with cluster.another() as reader, progress("records", num_records) as advance:
+    with (
+        cluster.another() as reader,
+        progress("records", num_records) as advance,
+        stop_wished() as is_stop_wished,
+    ):
         for wait_s in end_to_end_latencies(
             cluster,
             reader,
@@ -223,7 +234,9 @@ def latency(
         ):
             waits_s.append(wait_s)
             advance(1)
-    _WAITED.show([{"records": num_records, **_latency(waits_s)}], output)
+            if is_stop_wished():
+                break
+    _WAITED.show([{"records": len(waits_s), **_latency(waits_s)}], output)
 
 
 def _rate(records: int, size_bytes: int, elapsed_s: float) -> dict[str, float]:

@@ -8,7 +8,7 @@ import click
 
 from datacore._generated.api_keys import API_NAMES
 from datacore._generated.describe_quorum import ReplicaState
-from datacore.cli.failure import Mistake
+from datacore.cli.failure import Failure, Mistake
 from datacore.cli.listing import Listing, Output, Row, output_option
 from datacore.cli.session import with_cluster
 from datacore.cli.wording import setting
@@ -60,7 +60,8 @@ _QUORUM = Listing(
         "lag": "How much the node is behind the leader.",
         "last_fetch_ms": "When it last fetched; null for the leader.",
         "last_caught_up_ms": "When it last had all; null for the leader.",
-    }
+    },
+    times=["last_fetch_ms", "last_caught_up_ms"],
 )
 _LOG_DIRS = Listing(
     {
@@ -271,10 +272,21 @@ def unregister_broker_(cluster: Cluster, *, broker: int) -> None:
 
 
 @click.command()
+@click.option("--partitions", is_flag=True, help="Also look at every partition: has it a leader?")
 @with_cluster
-def health(cluster: Cluster) -> None:
+def health(cluster: Cluster, *, partitions: bool) -> None:
     """Exit with status 0 when a broker answers ApiVersions and Metadata, else with 1."""
     connection = cluster.any_broker()
     apis = len(connection.versions())
-    brokers = len(cluster.metadata().brokers)
-    click.echo(f"{connection.address} is healthy: {apis} APIs, {brokers} broker(s) in its cluster.")
+    found = cluster.metadata(None if partitions else ())
+    every = [partition for topic in found.topics for partition in topic.partitions]
+    if leaderless := sum(partition.leader_id < 0 for partition in every):
+        raise Failure(
+            f"{leaderless} of {len(every)} partition(s) have no leader: "
+            "`datacore topic describe --unavailable-partitions` shows them"
+        )
+    counted = f", {len(every)} partition(s) with a leader each" if partitions else ""
+    click.echo(
+        f"{connection.address} is healthy: {apis} APIs, "
+        f"{len(found.brokers)} broker(s) in its cluster{counted}."
+    )

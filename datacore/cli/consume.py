@@ -1,4 +1,4 @@
-"""``datacore consume``: the records of a topic on standard output, alone or in a group.
+"""``datacore consume``: the records of topics on standard output, alone or in a group.
 
 Values are written as they are, a line each, unless told otherwise (``datacore.cli.record_text``,
 ``datacore.cli.record_json``). In a group, offsets are committed after their records were written,
@@ -12,20 +12,35 @@ from typing import Final, NamedTuple
 
 import click
 
-from datacore.cli.failure import Mistake
+from datacore.cli.failure import Failure, Mistake
+from datacore.cli.listing import Listing, OutputOption
 from datacore.cli.record_json import encode_record
 from datacore.cli.record_text import ENCODINGS, FIELDS, Writer, fields_writer, template_writer
 from datacore.cli.session import with_cluster
 from datacore.cli.stopping import stop_wished
+from datacore.cli.topic_choice import matching_topics
 from datacore.cli.wording import names, timestamp_ms
 from datacore.client.cluster import Cluster
 from datacore.client.consumer import Consumer
 from datacore.client.group_member import GroupMember
 from datacore.client.offsets import EARLIEST, LATEST
+from datacore.client.topics import describe_topics
 
 _POLL_RECORDS: Final = 5_000
 _POLL_WAIT_MS: Final = 500
 _COMMIT_INTERVAL_S: Final = 5.0
+_RECORDS: Final = Listing(
+    {
+        "topic": "The topic's name.",
+        "partition": "The partition's number.",
+        "offset": "The record's offset.",
+        "timestamp_ms": "Its timestamp; -1 where it has none.",
+        "key": 'A string, {"base64": ...} where it is not UTF-8, or null.',
+        "value": "Likewise.",
+        "headers": "Pairs of name and value, a value like the record's.",
+    },
+    when="an object a line",
+)
 _NAMED_OFFSETS: Final = {"earliest": EARLIEST, "latest": LATEST}
 
 
@@ -38,7 +53,8 @@ class Limits(NamedTuple):
 
 
 @click.command()
-@click.argument("topic")
+@click.argument("topics", nargs=-1, metavar="[TOPIC...]")
+@click.option("--include", metavar="REGEX", help="Topics whose whole name matches, as of now.")
 @click.option("--group", help="Read as a member of this group, and commit.")
 @click.option("--from-beginning", is_flag=True, help="Start at the first record, not the next one.")
 @click.option("--from-datetime", metavar="ISO-8601|MS", help="Start at the first not older; UTC.")
@@ -89,6 +105,8 @@ class Limits(NamedTuple):
 @click.option(
     "-o",
     "--output",
+    cls=OutputOption,
+    listings=[_RECORDS],
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
@@ -98,7 +116,8 @@ class Limits(NamedTuple):
 def consume(
     cluster: Cluster,
     *,
-    topic: str,
+    topics: tuple[str, ...],
+    include: str | None,
     group: str | None,
     from_beginning: bool,
     from_datetime: str | None,
@@ -114,28 +133,40 @@ def consume(
     value_format: str,
     output: str,
 ) -> None:
-    """Print the records of TOPIC as they come, until Ctrl-C."""
+    """Print the records of topics as they come, until Ctrl-C."""
     write = _writer(shown, template, key_format, value_format, output)
     if group is not None and partitions:
         raise Mistake("--group: expected no --partition, for the group hands them out")
     start, number = _start(offset, from_datetime, from_beginning=from_beginning)
     if number is not None and not partitions:
         raise Mistake("--offset: expected --partition beside a number")
-    cluster.retrying(lambda: cluster.topic(topic))
+    wanted = _wanted(cluster, topics, include)
     consumer = Consumer(
         cluster,
-        topic,
+        wanted,
         start=start,
         positions=None if number is None else dict.fromkeys(partitions, number),
         partitions=partitions or None,
-        member=GroupMember(cluster, group, [topic]) if group is not None else None,
+        member=GroupMember(cluster, group, wanted) if group is not None else None,
         read_committed=isolation_level == "read_committed",
     )
     is_at_end = consumer.end_reached() if until_end else lambda: False
     count = _print_records(consumer, write, Limits(max_messages, timeout_ms, is_at_end))
     consumer.commit()
     consumer.close()
-    click.echo(f"{count} record(s) read from {topic}.", err=True)
+    click.echo(f"{count} record(s) read from {', '.join(wanted)}.", err=True)
+
+
+def _wanted(cluster: Cluster, topics: tuple[str, ...], include: str | None) -> list[str]:
+    """The names of topics that exist."""
+    if bool(topics) == (include is not None):
+        raise Mistake("expected a TOPIC or --include")
+    if include is None:
+        return [each.name or "" for each in describe_topics(cluster, list(dict.fromkeys(topics)))]
+    found = [each.name or "" for each in matching_topics(cluster, "--include", include)]
+    if not found:
+        raise Failure(f"no topic matches {include!r}: `datacore topic list` shows those that exist")
+    return found
 
 
 def _writer(

@@ -151,8 +151,10 @@ def describe(
     for number, each in enumerate(found):
         if number:
             click.echo()
-        click.echo(f"Group {each.name}: {each.state}, {len(each.members)} member(s)")
-        (_MEMBERS if members else _LAGS).show(_rows(cluster, each, members=members), output)
+        rows = _rows(cluster, each, members=members)
+        behind = "" if members else f", {_total_lag(rows)} behind"
+        click.echo(f"Group {each.name}: {each.state}, {len(each.members)} member(s){behind}")
+        (_MEMBERS if members else _LAGS).show(rows, output)
 
 
 def _chosen(cluster: Cluster, groups: Sequence[str], *, all_groups: bool) -> list[str]:
@@ -165,6 +167,11 @@ def _rows(cluster: Cluster, found: Group, *, members: bool) -> list[Row]:
     return (
         [_member_row(found, each) for each in found.members] if members else _lags(cluster, found)
     )
+
+
+def _total_lag(rows: Sequence[Row]) -> int:
+    """Of those partitions whose lag is known."""
+    return sum(lag for row in rows if isinstance(lag := row["lag"], int))
 
 
 def _state_row(found: Group) -> Row:

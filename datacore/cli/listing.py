@@ -2,21 +2,25 @@
 
 A command declares what it lists. JSON is one array of objects whose keys are the declared ones,
 in snake case and with units last; a listing of one thing is still an array. Keys may be added in a
-later release, none changes its meaning. rich is imported when a table is drawn, and only then.
+later release, none changes its meaning. A table shows what people read faster: times in UTC
+instead of milliseconds, sizes in KiB and up. rich is imported when a table is drawn, and only then.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 import click
 import msgspec
+
+from datacore.cli.wording import size, utc
 
 Output: TypeAlias = Literal["table", "json"]
 Cell: TypeAlias = str | int | float | bool | Sequence[str] | Sequence[int] | None
 Row: TypeAlias = Mapping[str, Cell]
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
-_WIDTH_OF_A_FILE = 10_000
+_WIDTH_OF_A_FILE: Final = 10_000
+_SIZE: Final = "_bytes"
 
 
 class Listing:
@@ -28,18 +32,25 @@ class Listing:
     """
 
     def __init__(
-        self, columns: Mapping[str, str], *, only_json: Collection[str] = (), when: str = ""
+        self,
+        columns: Mapping[str, str],
+        *,
+        only_json: Collection[str] = (),
+        times: Collection[str] = (),
+        when: str = "",
     ) -> None:
         """Declares keys.
 
         Args:
             columns: See above.
             only_json: Those that are no columns of the table, because it would be too wide.
+            times: Those that are milliseconds since 1970.
             when: See above.
         """
         self.columns = dict(columns)
         self.when = when
         self._only_json = frozenset(only_json)
+        self._times = frozenset(times)
 
     def show(self, rows: Iterable[Row], output: Output) -> None:
         """Prints rows, all of which have these columns."""
@@ -47,7 +58,22 @@ class Listing:
         if output == "json":
             click.echo(msgspec.json.format(msgspec.json.encode(ordered), indent=2))
         else:
-            _show_table(ordered, [each for each in self.columns if each not in self._only_json])
+            shown = [each for each in self.columns if each not in self._only_json]
+            cells = [[self._cell(row, each) for each in shown] for row in ordered]
+            _show_table(list(map(self._heading, shown)), cells)
+
+    def _heading(self, column: str) -> str:
+        shown = column.removesuffix("_ms") if column in self._times else column
+        return shown.removesuffix(_SIZE).replace("_", " ").upper()
+
+    def _cell(self, row: Row, column: str) -> Cell:
+        """A cell as a table shows it."""
+        cell = row[column]
+        if isinstance(cell, int) and column in self._times:
+            return utc(cell)
+        if isinstance(cell, int) and column.endswith(_SIZE):
+            return size(cell)
+        return cell
 
 
 class OutputOption(click.Option):
@@ -72,20 +98,16 @@ def output_option(*listings: Listing) -> Callable[[CommandT], CommandT]:
     )
 
 
-def _show_table(rows: Sequence[Row], columns: Sequence[str]) -> None:
+def _show_table(headings: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
     from rich.console import Console  # noqa: PLC0415  # a third of our start-up time
     from rich.table import Table  # noqa: PLC0415  # likewise
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        is_number = any(isinstance(row[column], int | float) for row in rows)
-        table.add_column(
-            column.replace("_", " ").upper(),
-            justify="right" if is_number else "left",
-            overflow="fold",
-        )
+    for number, heading in enumerate(headings):
+        is_number = any(isinstance(row[number], int | float) for row in rows)
+        table.add_column(heading, justify="right" if is_number else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_text(row[column]) for column in columns))
+        table.add_row(*map(_text, row))
     console = Console(markup=False, highlight=False, emoji=False)
     if not console.is_terminal:
         console.width = _WIDTH_OF_A_FILE

@@ -33,7 +33,8 @@ _OFFSETS = Listing(
         "partition": "The partition's number.",
         "offset": "The offset; null where no record is like that.",
         "timestamp_ms": "The record's, where it was looked for by time; else null.",
-    }
+    },
+    times=["timestamp_ms"],
 )
 
 

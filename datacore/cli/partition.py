@@ -29,6 +29,7 @@ from datacore.protocol.errors import KafkaError
 FileT = TypeVar("FileT")
 
 _FILE_VERSION: Final = 1
+_ANY_LOG_DIR: Final = "any"
 _REASSIGNMENTS = Listing(
     {
         "topic": "The topic's name.",
@@ -40,23 +41,25 @@ _REASSIGNMENTS = Listing(
 )
 
 
-class _Partition(msgspec.Struct):
+class _Partition(msgspec.Struct, forbid_unknown_fields=True):
     topic: str
     partition: int
     replicas: list[int] = []
+    log_dirs: list[str] = []
 
 
-class _ReassignmentFile(msgspec.Struct):
+class _ReassignmentFile(msgspec.Struct, forbid_unknown_fields=True):
     """The JSON of Kafka's tool: ``{"partitions": [{"topic", "partition", "replicas"}]}``."""
 
     partitions: list[_Partition]
     version: int = _FILE_VERSION
 
 
-class _ElectionFile(msgspec.Struct):
+class _ElectionFile(msgspec.Struct, forbid_unknown_fields=True):
     """The JSON of Kafka's tool: ``{"partitions": [{"topic", "partition"}]}``."""
 
     partitions: list[_Partition]
+    version: int = _FILE_VERSION
 
 
 @click.group()
@@ -85,6 +88,8 @@ def reassign(cluster: Cluster, *, reassignment_json_file: Path, cancel: bool) ->
         where = TopicPartition(each.topic, each.partition)
         if not each.replicas and not cancel:
             raise Mistake(f"{option}: {partition_name(where)}: expected replicas")
+        if {*each.log_dirs} - {_ANY_LOG_DIR}:
+            raise Mistake(f"{option}: {partition_name(where)}: expected any as log directory")
         wished[where] = None if cancel else each.replicas
     _tell(
         alter_reassignments(cluster, wished),

@@ -1,8 +1,6 @@
 """``datacore topic``: create, list, describe, alter, delete. Kafka's: ``kafka-topics``."""
 
-import re
 import uuid
-from collections.abc import Iterable, Iterator
 
 import click
 
@@ -11,6 +9,7 @@ from datacore._generated.metadata import MetadataResponsePartition, MetadataResp
 from datacore.cli.failure import Mistake
 from datacore.cli.listing import Listing, Output, Row, output_option
 from datacore.cli.session import for_each, with_cluster
+from datacore.cli.topic_choice import matching_topics
 from datacore.cli.wording import assignment, names, setting
 from datacore.client.cluster import Cluster
 from datacore.client.configs import Alteration, Operation, ResourceType, alter_configs
@@ -22,7 +21,6 @@ from datacore.client.topics import (
     delete_topic,
     delete_topic_by_id,
     describe_topics,
-    list_topics,
 )
 from datacore.protocol.errors import KafkaError
 
@@ -122,20 +120,9 @@ def list_(cluster: Cluster, *, pattern: str | None, internal: bool, output: Outp
             "replicas": max((len(p.replica_nodes) for p in each.partitions), default=0),
             "internal": each.is_internal,
         }
-        for each in _matching(list_topics(cluster), pattern)
-        if internal or not each.is_internal
+        for each in matching_topics(cluster, "--topic", pattern, internal=internal)
     ]
     _TOPICS.show(rows, output)
-
-
-def _matching(
-    topics: Iterable[MetadataResponseTopic], pattern: str | None
-) -> Iterator[MetadataResponseTopic]:
-    try:
-        compiled = re.compile(pattern if pattern is not None else ".*")
-    except re.error as error:
-        raise Mistake(f"--topic: expected a regular expression: {error}") from None
-    return (each for each in topics if compiled.fullmatch(each.name or ""))
 
 
 @topic.command()
@@ -158,7 +145,7 @@ def describe(
 ) -> None:
     """Show partitions: leader, replicas, offsets. Without a NAME, those of all topics."""
     wanted = topics or [
-        each.name or "" for each in list_topics(cluster) if internal or not each.is_internal
+        each.name or "" for each in matching_topics(cluster, "", None, internal=internal)
     ]
     found = describe_topics(cluster, list(dict.fromkeys(wanted))) if wanted else []
     shown = [

@@ -1,12 +1,40 @@
-"""Partitions that a command is to work on, chosen by ``--topic TOPIC`` or ``TOPIC:0,1``."""
+"""Topics and partitions that a command is to work on, by pattern or by ``TOPIC:0,1``."""
 
+import re
 from collections.abc import Collection, Sequence
 
+from datacore._generated.metadata import MetadataResponseTopic
+from datacore.cli.failure import Mistake
 from datacore.cli.wording import topic_and_partitions
 from datacore.client.cluster import Cluster
 from datacore.client.errors import ClientError
 from datacore.client.subscription import TopicPartition
 from datacore.client.topics import describe_topics, list_topics
+
+
+def matching_topics(
+    cluster: Cluster, option: str, pattern: str | None, *, internal: bool = False
+) -> list[MetadataResponseTopic]:
+    """Topics whose whole name matches, by name.
+
+    Args:
+        cluster: Where they are.
+        option: What a mistake in the pattern is blamed on.
+        pattern: A regular expression; None matches all.
+        internal: Whether those count that brokers keep for themselves.
+
+    Raises:
+        Mistake: It is no regular expression.
+    """
+    try:
+        compiled = re.compile(".*" if pattern is None else pattern)
+    except re.error as error:
+        raise Mistake(f"{option}: expected a regular expression: {error}") from None
+    return [
+        each
+        for each in list_topics(cluster)
+        if (internal or not each.is_internal) and compiled.fullmatch(each.name or "")
+    ]
 
 
 def chosen_partitions(
@@ -32,8 +60,7 @@ def chosen_partitions(
     if not topics:
         return sorted(
             TopicPartition(each.name or "", partition.partition_index)
-            for each in list_topics(cluster)
-            if internal or not each.is_internal
+            for each in matching_topics(cluster, "", None, internal=internal)
             for partition in each.partitions
         )
     named: dict[str, set[int] | None] = {}

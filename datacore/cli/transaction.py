@@ -1,4 +1,4 @@
-"""``datacore transaction``: list, describe, producers, abort, find-hanging.
+"""``datacore transaction``: list, describe, producers, fence, abort, find-hanging.
 
 A transaction hangs when a partition holds it open and no coordinator knows of it any more; readers
 of committed records wait for it for ever. Kafka's counterpart: ``kafka-transactions`` (KIP-664).
@@ -13,7 +13,7 @@ from datacore._generated.errors import ErrorCode
 from datacore.cli.failure import Failure, Mistake
 from datacore.cli.listing import Listing, Output, Row, output_option
 from datacore.cli.progress import progress
-from datacore.cli.session import with_cluster
+from datacore.cli.session import for_each, with_cluster
 from datacore.cli.topic_choice import chosen_partitions
 from datacore.cli.wording import partition_name
 from datacore.client.cluster import Cluster
@@ -24,6 +24,7 @@ from datacore.client.transactions import (
     abort_transaction,
     describe_producers,
     describe_transaction,
+    fence_producer,
     list_transactions,
 )
 from datacore.protocol.errors import KafkaError
@@ -47,7 +48,8 @@ _DESCRIBED = Listing(
         "start_ms": "When the open or the last transaction began; null where none has.",
         "duration_ms": "How long it has been open; null where none is.",
         "partitions": "What it has written to.",
-    }
+    },
+    times=["start_ms"],
 )
 _PRODUCERS = Listing(
     {
@@ -59,7 +61,8 @@ _PRODUCERS = Listing(
         "last_sequence": "The sequence of its last record.",
         "last_timestamp_ms": "When it last wrote.",
         "transaction_start_offset": "Where its open transaction begins; null where none is.",
-    }
+    },
+    times=["last_timestamp_ms"],
 )
 _HANGING = Listing(
     {
@@ -71,7 +74,8 @@ _HANGING = Listing(
         "start_offset": "Where the transaction begins: what `transaction abort` asks for.",
         "last_timestamp_ms": "When the producer last wrote.",
         "duration_ms": "How long ago that was.",
-    }
+    },
+    times=["last_timestamp_ms"],
 )
 _MAX_TIMEOUT_DEFAULT_MINUTES: Final = 15
 _ENDED: Final = {"Empty", "CompleteCommit", "CompleteAbort", "Dead"}
@@ -211,6 +215,21 @@ def abort(
         coordinator_epoch=coordinator,
     )
     click.echo(f"Aborted the transaction of producer {producer} in {partition_name(where)}.")
+
+
+@transaction.command()
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@with_cluster
+def fence(cluster: Cluster, *, ids: tuple[str, ...]) -> None:
+    """Take transactional ids from their producers, and abort what these have open."""
+
+    def fence_one(transactional_id: str) -> str:
+        # An id that nobody uses would come to life by being fenced.
+        describe_transaction(cluster, transactional_id)
+        producer_id, epoch = fence_producer(cluster, transactional_id)
+        return f"Fenced {transactional_id}: producer {producer_id} is at epoch {epoch} now."
+
+    for_each(ids, fence_one)
 
 
 def _transaction_at(cluster: Cluster, where: TopicPartition, start_offset: int) -> ProducerState:

@@ -132,6 +132,16 @@ def utc(timestamp: int) -> str:
     return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def size(size_bytes: int) -> str:
+    """Bytes as people say them: ``512 B``, ``1.5 KiB``, ``252.0 GiB``."""
+    scaled = float(size_bytes)
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if abs(scaled) < 1024 or unit == "TiB":
+            break
+        scaled /= 1024
+    return f"{size_bytes} B" if unit == "B" else f"{scaled:.1f} {unit}"
+
+
 def partition_name(where: TopicPartition) -> str:
     """``topic-0``."""
     return f"{where.topic}-{where.partition}"

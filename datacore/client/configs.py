@@ -26,10 +26,11 @@ from datacore._generated.list_config_resources import (
 )
 from datacore.client.cluster import Cluster
 from datacore.client.connection import Connection
-from datacore.client.errors import check
+from datacore.client.errors import UnsupportedRequestError, check
 
 _SYNONYMS_FROM: Final = 1
 _DOCUMENTATION_FROM: Final = 3
+_ALL_TYPES_FROM: Final = 1
 
 
 class ResourceType(IntEnum):
@@ -134,12 +135,22 @@ def alter_configs(
 def list_config_resources(
     cluster: Cluster, types: Sequence[int] = ()
 ) -> list[tuple[ResourceType, str]]:
-    """What has settings, by type and name; before Kafka 4.1 client metrics only (KIP-1142)."""
+    """What has settings, by type and name; before Kafka 4.1 client metrics only (KIP-1142).
+
+    Raises:
+        UnsupportedRequestError: Another type was asked for than the broker's release tells.
+    """
 
     def attempt() -> list[tuple[ResourceType, str]]:
         connection = cluster.any_broker()
         version = connection.version(ListConfigResourcesRequest)
-        request = ListConfigResourcesRequest(resource_types=list(types) if version else [])
+        if version < _ALL_TYPES_FROM and {*types} - {ResourceType.CLIENT_METRICS}:
+            raise UnsupportedRequestError(
+                f"the broker at {connection.address} lists client metrics only"
+            )
+        request = ListConfigResourcesRequest(
+            resource_types=list(types) if version >= _ALL_TYPES_FROM else []
+        )
         response = connection.send(request, ListConfigResourcesResponse, version)
         check(response.error_code)
         known = {*ResourceType}

@@ -14,6 +14,7 @@ Rules:
 Kafka's counterpart: ``NetworkClient`` with ``NodeApiVersions``.
 """
 
+import select
 import socket
 import struct
 from collections.abc import Mapping
@@ -187,6 +188,11 @@ class Connection:
         if at != len(frame):
             raise self._not_kafka(f"{len(frame) - at} bytes behind its answer")
         return response
+
+    def has_answer(self, timeout_s: float) -> bool:
+        """Whether the next response begins to arrive within that time, or has arrived."""
+        readable, _, _ = select.select([self._socket], [], [], timeout_s)
+        return bool(readable)
 
     def versions(self) -> VersionRanges:
         """What the broker serves, by API key; asked once.

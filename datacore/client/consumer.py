@@ -1,4 +1,4 @@
-"""Reading a topic from somewhere on, alone or as a member of a group.
+"""Reading topics from somewhere on, alone or as a member of a group.
 
 Rules: what ``poll`` has returned counts as read; ``commit`` stores just that and where partitions
 were begun, so whoever commits after having dealt with what it got loses nothing. A partition whose
@@ -8,7 +8,7 @@ committed before joining again.
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from datacore.client.cluster import Cluster
@@ -17,6 +17,7 @@ from datacore.client.group_member import GroupMember, RebalanceNeededError
 from datacore.client.group_offsets import group_offsets
 from datacore.client.offsets import LATEST, find_offsets
 from datacore.client.subscription import TopicPartition
+from datacore.client.topics import describe_topics
 from datacore.record.records import Record
 
 _POLL_WAIT_MAX_MS: Final = 500
@@ -31,12 +32,12 @@ class Received(NamedTuple):
 
 
 class Consumer:
-    """Reads one topic."""
+    """Reads one topic or several."""
 
     def __init__(
         self,
         cluster: Cluster,
-        topic: str,
+        topics: str | Sequence[str],
         *,
         start: int = LATEST,
         positions: Mapping[int, int] | None = None,
@@ -47,17 +48,17 @@ class Consumer:
         """Reads nothing yet; without a group, where to begin is looked up now.
 
         Args:
-            cluster: Where the topic lives.
-            topic: Its name.
+            cluster: Where the topics live.
+            topics: Their names, or the one's.
             start: Where partitions are begun that have no position: ``EARLIEST`` or ``LATEST``, or
                 a time in milliseconds.
-            positions: Offsets by partition that are known already.
-            partitions: Which to read, all of them by default; a group decides itself.
+            positions: Offsets by number of partition, of each topic, that are known already.
+            partitions: Which to read of each topic, all of them by default; a group decides itself.
             member: Member of the group that the partitions and positions come from.
             read_committed: Whether to leave out records of open and aborted transactions.
         """
         self._cluster = cluster
-        self._topic = topic
+        self._topics = [topics] if isinstance(topics, str) else list(topics)
         self._start = start
         self._member = member
         self._read_committed = read_committed
@@ -68,11 +69,14 @@ class Consumer:
         self._must_join = member is not None
         if member is None:
             chosen = set(partitions or ()) | set(positions or {})
-            if not chosen:
-                found = cluster.retrying(lambda: cluster.topic(topic))
-                chosen = {each.partition_index for each in found.partitions}
-            known = {TopicPartition(topic, n): at for n, at in (positions or {}).items()}
-            self._begin([TopicPartition(topic, n) for n in sorted(chosen)], known)
+            wanted = (
+                [TopicPartition(topic, n) for topic in self._topics for n in sorted(chosen)]
+                if chosen
+                else self._all_partitions()
+            )
+            given = positions or {}
+            known = {where: given[where.partition] for where in wanted if where.partition in given}
+            self._begin(wanted, known)
 
     def poll(self, *, max_wait_ms: int, max_records: int) -> list[Received]:
         """The next records, in order within each partition; none if none came in time.
@@ -95,14 +99,11 @@ class Consumer:
         return received
 
     def end_reached(self) -> Callable[[], bool]:
-        """Looks up where the topic ends now; what is returned tells whether all that was read.
+        """Looks up where the topics end now; what is returned tells whether all that was read.
 
         Of a group, whether this member's share was, once it has one.
         """
-        topic = self._cluster.retrying(lambda: self._cluster.topic(self._topic))
-        wanted = [TopicPartition(self._topic, each.partition_index) for each in topic.partitions]
-        if self._member is None:
-            wanted = list(self._fetch_positions)
+        wanted = self._all_partitions() if self._member else list(self._fetch_positions)
         ends = find_offsets(self._cluster, wanted, LATEST, read_committed=self._read_committed)
 
         def is_reached() -> bool:
@@ -127,6 +128,13 @@ class Consumer:
             self._must_join = True
         else:
             self._read_positions.clear()
+
+    def _all_partitions(self) -> list[TopicPartition]:
+        return [
+            TopicPartition(topic.name or "", each.partition_index)
+            for topic in describe_topics(self._cluster, self._topics)
+            for each in topic.partitions
+        ]
 
     def _take_part(self, member: GroupMember) -> None:
         if not self._must_join:

@@ -92,42 +92,51 @@ def produce_load(
     """
     found = cluster.retrying(lambda: cluster.topic(topic))
     partitions = sorted(each.partition_index for each in found.partitions)
-    batches = _batches(min(batch_records, records), record_bytes, codec, seed)
+    whole, rest = divmod(records, batch_records)
+    batches = _batches(batch_records, record_bytes, codec, seed, _VARIANTS if whole else 0)
+    last = _batches(rest, record_bytes, codec, seed, 1 if rest else 0)
     waiting: deque[_InFlight] = deque()
     begun_s = time.perf_counter()
-    sent = number = 0
-    while sent < records:
-        count = min(batch_records, records - sent)
-        if count < batch_records and number:
-            batches = _batches(count, record_bytes, codec, seed)
-        if records_per_s is not None:
-            time.sleep(max(0.0, begun_s + sent / records_per_s - time.perf_counter()))
+    for number in range(whole + len(last)):
+        due_s = 0.0 if records_per_s is None else begun_s + number * batch_records / records_per_s
+        while waiting and (len(waiting) >= in_flight or _is_answered(waiting[0], due_s)):
+            yield _answered(waiting.popleft())
+        time.sleep(max(0.0, due_s - time.perf_counter()))
         partition = partitions[number % len(partitions)]
+        batch = batches[number % len(batches)] if number < whole else last[0]
+        count = batch_records if number < whole else rest
         connection = cluster.leader(topic, partition)
         version = connection.version(ProduceRequest)
-        data = PartitionProduceData(index=partition, records=batches[number % len(batches)])
-        request = ProduceRequest(
-            acks=acks,
-            timeout_ms=_TIMEOUT_MS,
-            topic_data=[
-                TopicProduceData(name=topic, topic_id=found.topic_id, partition_data=[data])
-            ],
-        )
+        request = _produce_request(topic, found.topic_id, partition, batch, acks)
         sent_s = time.perf_counter()
         correlation_id = connection.post(request, version)
-        sent += count
-        number += 1
         if acks == 0:
             yield Produced(count, time.perf_counter() - sent_s)
-            continue
-        waiting.append(_InFlight(connection, version, correlation_id, sent_s, count))
-        if len(waiting) >= in_flight:
-            yield _answered(waiting.popleft())
+        else:
+            waiting.append(_InFlight(connection, version, correlation_id, sent_s, count))
     while waiting:
         yield _answered(waiting.popleft())
 
 
-def _batches(count: int, record_bytes: int, codec: Codec, seed: int) -> Sequence[bytearray]:
+def _is_answered(sent: _InFlight, due_s: float) -> bool:
+    """Whether the answer is there, or comes before the next request is due."""
+    return sent.connection.has_answer(max(0.0, due_s - time.perf_counter()))
+
+
+def _produce_request(
+    topic: str, topic_id: bytes, partition: int, batch: bytearray, acks: int
+) -> ProduceRequest:
+    data = PartitionProduceData(index=partition, records=batch)
+    return ProduceRequest(
+        acks=acks,
+        timeout_ms=_TIMEOUT_MS,
+        topic_data=[TopicProduceData(name=topic, topic_id=topic_id, partition_data=[data])],
+    )
+
+
+def _batches(
+    count: int, record_bytes: int, codec: Codec, seed: int, variants: int
+) -> Sequence[bytearray]:
     chance = random.Random(seed)  # noqa: S311  # load, no secret
     now_ms = time.time_ns() // 1_000_000
     return [
@@ -138,7 +147,7 @@ def _batches(count: int, record_bytes: int, codec: Codec, seed: int) -> Sequence
             ],
             codec=codec,
         )
-        for _ in range(_VARIANTS)
+        for _ in range(variants)
     ]
 
 
@@ -180,7 +189,7 @@ def fetch_load(cluster: Cluster, topic: str, *, from_latest: bool = False) -> It
                     data = memoryview(each.records or b"")
                     for _, header in iterate_headers(data):
                         positions[where] = header.next_offset
-                        records += header.records_count
+                        records += 0 if header.is_control else header.records_count
                     size_bytes += len(data)
         yield Fetched(records, size_bytes)
 
@@ -245,14 +254,7 @@ def end_to_end_latencies(
         version, correlation_id = _post_fetch(reading, found.topic_id, [where], positions)
         writing = cluster.leader(topic, where.partition)
         batch = encode_batch([Record(timestamp_ms=time.time_ns() // 1_000_000, value=value)])
-        data = PartitionProduceData(index=where.partition, records=batch)
-        request = ProduceRequest(
-            acks=acks,
-            timeout_ms=_TIMEOUT_MS,
-            topic_data=[
-                TopicProduceData(name=topic, topic_id=found.topic_id, partition_data=[data])
-            ],
-        )
+        request = _produce_request(topic, found.topic_id, where.partition, batch, acks)
         produce_version = writing.version(ProduceRequest)
         begun_s = clock()
         sent = _InFlight(

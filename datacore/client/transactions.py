@@ -1,7 +1,7 @@
 """Transactions as their coordinators know them, producers as partitions know them, and an abort.
 
-Kafka's counterparts: ``Admin.listTransactions``, ``describeTransactions``, ``describeProducers``
-and ``abortTransaction`` (KIP-664).
+Kafka's counterparts: ``Admin.listTransactions``, ``describeTransactions``, ``describeProducers``,
+``abortTransaction`` (KIP-664) and ``fenceProducers``.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,6 +16,7 @@ from datacore._generated.describe_transactions import (
     DescribeTransactionsRequest,
     DescribeTransactionsResponse,
 )
+from datacore._generated.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
 from datacore._generated.list_transactions import ListTransactionsRequest, ListTransactionsResponse
 from datacore._generated.write_txn_markers import (
     WritableTxnMarker,
@@ -27,6 +28,9 @@ from datacore.client.cluster import Cluster
 from datacore.client.connection import Connection
 from datacore.client.errors import ClientError, UnsupportedRequestError, check
 from datacore.client.subscription import TopicPartition, by_topic
+
+_FENCE_TIMEOUT_MS: Final = 1
+"""What Kafka's Admin asks for: the id is taken from its producer and not used."""
 
 _DURATION_FROM: Final = 1
 _PATTERN_FROM: Final = 2
@@ -223,3 +227,22 @@ def abort_transaction(
         check(result.error_code, f"{where.topic}-{where.partition}")
 
     cluster.retrying(attempt)
+
+
+def fence_producer(cluster: Cluster, transactional_id: str) -> tuple[int, int]:
+    """Takes an id from its producer, whose open transaction is aborted.
+
+    Returns:
+        The producer's id and its new epoch.
+    """
+    request = InitProducerIdRequest(
+        transactional_id=transactional_id, transaction_timeout_ms=_FENCE_TIMEOUT_MS
+    )
+
+    def attempt() -> tuple[int, int]:
+        connection = cluster.transaction_coordinator(transactional_id)
+        response = connection.send(request, InitProducerIdResponse)
+        check(response.error_code, f"transactional id {transactional_id}")
+        return response.producer_id, response.producer_epoch
+
+    return cluster.retrying(attempt)

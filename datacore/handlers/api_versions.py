@@ -22,44 +22,43 @@ from datacore.protocol.api_versions import (
 from datacore.protocol.errors import KafkaError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
     from datacore.broker.context import RequestContext
+    from datacore.protocol.api_versions import Feature
 
 BrokerT = TypeVar("BrokerT")
 
 _MIN_VERSION: Final = 0
 _MAX_VERSION: Final = 4
 
-FEATURES_EPOCH: Final = 0
-"""Of the finalized levels, which do not change. Java's clients ignore levels without an epoch."""
-
 
 def api_versions(
     others: Iterable[Api[BrokerT, Any, Any]],
-    features: Sequence[Feature] = (),
+    features_of: Callable[[BrokerT], tuple[Sequence[Feature], int]],
 ) -> Api[BrokerT, ApiVersionsRequest, ApiVersionsResponse]:
     """The table's entry for ApiVersions.
 
     Args:
         others: The rest of the table, which the answer tells beside ApiVersions itself.
-        features: By which clients choose among protocols.
+        features_of: The features of a broker's cluster, and their epoch.
     """
     ranges = [ApiRange(each.key, each.min_version, each.max_version) for each in others]
     ranges.append(ApiRange(ApiKey.API_VERSIONS, _MIN_VERSION, _MAX_VERSION))
     ranges.sort(key=lambda each: each.key)
 
     def handle(
-        _: BrokerT, context: RequestContext, request: ApiVersionsRequest
+        broker: BrokerT, context: RequestContext, request: ApiVersionsRequest
     ) -> ApiVersionsResponse:
         if not has_valid_client_software(request, context.api_version):
             raise KafkaError(ErrorCode.INVALID_REQUEST)
         if request.client_software_name:
             context.session.client_software_name = request.client_software_name
             context.session.client_software_version = request.client_software_version
+        features, epoch = features_of(broker)
         return api_versions_response(
-            ranges, context.api_version, features=features, features_epoch=FEATURES_EPOCH
+            ranges, context.api_version, features=features, features_epoch=epoch
         )
 
     return Api(

@@ -23,8 +23,8 @@ async def handle(
     broker: Broker, context: RequestContext, request: CreatePartitionsRequest
 ) -> CreatePartitionsResponse:
     """Widens each topic, or says why not."""
-    del context
     response = CreatePartitionsResponse()
+    charge = broker.quotas.mutations(context, is_strict=context.api_version >= 3)
     times_named = Counter(topic.name for topic in request.topics)
     answered: set[str] = set()
     for topic in request.topics:
@@ -42,6 +42,7 @@ async def handle(
                 topic.count,
                 assignments,
                 validate_only=request.validate_only,
+                charge=charge,
             )
         except KafkaError as error:
             result.error_code = error.code
@@ -49,6 +50,7 @@ async def handle(
         if topic.name not in answered:
             answered.add(topic.name)
             response.results.append(result)
+    response.throttle_time_ms = charge.throttle_ms
     return response
 
 

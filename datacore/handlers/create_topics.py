@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from datacore._generated.create_topics import CreatableTopic, CreateTopicsRequest
     from datacore.broker.broker import Broker
     from datacore.broker.context import RequestContext
+    from datacore.broker.quotas import MutationCharge
 
 
 async def handle(
@@ -36,43 +37,44 @@ async def handle(
     """Makes each topic, or says why not."""
     response = CreateTopicsResponse()
     validate_only = request.validate_only and context.api_version >= 1
+    charge = broker.quotas.mutations(context, is_strict=context.api_version >= 6)
     times_named = Counter(topic.name for topic in request.topics)
-    answered: set[str] = set()
-    for topic in request.topics:
-        result = CreatableTopicResult(name=topic.name, error_message=None)
+    asked = {topic.name: _new_topic(topic) for topic in request.topics}
+    broker.topics.check_total(new for name, new in asked.items() if times_named[name] == 1)
+    for name, new in asked.items():
+        result = CreatableTopicResult(name=name, error_message=None)
         try:
-            if times_named[topic.name] > 1:
+            if times_named[name] > 1:
                 raise KafkaError(ErrorCode.INVALID_REQUEST, "Duplicate topic name.")
-            await _create(broker, topic, result, validate_only=validate_only)
+            await _create(broker, new, result, charge, validate_only=validate_only)
         except KafkaError as error:
             result.error_code = error.code
             result.error_message = error.message
-        if topic.name not in answered:
-            answered.add(topic.name)
-            response.topics.append(result)
+        response.topics.append(result)
+    response.throttle_time_ms = charge.throttle_ms
     return response
 
 
-async def _create(
-    broker: Broker, topic: CreatableTopic, result: CreatableTopicResult, *, validate_only: bool
-) -> None:
-    assignments = {a.partition_index: a.broker_ids for a in topic.assignments}
-    if len(assignments) < len(topic.assignments):
-        raise KafkaError(
-            ErrorCode.INVALID_REPLICA_ASSIGNMENT, "A partition is assigned more than once."
-        )
-    configs: dict[str, str] = {}
-    for config in topic.configs:
-        if config.value is None:
-            raise KafkaError(
-                ErrorCode.INVALID_CONFIG,
-                f"Null value not supported for topic config: {config.name}",
-            )
-        configs[config.name] = config.value
-    new = NewTopic(
-        TopicName(topic.name), topic.num_partitions, topic.replication_factor, assignments, configs
+def _new_topic(topic: CreatableTopic) -> NewTopic:
+    return NewTopic(
+        TopicName(topic.name),
+        topic.num_partitions,
+        topic.replication_factor,
+        [(each.partition_index, each.broker_ids) for each in topic.assignments],
+        {config.name: config.value for config in topic.configs if config.value is not None},
+        [config.name for config in topic.configs if config.value is None],
     )
-    image = await broker.topics.create(new, validate_only=validate_only)
+
+
+async def _create(
+    broker: Broker,
+    new: NewTopic,
+    result: CreatableTopicResult,
+    charge: MutationCharge,
+    *,
+    validate_only: bool,
+) -> None:
+    image = await broker.topics.create(new, validate_only=validate_only, charge=charge)
     if not validate_only:
         result.topic_id = image.topic_id
     result.num_partitions = len(image.partitions)

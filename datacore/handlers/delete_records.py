@@ -14,6 +14,7 @@ from datacore._generated.delete_records import (
 )
 from datacore._generated.errors import ErrorCode
 from datacore.broker.topics import INTERNAL_TOPICS
+from datacore.log.deletion import delete_records_before
 from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import TopicName
 
@@ -41,7 +42,7 @@ async def handle(
                 log = broker.partitions.log(name, index)
                 if name in INTERNAL_TOPICS:
                     raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION)
-                partition.low_watermark = await log.delete_records_before(offset)
+                partition.low_watermark = await delete_records_before(log, offset)
             except KafkaError as error:
                 partition.error_code = error.code
             result.partitions.append(partition)

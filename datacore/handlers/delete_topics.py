@@ -30,18 +30,21 @@ async def handle(
 ) -> DeleteTopicsResponse:
     """Deletes each topic, or says why not."""
     response = DeleteTopicsResponse()
+    charge = broker.quotas.mutations(context, is_strict=context.api_version >= 5)
     for (name, topic_id), times_asked in Counter(_asked(context, request)).items():
         result = DeletableTopicResult(name=name, topic_id=topic_id)
         try:
             if times_asked > 1:
                 raise KafkaError(ErrorCode.INVALID_REQUEST, "Duplicate topic name or id.")
             topic = _find(broker, name, topic_id)
+            charge(len(topic.partitions))
             await broker.delete_topic(topic)
             result.name, result.topic_id = topic.name, topic.topic_id
         except KafkaError as error:
             result.error_code = error.code
             result.error_message = error.message
         response.responses.append(result)
+    response.throttle_time_ms = charge.throttle_ms
     return response
 
 

@@ -20,7 +20,7 @@ from datacore._generated.describe_configs import (
     DescribeConfigsSynonym,
 )
 from datacore._generated.errors import ErrorCode
-from datacore.broker.broker_configs import ConfigSource
+from datacore.broker.broker_configs import ConfigSource, parsed_node_id
 from datacore.broker.described_configs import (
     DescribedConfig,
     broker_configs,
@@ -109,7 +109,7 @@ def _describe(broker: Broker, resource: DescribeConfigsResource) -> Iterable[Des
 
 
 def _check_broker_id(broker: Broker, name: str) -> None:
-    if name != str(broker.broker_id):
+    if parsed_node_id(name) != broker.broker_id:
         raise KafkaError(
             ErrorCode.INVALID_REQUEST,
             f"Unexpected broker id, expected {broker.broker_id}, but received {name}",

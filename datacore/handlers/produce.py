@@ -24,10 +24,12 @@ from datacore._generated.produce import (
     ProduceResponse,
     TopicProduceResponse,
 )
+from datacore.broker.recompression import LargeBatch, recompress_large, take_large
 from datacore.broker.topics import INTERNAL_TOPICS
 from datacore.coordinator.outcome import Producer
 from datacore.coordinator.transaction.metadata import TopicPartition
 from datacore.log.error_codes import RefusedAppend, kafka_error
+from datacore.log.recompression import needs_recompression, recompress
 from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import TopicId, TopicName
 from datacore.record.batch import (
@@ -40,6 +42,7 @@ from datacore.record.batch import (
 from datacore.record.compression import Codec
 from datacore.record.errors import RecordError, UnsupportedCodec
 from datacore.record.legacy import up_convert
+from datacore.storage.engine import StorageError
 from datacore.storage.pending import Pending
 
 if TYPE_CHECKING:
@@ -73,12 +76,56 @@ def handle(
     acks = request.acks
     if acks not in {0, 1, ACKS_ALL}:
         raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
-    if request.transactional_id is None:
-        return _append_all(broker, context, request, {})
-    if acks == 0:
+    if request.transactional_id is not None and acks == 0:
         # Nobody could be told that the transaction does not take them.
         raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
-    return _append_transactional(broker, context, request, request.transactional_id)
+    if broker.partitions.recompresses and acks != 0 and context.api_version >= ZSTD_SINCE:
+        large = take_large(broker, request)
+        if large:
+            return _append_recompressed(broker, context, request, large)
+    return _append_request(broker, context, request, {})
+
+
+def _append_recompressed(
+    broker: Broker, context: RequestContext, request: ProduceRequest, large: list[LargeBatch]
+) -> Pending[ProduceResponse]:
+    """Appends when large batches are in their topics' codecs, which takes a worker thread.
+
+    This whole request waits, and with it those behind it on the connection: so the batches of a
+    producer stay in order. Their records outlive the frame as copies.
+    """
+    for topic in request.topic_data:
+        for partition in topic.partition_data:
+            partition.records = bytearray(partition.records or b"")
+    context.holds_back_next = True
+    response: Pending[ProduceResponse] = Pending()
+
+    def append(refused: Pending[dict[TopicPartition, KafkaError]]) -> None:
+        try:
+            appended = _append_request(broker, context, request, refused.result())
+        except Exception as error:  # noqa: BLE001  # dispatch tells the client, whatever it is
+            response.fail(error)
+            return
+        if isinstance(appended, Pending):
+            appended.then(response.follow)
+        else:
+            assert appended is not None, "only acks=0 has no answer"
+            response.resolve(appended)
+
+    broker.eventually(recompress_large(large)).then(append)
+    return response
+
+
+def _append_request(
+    broker: Broker,
+    context: RequestContext,
+    request: ProduceRequest,
+    refused: Mapping[TopicPartition, KafkaError],
+) -> ProduceResponse | Pending[ProduceResponse] | None:
+    """Appends each partition's batch but those of ``refused``, by a transaction or by none."""
+    if request.transactional_id is None:
+        return _append_all(broker, context, request, refused)
+    return _append_transactional(broker, context, request, request.transactional_id, refused)
 
 
 def _append_all(
@@ -153,10 +200,13 @@ def _append(
     records = memoryview(partition.records or b"")
     if version < ZSTD_SINCE:
         records = _from_old_client(log, records, version, now_ms)
+    has_transactional_id = request.transactional_id is not None
+    if broker.partitions.recompresses and needs_recompression(records, log.config):
+        done = recompress(records, log.config, has_transactional_id=has_transactional_id)
+        assert done is not None, "a batch may hold as much as any"
+        records = memoryview(done)
     try:
-        appended = log.append(
-            records, now_ms, has_transactional_id=request.transactional_id is not None
-        )
+        appended = log.append(records, now_ms, has_transactional_id=has_transactional_id)
     except KafkaError:
         broker.partitions.recover_soon(log)
         raise
@@ -176,7 +226,11 @@ def _topic_name(broker: Broker, topic: TopicProduceData, version: int) -> TopicN
 
 
 def _append_transactional(
-    broker: Broker, context: RequestContext, request: ProduceRequest, transactional_id: str
+    broker: Broker,
+    context: RequestContext,
+    request: ProduceRequest,
+    transactional_id: str,
+    refused: Mapping[TopicPartition, KafkaError],
 ) -> ProduceResponse | Pending[ProduceResponse] | None:
     """Appends batches of a transaction; the coordinator is asked where it has none yet.
 
@@ -188,7 +242,7 @@ def _append_transactional(
     adds = version >= ADDS_PARTITIONS_SINCE
     asked, producers = _not_yet_in_transaction(broker, request, version)
     if not asked or not (adds or broker.transactions.verifies_partitions):
-        return _append_all(broker, context, request, {})
+        return _append_all(broker, context, request, refused)
     if len(producers) > 1:
         raise KafkaError(
             ErrorCode.INVALID_PRODUCER_ID_MAPPING,
@@ -201,17 +255,17 @@ def _append_transactional(
     response: Pending[ProduceResponse] = Pending()
 
     def append(verdict: Pending[dict[TopicPartition, ErrorCode]]) -> None:
-        refused = {
+        not_added = {
             partition: _refusal(error_code, version)
             for partition, error_code in verdict.result().items()
         }
         try:
-            appended = _append_all(broker, context, request, refused)
+            appended = _append_all(broker, context, request, {**refused, **not_added})
         except Exception as error:  # noqa: BLE001  # dispatch tells the client, whatever it is
             response.fail(error)
             return
         if isinstance(appended, Pending):
-            appended.then(lambda durable: response.resolve(durable.result()))
+            appended.then(response.follow)
         else:
             assert appended is not None, "only acks=0 has no answer"
             response.resolve(appended)
@@ -293,8 +347,13 @@ def _when_durable(
     def settle(durable: Pending[None]) -> None:
         nonlocal left
         if durable.error is not None:
+            code = (
+                kafka_error(durable.error).code
+                if isinstance(durable.error, StorageError)
+                else ErrorCode.UNKNOWN_SERVER_ERROR
+            )
             for result in waiting[durable]:
-                result.error_code = ErrorCode.KAFKA_STORAGE_ERROR
+                result.error_code = code
                 result.base_offset = -1
                 result.log_append_time_ms = -1
         left -= 1

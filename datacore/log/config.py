@@ -9,9 +9,18 @@ import msgspec
 from datacore.log.retention import UNLIMITED
 
 if TYPE_CHECKING:
+    from datacore.record.compression import Codec
     from datacore.storage.engine import SegmentLimits
 
 LONG_MAX: Final = 2**63 - 1
+
+
+class Compression(msgspec.Struct, frozen=True):
+    """How a topic's batches are compressed, whatever their producers did."""
+
+    codec: Codec
+    level: int | None = None
+    """The codec's level; None where it has none."""
 
 
 class LogConfig(msgspec.Struct, frozen=True):
@@ -22,10 +31,17 @@ class LogConfig(msgspec.Struct, frozen=True):
     timestamp_before_max_ms: int = LONG_MAX
     timestamp_after_max_ms: int = LONG_MAX
     """How far from now the timestamps of producers may lie."""
+    compression: Compression | None = None
+    """None: batches stay as they came (compression.type=producer)."""
     compacted: bool = False
     deletes: bool = True
     """Whether what is old may go; where not, nothing may."""
     retention_ms: int = UNLIMITED
     retention_bytes: int = UNLIMITED
+    min_cleanable_dirty_ratio: float = 0.5
+    min_compaction_lag_ms: int = 0
+    max_compaction_lag_ms: int = LONG_MAX
+    delete_retention_ms: int = 86_400_000
+    """What compaction obeys, where the log is compacted."""
     segments: SegmentLimits | None = None
     """None: the engine chooses."""

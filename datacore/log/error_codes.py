@@ -14,7 +14,7 @@ from datacore.record.errors import (
     RefusedRecords,
     UnsupportedCodec,
 )
-from datacore.storage.engine import Damaged, OffsetTruncated, StorageError
+from datacore.storage.engine import Damaged, Fenced, OffsetTruncated, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +30,7 @@ ERROR_CODES: Final[tuple[tuple[type[Exception], ErrorCode], ...]] = (
     (UnsupportedCodec, ErrorCode.UNSUPPORTED_COMPRESSION_TYPE),
     (RecordError, ErrorCode.INVALID_RECORD),
     (OffsetTruncated, ErrorCode.OFFSET_OUT_OF_RANGE),
+    (Fenced, ErrorCode.NOT_LEADER_OR_FOLLOWER),
     (Damaged, ErrorCode.CORRUPT_MESSAGE),
     (StorageError, ErrorCode.KAFKA_STORAGE_ERROR),
 )

@@ -22,7 +22,6 @@ from anyio.lowlevel import checkpoint
 
 from datacore._generated.errors import ErrorCode
 from datacore.log.error_codes import kafka_error
-from datacore.log.retention import expired_extents
 from datacore.log.summary import UNKNOWN, Summary
 from datacore.log.timestamps import timestamp_refusal
 from datacore.log.validation import checked_header
@@ -45,13 +44,13 @@ from datacore.record.records import NO_TIMESTAMP
 from datacore.storage.engine import Damaged, StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
     from datacore.log.config import LogConfig
     from datacore.log.leader_epochs import LeaderEpochs
     from datacore.log.producers import Producers
     from datacore.log.transactions import AbortedTransaction
-    from datacore.storage.engine import EngineLog
+    from datacore.storage.engine import EngineLog, LogExtent
     from datacore.storage.pending import Pending
     from datacore.wire.buffer import Buffer
 
@@ -62,9 +61,6 @@ SCAN_BYTES: Final = 1 << 20
 
 EXTENTS_AT_ONCE: Final = 8
 """How many an engine frees in one call: it may rename three files for each, on the event loop."""
-
-BEFORE_HIGH_WATERMARK: Final = -1
-"""DeleteRecords' offset for everything that consumers can see."""
 
 
 class Appended(msgspec.Struct, gc=False):
@@ -380,67 +376,102 @@ class PartitionLog:
                 raise kafka_error(error) from error
         return offset
 
-    # --- deleting what is old
+    # --- deleting and compacting what is old
 
-    async def delete_records_before(self, offset: int) -> int:
-        """Makes ``offset`` the start of the log, durably (DeleteRecords); -1: the high watermark.
-
-        Returns:
-            The log start offset, which may have been higher already.
+    async def extents(self) -> Sequence[LogExtent]:
+        """The log, cut where whole pieces of it can go or be replaced.
 
         Raises:
-            KafkaError: POLICY_VIOLATION, the topic keeps the last record of each key;
-                OFFSET_OUT_OF_RANGE, no consumer may see what lies before the offset;
-                KAFKA_STORAGE_ERROR.
+            KafkaError: KAFKA_STORAGE_ERROR.
         """
-        if not self.config.deletes:
-            raise KafkaError(ErrorCode.POLICY_VIOLATION, "cleanup.policy does not say delete.")
-        wanted = self.high_watermark if offset == BEFORE_HIGH_WATERMARK else offset
-        if not 0 <= wanted <= self.high_watermark:
-            raise KafkaError(
-                ErrorCode.OFFSET_OUT_OF_RANGE,
-                f"The high watermark is {self.high_watermark}, before {offset}.",
-            )
         try:
-            ends = [each.next_offset for each in await self._engine_log.extents()]
-            await self._move_start([end for end in ends if end < wanted] + [wanted])
+            return await self._engine_log.extents()
         except StorageError as error:
             raise kafka_error(error) from error
-        return self.log_start_offset
 
-    async def delete_expired(self, now_ms: int) -> None:
-        """Deletes what retention.ms and retention.bytes no longer keep, durably.
+    async def move_start(self, offsets: Sequence[int]) -> None:
+        """Moves the start to the last of the offsets, durably, a few of them at a time.
+
+        Each step is durable before the next, so a crash leaves a start that was on the way.
 
         Raises:
             KafkaError: KAFKA_STORAGE_ERROR; what is gone is gone.
         """
-        config = self.config
-        if not config.deletes or (config.retention_ms < 0 and config.retention_bytes < 0):
-            return
-        try:
-            extents = await self._engine_log.extents()
-            expired = expired_extents(
-                extents,
-                now_ms=now_ms,
-                retention_ms=config.retention_ms,
-                retention_bytes=config.retention_bytes,
-                high_watermark=self.high_watermark,
-            )
-            await self._move_start([extent.next_offset for extent in extents[:expired]])
-        except StorageError as error:
-            raise kafka_error(error) from error
-
-    async def _move_start(self, offsets: Sequence[int]) -> None:
-        """Moves the start to the last of the offsets, a few of them at a time.
-
-        Each step is durable before the next, so a crash leaves a start that was on the way.
-        """
         steps = [*offsets[EXTENTS_AT_ONCE - 1 : -1 : EXTENTS_AT_ONCE], *offsets[-1:]]
         for offset in steps:
-            await self._engine_log.truncate_before(offset)
+            try:
+                await self._engine_log.truncate_before(offset)
+            except StorageError as error:
+                raise kafka_error(error) from error
             self.leader_epochs.truncate_before(self.log_start_offset)
             self._summary.transactions.truncate_before(self.log_start_offset)
             await checkpoint()
+
+    @property
+    def cleaned_offset(self) -> int:
+        """Compaction has left one record for each key before it."""
+        return self._summary.cleaned_offset
+
+    def aborted_between(self, offset: int, end_offset: int) -> list[AbortedTransaction]:
+        """The aborted transactions with records or a marker in a range; perhaps some more."""
+        return self._summary.transactions.aborted_between(offset, end_offset)
+
+    async def replace(
+        self, base_offset: int, next_offset: int, batches: AsyncIterator[Buffer]
+    ) -> None:
+        """Puts other batches in the place of those of whole extents (``EngineLog.replace``).
+
+        Raises:
+            KafkaError: KAFKA_STORAGE_ERROR; nothing was replaced.
+        """
+        try:
+            await self._engine_log.replace(base_offset, next_offset, batches)
+        except StorageError as error:
+            raise kafka_error(error) from error
+
+    async def note_cleaned(
+        self,
+        offset: int,
+        vanished: Iterable[AbortedTransaction],
+        largest_timestamp: tuple[int, int] | None,
+    ) -> None:
+        """Notes durably what compaction has left.
+
+        Args:
+            offset: How far there is one record for each key.
+            vanished: The transactions of which nothing is left.
+            largest_timestamp: The largest of all, and the base offset of its batch; None where
+                that is what it was.
+
+        Raises:
+            KafkaError: KAFKA_STORAGE_ERROR, as for ``save_cleaned``.
+        """
+        summary = self._summary
+        summary.cleaned_offset = offset
+        summary.transactions.forget(vanished)
+        if largest_timestamp is not None:
+            summary.max_timestamp_ms, summary.max_timestamp_offset = largest_timestamp
+        self._summary_offset = UNKNOWN
+        await self.save_cleaned()
+
+    async def save_cleaned(self) -> None:
+        """Makes what was noted durable, if it is not; before that no other round may begin.
+
+        Raises:
+            KafkaError: KAFKA_STORAGE_ERROR, it is not.
+        """
+        if self._summary_offset == UNKNOWN:
+            try:
+                await self.save_snapshot()
+            except StorageError as error:
+                raise kafka_error(error) from error
+            if self._summary_offset == UNKNOWN:
+                raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, "The log is recovering.")
+
+    @property
+    def largest_timestamp(self) -> tuple[int, int]:
+        """The largest timestamp, and the base offset of the first batch that has it."""
+        return self._summary.max_timestamp_ms, self._summary.max_timestamp_offset
 
     # --- life
 

@@ -34,12 +34,14 @@ class _Stored(msgspec.Struct, array_like=True):
     max_timestamp_ms: int
     max_timestamp_offset: int
     transactions: StoredTransactions = msgspec.field(default_factory=StoredTransactions)
+    cleaned_offset: int = 0
 
 
 class Summary:
     """Producers, transactions, leader epochs and the largest timestamp of one log."""
 
     __slots__ = (
+        "cleaned_offset",
         "leader_epochs",
         "max_timestamp_ms",
         "max_timestamp_offset",
@@ -54,6 +56,8 @@ class Summary:
         self.max_timestamp_ms = UNKNOWN
         self.max_timestamp_offset = UNKNOWN
         """Base offset of the first batch with the largest timestamp."""
+        self.cleaned_offset = 0
+        """Compaction has left one record for each key before it."""
 
     @classmethod
     def decode(cls, data: bytes) -> Summary:
@@ -75,6 +79,7 @@ class Summary:
         summary.leader_epochs = LeaderEpochs(stored.epochs, stored.epoch_start_offsets)
         summary.max_timestamp_ms = stored.max_timestamp_ms
         summary.max_timestamp_offset = stored.max_timestamp_offset
+        summary.cleaned_offset = stored.cleaned_offset
         return summary
 
     def encode(self) -> bytes:
@@ -87,12 +92,13 @@ class Summary:
                 self.max_timestamp_ms,
                 self.max_timestamp_offset,
                 self.transactions.stored(),
+                self.cleaned_offset,
             )
         )
 
     def read_back(self, batch: memoryview, header: BatchHeader) -> None:
         """Learns from a stored batch what was learned when it was appended."""
-        if header.is_control:
+        if header.is_control and header.records_count > 0:  # else compaction took the marker
             try:
                 marker = decode_end_transaction_marker(batch, header)
             except RecordError as error:

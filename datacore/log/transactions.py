@@ -16,9 +16,12 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import deque
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class AbortedTransaction(NamedTuple):
@@ -125,6 +128,22 @@ class Transactions:
     def has_aborted_from(self, offset: int) -> bool:
         """Whether ``aborted_between`` could find any at ``offset`` or behind it."""
         return bool(self._last_offsets) and self._last_offsets[-1] >= offset
+
+    def forget(self, vanished: Iterable[AbortedTransaction]) -> None:
+        """Forgets aborted transactions of which compaction has left nothing to skip."""
+        gone = {transaction.last_offset for transaction in vanished}
+        if not gone:
+            return
+        left = [at for at, offset in enumerate(self._last_offsets) if offset not in gone]
+        self._producer_ids, self._first_offsets, self._last_offsets, self._stable_offsets = (
+            array("q", [column[at] for at in left])
+            for column in (
+                self._producer_ids,
+                self._first_offsets,
+                self._last_offsets,
+                self._stable_offsets,
+            )
+        )
 
     def truncate_before(self, offset: int) -> None:
         """Forgets the aborted ones that ended before ``offset``."""

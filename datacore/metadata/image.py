@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
+from datacore._generated.records.client_quota_record import ClientQuotaRecord
 from datacore._generated.records.config_record import ConfigRecord
+from datacore._generated.records.feature_level_record import FeatureLevelRecord
 from datacore._generated.records.partition_record import PartitionRecord
 from datacore._generated.records.producer_ids_record import ProducerIdsRecord
 from datacore._generated.records.remove_topic_record import RemoveTopicRecord
@@ -17,6 +19,7 @@ from datacore._generated.records.topic_record import TopicRecord
 from datacore.protocol.names import TopicId, TopicName
 
 if TYPE_CHECKING:
+    from datacore.metadata.quotas import Entity
     from datacore.metadata.records import MetadataRecord
 
 RESOURCE_TOPIC = 2
@@ -55,6 +58,10 @@ class ClusterImage:
     topics_by_id: dict[TopicId, TopicImage] = field(default_factory=dict)
     configs: dict[tuple[int, str], dict[str, str]] = field(default_factory=dict)
     """Values that were set, by (resource type, resource name)."""
+    client_quotas: dict[Entity, dict[str, float]] = field(default_factory=dict)
+    """Limits by key, of each entity that has one."""
+    feature_levels: dict[str, int] = field(default_factory=dict)
+    """Of features that were set to another level than the one they begin with."""
     next_producer_id: int = 0
     removed_topic_ids: set[TopicId] = field(default_factory=set)
     """Of topics that were deleted: what is left of their logs may go."""
@@ -83,6 +90,10 @@ class ClusterImage:
                 self.configs.pop((RESOURCE_TOPIC, topic.name), None)
             case ConfigRecord():
                 self._set_config(record)
+            case ClientQuotaRecord():
+                self._set_quota(record)
+            case FeatureLevelRecord():
+                self.feature_levels[record.name] = record.feature_level
             case ProducerIdsRecord():
                 self.next_producer_id = record.next_producer_id
             case _:
@@ -97,3 +108,13 @@ class ClusterImage:
                 self.configs.pop(resource, None)
         else:
             self.configs.setdefault(resource, {})[record.name] = record.value
+
+    def _set_quota(self, record: ClientQuotaRecord) -> None:
+        entity = tuple(sorted((each.entity_type, each.entity_name) for each in record.entity))
+        if record.remove:
+            limits = self.client_quotas.get(entity, {})
+            limits.pop(record.key, None)
+            if not limits:
+                self.client_quotas.pop(entity, None)
+        else:
+            self.client_quotas.setdefault(entity, {})[record.key] = record.value

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Final, TypeAlias
 
+from datacore._generated.records.client_quota_record import ClientQuotaRecord
 from datacore._generated.records.config_record import ConfigRecord
+from datacore._generated.records.feature_level_record import FeatureLevelRecord
 from datacore._generated.records.partition_record import PartitionRecord
 from datacore._generated.records.producer_ids_record import ProducerIdsRecord
 from datacore._generated.records.remove_topic_record import RemoveTopicRecord
@@ -16,7 +18,13 @@ from datacore._generated.records.topic_record import TopicRecord
 from datacore.wire.errors import DecodeError
 
 MetadataRecord: TypeAlias = (
-    TopicRecord | PartitionRecord | ConfigRecord | RemoveTopicRecord | ProducerIdsRecord
+    TopicRecord
+    | PartitionRecord
+    | ConfigRecord
+    | RemoveTopicRecord
+    | ProducerIdsRecord
+    | ClientQuotaRecord
+    | FeatureLevelRecord
 )
 
 FRAME_VERSION: Final = 1
@@ -25,8 +33,10 @@ _VERSIONS: Final[dict[type[MetadataRecord], int]] = {
     TopicRecord: 0,
     PartitionRecord: 1,
     ConfigRecord: 0,
+    FeatureLevelRecord: 0,
     RemoveTopicRecord: 0,
     ProducerIdsRecord: 0,
+    ClientQuotaRecord: 0,
 }
 """The version each type is written in; any version that the specs know is read."""
 

@@ -92,7 +92,7 @@ def iterate_records(
         InvalidRecord: The records do not parse, or are not as many as the header says. Raised
             when the iteration comes to it.
     """
-    return _records(_body(batch, header, max_bytes), header, header.records_count)
+    return _records(records_bytes(batch, header, max_bytes=max_bytes), header, header.records_count)
 
 
 def first_record_at_or_after(
@@ -109,7 +109,7 @@ def first_record_at_or_after(
     """
     if header.max_timestamp < timestamp_ms:
         return None
-    data = _body(batch, header, max_bytes)
+    data = records_bytes(batch, header, max_bytes=max_bytes)
     if header.has_log_append_time:
         return next(_records(data, header, header.records_count), None)
     wanted_delta = timestamp_ms - header.base_timestamp
@@ -282,8 +282,10 @@ def _encode_record(record: Record, timestamp_delta: int, offset_delta: int) -> b
     return zigzag(len(body)) + body
 
 
-def _body(batch: Buffer, header: BatchHeader, max_bytes: int) -> bytes:
-    """The records of a batch as bytes, decompressed."""
+def records_bytes(
+    batch: Buffer, header: BatchHeader, *, max_bytes: int = DECOMPRESSED_BYTES_MAX
+) -> bytes:
+    """The records of a batch as bytes, decompressed; errors as for ``iterate_records``."""
     if len(batch) < header.size:
         raise TruncatedBatch(f"{len(batch)} bytes of a batch of {header.size}.")
     view = memoryview(batch)[BATCH_HEADER_SIZE : header.size]

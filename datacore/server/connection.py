@@ -34,12 +34,14 @@ from datacore.protocol.frame import (
 from datacore.protocol.headers import read_request_header_end, unpack_request_start
 from datacore.server.dispatch import Dispatch, RefusedError
 from datacore.server.receive import ReceiveBuffer
+from datacore.server.throttling import handle_within_quotas
 from datacore.storage.pending import Pending
 from datacore.wire.errors import DecodeError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from datacore.broker.quotas import ClientRates
     from datacore.protocol.message import Message
     from datacore.server.dispatch import Route
     from datacore.server.limits import ConnectionLimits
@@ -52,6 +54,7 @@ _CLIENT_DOES_NOT_READ: Final = 4
 _STOPPING: Final = 8
 _CLOSED: Final = 16
 _OTHERS_TURN: Final = 32
+_THROTTLED: Final = 64
 
 _FAILED_WITHOUT_ANSWER: Final = "its request failed and has no other way to tell: {}"
 
@@ -67,6 +70,7 @@ class ConnectionOwner(Protocol):
 
     dispatch: Dispatch[Any]
     limits: ConnectionLimits
+    rates: ClientRates | None
     scratch: memoryview
 
     def admit(self, connection: Connection) -> str | None:
@@ -125,6 +129,7 @@ class Connection(asyncio.BufferedProtocol):
         "_recordless_bytes_max",
         "_request_bytes_max",
         "_routes",
+        "_throttled_until_s",
         "_transport",
         "has_read",
         "idle_since_s",
@@ -153,6 +158,7 @@ class Connection(asyncio.BufferedProtocol):
         self._is_admitted = False
         self._is_handling = False
         self._is_reading_paused = False
+        self._throttled_until_s = 0.0
         self._transport: asyncio.Transport | None = None
         self.has_read = True
         """Whether anything came since the last sweep, which clears it."""
@@ -315,7 +321,13 @@ class Connection(asyncio.BufferedProtocol):
             self.session, route.api_key, route.api_version, correlation_id, client_id
         )
         try:
-            answer = route.handle(self._broker, context, request)
+            rates = self._owner.rates
+            if rates is None:
+                answer = route.handle(self._broker, context, request)
+            else:
+                answer = handle_within_quotas(
+                    rates, self._throttle, route, self._broker, context, request, len(frame)
+                )
             if type(answer) is route.response_class:
                 parts = route.encode(correlation_id, answer)
             elif answer is None:
@@ -419,6 +431,21 @@ class Connection(asyncio.BufferedProtocol):
             self._loop.call_soon(self._continue)
         else:
             self._resume_reading()
+
+    def _throttle(self, throttle_ms: int) -> None:
+        """Handles nothing for some time."""
+        until_s = self._loop.time() + throttle_ms / 1000
+        if until_s > self._throttled_until_s:
+            self._throttled_until_s = until_s
+            if not self._blocks & _THROTTLED:
+                self._blocks |= _THROTTLED
+                self._loop.call_at(until_s, self._end_throttle)
+
+    def _end_throttle(self) -> None:
+        if self._loop.time() < self._throttled_until_s and not self._blocks & _CLOSED:
+            self._loop.call_at(self._throttled_until_s, self._end_throttle)
+        else:
+            self._unblock(_THROTTLED)
 
     def _go_on(self) -> None:
         """The other connections had their turn."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
+    from datacore.broker.quotas import ClientRates
     from datacore.handlers.api import Api
     from datacore.protocol.message import Message
     from datacore.server.listener import BoundListener
@@ -46,6 +47,7 @@ class KafkaServer(Generic[BrokerT]):
     Attributes:
         dispatch: The table as connections use it.
         limits: What connections may take.
+        rates: The quotas of clients; None where nobody has one.
         scratch: The receive buffer that connections share.
     """
 
@@ -57,6 +59,7 @@ class KafkaServer(Generic[BrokerT]):
     ) -> None:
         self.dispatch: Dispatch[Any] = Dispatch(broker, table)
         self.limits = limits or ConnectionLimits()
+        self.rates: ClientRates | None = None
         self.scratch = new_scratch()
         self._connections: set[Connection] = set()
         self._count_by_host: dict[str, int] = {}
@@ -113,6 +116,8 @@ class KafkaServer(Generic[BrokerT]):
         per_ip_max = limits.connections_by_ip_max.get(host, limits.connections_per_ip_max)
         if count >= per_ip_max:
             return f"it has max.connections.per.ip={per_ip_max} already"
+        if self.rates is not None and self.rates.connected(host):
+            return "it has used up its connection_creation_rate"
         self._connections.add(connection)
         self._count_by_host[host] = count + 1
         return None

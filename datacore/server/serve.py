@@ -17,6 +17,7 @@ from datacore.handlers.table import TABLE
 from datacore.server.kafka_server import KafkaServer
 from datacore.server.limits import ConnectionLimits
 from datacore.server.listener import bind_listeners
+from datacore.storage.engine import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -63,7 +64,11 @@ async def serve(config: Config) -> AsyncIterator[RunningBroker]:
         def relimit() -> None:
             server.limits = ConnectionLimits.from_kafka_configs(broker.config_values)
 
+        def take_quotas() -> None:
+            server.rates = broker.quotas.in_force
+
         broker.broker_configs.when_changed(relimit)
+        broker.quotas.when_changed(take_quotas)
         async with broker.running(), server.accepting(bound):
             try:
                 yield RunningBroker(broker, {each.name: each.bound for each in bound})
@@ -94,7 +99,32 @@ def _disk_engine(config: Config) -> Engine:
     )
 
 
+def _postgresql_engine(config: Config) -> Engine:
+    try:
+        from datacore.storage.postgresql.config import PostgresqlConfig  # noqa: PLC0415  # see above
+        from datacore.storage.postgresql.engine import PostgresqlEngine  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        message = f"the postgresql engine needs {error.name}: pip install 'datacore[postgres]'"
+        raise StorageError(message) from None
+    section = config.postgresql
+    return PostgresqlEngine(
+        PostgresqlConfig(
+            dsn=section.dsn,
+            host=section.host,
+            port=section.port,
+            database=section.database,
+            user=section.user,
+            password=section.password,
+            schema=section.schema,
+            pool=section.pool,
+            cache_bytes=section.cache_bytes,
+            flush_timeout_s=section.flush_timeout_ms / 1000,
+        )
+    )
+
+
 _ENGINES: Final[Mapping[str, Callable[[Config], Engine]]] = {
     "memory": _memory_engine,
     "disk": _disk_engine,
+    "postgresql": _postgresql_engine,
 }

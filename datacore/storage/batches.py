@@ -101,6 +101,45 @@ def split_batches(data: Buffer, base_offset: int, next_offset: int) -> list[Exte
     return extents
 
 
+class RangeWalk:
+    """The batches that replace a range of offsets, checked as they come, piece by piece."""
+
+    __slots__ = ("_least_offset", "_next_offset")
+
+    def __init__(self, base_offset: int, next_offset: int) -> None:
+        self._least_offset = base_offset
+        """What the next batch must end at, or behind."""
+        self._next_offset = next_offset
+
+    def walk(self, data: Buffer) -> list[Extent]:
+        """The batches of one piece.
+
+        Raises:
+            StorageError: They are not whole, do not ascend, or leave the range.
+        """
+        extents = list(walk_batches(data))
+        if not extents or extents[-1].end != len(data):
+            message = f"{len(data)} bytes are not whole batches"
+            raise StorageError(message)
+        for _, _, base_offset, last_offset in extents:
+            # Only the first batch of all may begin before the range: a log may start inside it.
+            if last_offset < self._least_offset or last_offset >= self._next_offset:
+                message = f"a batch of the offsets {base_offset} to {last_offset} lies elsewhere"
+                raise StorageError(message)
+            self._least_offset = last_offset + 1
+        return extents
+
+    def finish(self) -> None:
+        """Checks that the last batch ends where the range does.
+
+        Raises:
+            StorageError: It does not, or there was none.
+        """
+        if self._least_offset != self._next_offset:
+            message = f"the batches end at {self._least_offset}, the range at {self._next_offset}"
+            raise StorageError(message)
+
+
 def is_whole(batch: Buffer) -> bool:
     """Whether one batch, header and all, is what was written: magic and CRC32C."""
     return (

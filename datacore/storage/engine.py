@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, NewType, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from datacore.storage.pending import Pending
     from datacore.wire.buffer import Buffer
@@ -42,6 +42,15 @@ class LogExtent(NamedTuple):
     """Bytes of its batches that can still be read."""
     max_timestamp_ms: int
     """The largest timestamp that it holds, also before ``start_offset``; -1 where none has one."""
+
+
+class Space(NamedTuple):
+    """How much room a store has, as far as it knows: -1 where it does not."""
+
+    total_bytes: int
+    """What it may hold, others' data included."""
+    usable_bytes: int
+    """What can still be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +142,8 @@ class EngineLog(Protocol):
 
         The first batch comes back even where it is larger than ``max_bytes``; more follow while
         the sum stays within ``max_bytes`` and their base offset is below ``before_offset``. Where
-        ``offset`` fell out by compaction, the first batch is one whose last offset is at least
-        ``offset`` or the nearest before it. Each buffer holds one or more whole batches and never
+        ``offset`` fell out by compaction, the first batch is the next one behind it: whoever reads
+        on behind what came back gets ahead. Each buffer holds one or more whole batches and never
         changes afterwards. Empty when ``offset`` is at or behind ``before_offset``.
 
         Returns:
@@ -175,6 +184,24 @@ class EngineLog(Protocol):
         Nothing is appended until it has returned.
         """
 
+    async def replace(
+        self, base_offset: int, next_offset: int, batches: AsyncIterator[Buffer]
+    ) -> None:
+        """Puts other batches in the place of those of whole extents: all or none, and durably.
+
+        The range begins where an extent begins and ends where one ends, before the last extent,
+        which appends go to. No offset changes: the new batches lie within the range in ascending
+        order, and the last one ends where the range does, so that no reader falls into a hole.
+        Afterwards the range is cut into extents anew. ``batches`` yields one or more whole batches
+        at a time and is consumed while the log goes on. What was read before stays what it was,
+        and a crash leaves the old batches or the new ones.
+
+        Raises:
+            StorageError: Nothing was replaced. The range is not one of whole extents, or is no
+                longer what it was in the beginning; the batches are not as they should be; another
+                replacement is under way; or the store says no.
+        """
+
     async def save_snapshot(self, offset: int, snapshot: bytes) -> None:
         """Keeps an opaque summary of everything before ``offset``, replacing the one before.
 
@@ -190,6 +217,20 @@ class EngineLog(Protocol):
 
 class Engine(Protocol):
     """A store of logs."""
+
+    @property
+    def place(self) -> str:
+        """Where the logs lie, for people: a folder's absolute path, or what stands for one.
+
+        It holds no secret, and is the same from one start to the next.
+        """
+
+    async def space(self) -> Space:
+        """How much room there is now.
+
+        Raises:
+            StorageError: The store does not answer.
+        """
 
     async def start(self) -> None:
         """Makes the store ready.

@@ -15,26 +15,32 @@ Rules:
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from datacore.storage.batches import max_timestamp_ms as batch_max_timestamp_ms
 from datacore.storage.batches import single_batch, split_batches
-from datacore.storage.engine import Fenced, LogExtent, LogName, OffsetTruncated, StorageError
+from datacore.storage.engine import (
+    Fenced,
+    LogExtent,
+    LogName,
+    OffsetTruncated,
+    Space,
+    StorageError,
+)
 from datacore.storage.log_name import check_log_name
+from datacore.storage.memory_chunk import CHUNK_SIZE_MAX, Chunk, Draft
 from datacore.storage.segment_age import NEVER_MS, last_timestamp_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from datacore.storage.engine import EngineLog, SegmentLimits
     from datacore.storage.pending import Pending
     from datacore.wire.buffer import Buffer
 
 CHUNK_SIZE_MIN: Final = 4 * 1024
-CHUNK_SIZE_MAX: Final = 1024 * 1024
 BYTES_MAX: Final = 8 * 1024 * 1024 * 1024
 
 
@@ -51,6 +57,15 @@ class MemoryEngine:
         self.bytes_max = bytes_max
         self.bytes_held = 0
         self._logs: dict[LogName, MemoryLog] = {}
+
+    @property
+    def place(self) -> str:
+        """See ``Engine.place``."""
+        return "memory"
+
+    async def space(self) -> Space:
+        """See ``Engine.space``: what all logs together may hold."""
+        return Space(self.bytes_max, self.bytes_max - self.bytes_held)
 
     async def start(self) -> None:
         """See ``Engine.start``: there is nothing to make ready."""
@@ -82,48 +97,11 @@ class MemoryEngine:
             await log.close()
 
 
-class _Chunk:
-    """A piece of a log: whole batches, one behind the other."""
-
-    __slots__ = (
-        "base_offsets",
-        "capacity",
-        "ends",
-        "first_timestamp_ms",
-        "max_timestamp_ms",
-        "readable",
-        "used",
-        "writable",
-    )
-
-    def __init__(self, capacity: int) -> None:
-        self.writable = memoryview(bytearray(capacity))
-        self.readable = self.writable.toreadonly()
-        self.capacity = capacity
-        """Bytes that may be written; no more than ``used`` once the chunk is sealed."""
-        self.used = 0
-        self.base_offsets = array("q")
-        """Of each batch, ascending."""
-        self.ends = array("I")
-        """Of each batch, the byte behind it."""
-        self.first_timestamp_ms = -1
-        """Of the append that began it."""
-        self.max_timestamp_ms = -1
-
-    def start_of(self, at: int) -> int:
-        """The first byte of the batch with index ``at``."""
-        return self.ends[at - 1] if at else 0
-
-    def find(self, offset: int) -> int:
-        """The index of the batch that contains ``offset``, else of the nearest before it."""
-        return max(bisect_right(self.base_offsets, offset) - 1, 0)
-
-
 @dataclass(slots=True)
 class _Contents:
     """What passes from one owner of a log to the next."""
 
-    chunks: list[_Chunk] = field(default_factory=list)
+    chunks: list[Chunk] = field(default_factory=list)
     bases: list[int] = field(default_factory=list)
     """The first offset of each chunk."""
     skipped_bytes: int = 0
@@ -138,6 +116,7 @@ class MemoryLog:
         "_contents",
         "_engine",
         "_epoch",
+        "_is_replacing",
         "_limits",
         "_refusal",
         "_roll_above_ms",
@@ -157,6 +136,7 @@ class MemoryLog:
         self._engine = engine
         self._epoch = epoch
         self._refusal: StorageError | None = None
+        self._is_replacing = False
         self._contents = contents
         self._limits: SegmentLimits | None = None
         self._roll_above_ms = NEVER_MS
@@ -277,7 +257,7 @@ class MemoryLog:
         contents = self._contents
         kept = bisect_right(contents.bases, offset) - 1
         batch = contents.chunks[kept].find(offset) if kept >= 0 else 0
-        if kept < 0 or contents.chunks[kept].base_offsets[batch] != offset:
+        if kept < 0 or offset not in contents.chunks[kept].base_offsets[batch : batch + 1]:
             message = f"no batch of {self.name} starts at offset {offset}"
             raise StorageError(message)
         dropped_bytes = sum(chunk.used for chunk in contents.chunks[kept:])
@@ -287,6 +267,60 @@ class MemoryLog:
         self.end_offset = offset
         if contents.snapshot is not None and contents.snapshot[0] > offset:
             contents.snapshot = None
+
+    async def replace(
+        self, base_offset: int, next_offset: int, batches: AsyncIterator[Buffer]
+    ) -> None:
+        """See ``EngineLog.replace``."""
+        replaced = self._chunks_of(base_offset, next_offset)
+        if self._is_replacing:
+            message = f"a range of {self.name} is being replaced already"
+            raise StorageError(message)
+        self._is_replacing = True
+        draft = Draft(self._engine, base_offset, next_offset)
+        try:
+            async for data in batches:
+                draft.add(data)
+            draft.finish()
+            if self._chunks_of(base_offset, next_offset) != replaced:
+                message = f"{self.name} has changed while a range of it was being replaced"
+                raise StorageError(message)
+        except BaseException:
+            self._engine.bytes_held -= draft.size_bytes
+            raise
+        finally:
+            self._is_replacing = False
+        contents = self._contents
+        first = contents.chunks.index(replaced[0])
+        replaced_bytes = sum(chunk.used for chunk in replaced)
+        self._engine.bytes_held -= replaced_bytes
+        self.size_bytes += draft.size_bytes - replaced_bytes
+        if first == 0:
+            self.size_bytes += contents.skipped_bytes
+            contents.skipped_bytes = 0
+        bases = [contents.bases[first], *(chunk.next_offset for chunk in draft.chunks[:-1])]
+        contents.chunks[first : first + len(replaced)] = draft.chunks
+        contents.bases[first : first + len(replaced)] = bases
+
+    def _chunks_of(self, base_offset: int, next_offset: int) -> list[Chunk]:
+        """The chunks of a range that may be replaced.
+
+        Raises:
+            StorageError: There are none.
+        """
+        if self._refusal is not None:
+            raise self._refusal
+        bases = self._contents.bases
+        first = bisect_right(bases, base_offset) - 1
+        end = bisect_left(bases, next_offset)
+        if (
+            not 0 <= first < end < len(bases)
+            or max(bases[first], self.start_offset) != base_offset
+            or bases[end] != next_offset
+        ):
+            message = f"{base_offset} to {next_offset - 1} are no extents of {self.name} to replace"
+            raise StorageError(message)
+        return self._contents.chunks[first:end]
 
     async def save_snapshot(self, offset: int, snapshot: bytes) -> None:
         """See ``EngineLog.save_snapshot``."""
@@ -343,6 +377,8 @@ class MemoryLog:
         chunks = self._contents.chunks
         at = max(bisect_right(self._contents.bases, offset) - 1, 0)
         first = chunks[at].find(offset)
+        if first == len(chunks[at].ends):  # what contained it fell out, at the end of a chunk
+            at, first = at + 1, 0
         remaining = max_bytes
         while at < len(chunks):
             chunk = chunks[at]
@@ -372,18 +408,19 @@ class MemoryLog:
             message = f"{self.name} ends at offset {self.end_offset}, before {offset}"
             raise OffsetTruncated(message)
 
-    def _add_chunk(self, size: int, timestamp_ms: int) -> _Chunk:
+    def _add_chunk(self, size: int, timestamp_ms: int) -> Chunk:
         contents = self._contents
         # Not by its capacity: one that ended of age may have used little of it.
         last = contents.chunks[-1].used if contents.chunks else 0
         capacity = min(max(last * 2, CHUNK_SIZE_MIN), CHUNK_SIZE_MAX)
         if self._limits is not None:
             capacity = min(capacity, self._limits.size_bytes)
-        chunk = _Chunk(max(size, capacity))
+        chunk = Chunk(max(size, capacity))
         chunk.first_timestamp_ms = timestamp_ms
         self._roll_above_ms = last_timestamp_ms(self._limits, timestamp_ms)
+        # What may lie before the first chunk fell out by compaction.
+        contents.bases.append(self.end_offset if contents.chunks else self.start_offset)
         contents.chunks.append(chunk)
-        contents.bases.append(self.end_offset)
         return chunk
 
     def _cut(self, kept: int, batch: int) -> int:

@@ -55,6 +55,13 @@ class Pending(Generic[T]):
         self._error = error
         self._settle()
 
+    def follow(self, other: Pending[T]) -> None:
+        """Settles as another one has settled; a callback for its ``then``."""
+        if other.error is None:
+            self.resolve(other.result())
+        else:
+            self.fail(other.error)
+
     def then(self, callback: Callable[[Pending[T]], None]) -> None:
         """Calls ``callback(self)`` when this is settled; at once if it already is."""
         if self.is_settled:

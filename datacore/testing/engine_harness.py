@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, Protocol
 
 import anyio
+import anyio.lowlevel
 
 from datacore.storage.batches import walk_batches
 from datacore.storage.engine import LogName
@@ -108,6 +109,17 @@ async def read(
     for buffer in waited:
         assert whole_batches(buffer) > 0
     return data
+
+
+async def replace(log: EngineLog, base_offset: int, next_offset: int, *batches: Buffer) -> None:
+    """Replaces a range of a log, batch by batch."""
+
+    async def each() -> AsyncIterator[Buffer]:
+        for batch in batches:
+            await anyio.lowlevel.checkpoint()
+            yield batch
+
+    await log.replace(base_offset, next_offset, each())
 
 
 def whole_batches(buffer: Buffer) -> int:

@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 
 from datacore.storage.engine import OffsetTruncated, SegmentLimits
 from datacore.testing.batches import pack_batch
-from datacore.testing.engine_harness import LOG, check_extents, read
+from datacore.testing.engine_harness import LOG, check_extents, read, replace
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -169,6 +169,8 @@ class EngineModel(RuleBasedStateMachine):
         while offset < self.model.end_offset:
             found = self.run(read(self.log, offset, max_bytes=max_bytes))
             assert found == self.model.read(offset, max_bytes, self.model.end_offset)
+            if not found:
+                break  # the log was cut behind what a replacement has emptied
             offset = next(
                 batch.last_offset + 1
                 for batch in reversed(self.model.batches)
@@ -201,9 +203,10 @@ class EngineModel(RuleBasedStateMachine):
                 for batch in self.model.readable()
                 if extent.base_offset <= batch.last_offset < extent.next_offset
             ]
-            assert max(stamps) <= extent.max_timestamp_ms
-            if extent.base_offset > self.model.start_offset:
-                assert max(stamps) == extent.max_timestamp_ms
+            if stamps:
+                assert max(stamps) <= extent.max_timestamp_ms
+                if extent.base_offset > self.model.start_offset:
+                    assert max(stamps) == extent.max_timestamp_ms
 
     @rule(at=FRACTION)
     def truncate_before(self, at: float) -> None:
@@ -211,6 +214,34 @@ class EngineModel(RuleBasedStateMachine):
         offset = self._offset(at)
         self.run(self.log.truncate_before(offset))
         self.model.start_offset = offset
+
+    @rule(first=FRACTION, count=FRACTION, kept=st.integers(0, 2**16), payload_size=PAYLOAD_SIZES)
+    def replace(self, first: float, count: float, kept: int, payload_size: int) -> None:
+        """Replaces a range of extents by some of its batches and another one at its end."""
+        extents = list(self.run(self.log.extents()))[:-1]
+        if not extents:
+            return
+        at = int(first * (len(extents) - 1))
+        end = at + 1 + int(count * (len(extents) - 1 - at))
+        base_offset, next_offset = extents[at].base_offset, extents[end - 1].next_offset
+        old = [
+            batch
+            for batch in self.model.readable()
+            if base_offset <= batch.last_offset < next_offset
+        ]
+        new = [
+            batch
+            for number, batch in enumerate(old)
+            if kept >> number % 16 & 1 and batch.last_offset < next_offset - 1
+        ]
+        data = pack_batch(next_offset - 1, bytes(payload_size), max_timestamp_ms=20)
+        new.append(ModelBatch(next_offset - 1, next_offset - 1, 20, data))
+        self.run(replace(self.log, base_offset, next_offset, *(batch.data for batch in new)))
+        self.model.batches = [
+            *(batch for batch in self.model.readable() if batch.last_offset < base_offset),
+            *new,
+            *(batch for batch in self.model.batches if batch.base_offset >= next_offset),
+        ]
 
     @precondition(lambda self: self.model.readable())
     @rule(at=FRACTION)

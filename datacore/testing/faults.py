@@ -144,6 +144,18 @@ class CrashingFiles(Files):
         with self._lock:
             self._unnamed = {name for name in self._unnamed if Path(name).parent != path}
 
+    def rename(self, source: Path, target: Path) -> None:
+        """See ``Files``."""
+        with self._lock:
+            super().rename(source, target)
+            self._synced.pop(str(target), None)
+            if str(source) in self._synced:
+                self._synced[str(target)] = self._synced.pop(str(source))
+            self._unnamed.discard(str(target))
+            if str(source) in self._unnamed:
+                self._unnamed.remove(str(source))
+                self._unnamed.add(str(target))
+
     def replace(self, path: Path, content: bytes) -> None:
         """See ``Files``."""
         with self._lock:

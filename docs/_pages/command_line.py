@@ -29,6 +29,12 @@ Where a command takes `-o json`, it prints one array of objects with the keys be
 one thing is still an array. Keys may be added in a later release; none changes its meaning. Times
 are milliseconds since 1970.
 
+![A group is listed, its offsets are reset](picture-groups.svg)
+
+![Records are read by a template and deleted](picture-records.svg)
+
+![Settings of a topic are altered and shown](picture-settings.svg)
+
 Commands that speak the protocol have these options besides their own:
 """
 _CONNECTION: Final = ("bootstrap_server", "command_config", "request_timeout_ms")

@@ -11,7 +11,7 @@ from anyio.lowlevel import checkpoint
 from datacore.broker.broker import Broker
 from datacore.broker.context import Endpoint, RequestContext, Session
 from datacore.config import load_config
-from datacore.storage.engine import StorageError
+from datacore.storage.engine import Space, StorageError
 from datacore.storage.memory import MemoryEngine
 from tests.log.held_engine import HeldLog
 
@@ -38,6 +38,13 @@ class HeldEngine:
         """The one held log that exists."""
         (log,) = self.held.values()
         return log
+
+    @property
+    def place(self) -> str:
+        return self._memory.place
+
+    async def space(self) -> Space:
+        return await self._memory.space()
 
     async def start(self) -> None:
         await self._memory.start()

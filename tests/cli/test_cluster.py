@@ -94,6 +94,12 @@ def test_health_counts_apis_and_brokers(call: Command, target: Target) -> None:
     )
 
 
+@pytest.mark.usefixtures("topic")
+def test_health_of_partitions_counts_them(call: Command) -> None:
+    done = call("health", "--partitions")
+    assert (done.status, "partition(s) with a leader each.\n" in done.out) == (0, True)
+
+
 def test_offsets_are_listed_for_topics_and_for_some_of_their_partitions(
     call: Command, topic: str
 ) -> None:

@@ -49,6 +49,22 @@ def test_reading_begins_where_it_is_told_and_ends_at_the_end(
     assert " ".join(sorted(done.lines())) == expected
 
 
+def test_several_topics_are_read_by_name_and_by_pattern(call: Command, topic: str) -> None:
+    other = f"{topic}-2"
+    call("topic", "create", other)
+    call("produce", other, "-m", "c1")
+    by_name = call("consume", topic, other, "--from-beginning", "--until-end")
+    assert sorted(by_name.lines()) == ["a1", "a2", "b1", "c1"]
+    assert by_name.err == f"4 record(s) read from {topic}, {other}.\n"
+    pattern = f"{topic}.*"
+    group = ["--include", pattern, "--group", topic, "--from-beginning", "--until-end"]
+    assert sorted(call("consume", *group).lines()) == ["a1", "a2", "b1", "c1"]
+    nothing = call("consume", "--include", f"{topic}-x")
+    assert (nothing.status, "no topic matches" in nothing.err) == (1, True)
+    assert call("consume", topic, "--include", pattern).status == 2
+    assert call("consume", "--include", "(").status == 2
+
+
 def test_a_group_that_reads_until_the_end_has_no_lag(call: Command, topic: str) -> None:
     done = call("consume", topic, "--group", topic, "--from-beginning", "--until-end")
     assert sorted(done.lines()) == ["a1", "a2", "b1"]

@@ -52,7 +52,7 @@ def test_the_command_itself_lists_describes_and_deletes(target: Target, group: s
     environment = {"DATACORE_BOOTSTRAP_SERVER": target.bootstrap}
     described = datacore("group", "describe", group, environment=environment)
     assert [line.split() for line in described.lines()] == [
-        ["Group", f"{group}:", "Empty,", "0", "member(s)"],
+        ["Group", f"{group}:", "Empty,", "0", "member(s),", "2", "behind"],
         *[["TOPIC", "PARTITION", "COMMITTED", "OFFSET", "NEXT", "OFFSET", "LAG", "CLIENT", "HOST"]],
         [group, "0", "3", "5", "2", "-", "-"],
         [group, "1", "0", "0", "0", "-", "-"],
@@ -110,8 +110,8 @@ def test_all_groups_are_described_one_after_the_other(
     alter_group_offsets(cluster, f"{group}-2", {TopicPartition(group, 0): 1})
     described = call("group", "describe", "--all-groups")
     assert described.status == 0
-    assert f"Group {group}: Empty, 0 member(s)\n" in described.out
-    assert f"Group {group}-2: Empty, 0 member(s)\n" in described.out
+    assert f"Group {group}: Empty, 0 member(s), " in described.out
+    assert f"Group {group}-2: Empty, 0 member(s), " in described.out
 
 
 def test_a_group_of_kip_848_is_described_by_the_same_command(

@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import msgspec
 import pytest
 
 from datacore.client import admin
@@ -69,6 +70,18 @@ def test_a_reader_that_is_stopped_commits_and_leaves(
         assert (consuming.returncode, errors) == (0, b"1 record(s) read from t.\n")
     assert admin.group_offsets(cluster, "g") == {TopicPartition("t", 0): 1}
     assert admin.describe_group(cluster, "g").members == []
+
+
+def test_a_load_that_is_stopped_shows_what_was_done(cluster: Cluster) -> None:
+    load = ["bench", "produce", "--topic", "t", "--throughput", "500", "--batch-records", "1"]
+    with running(cluster, *load, "-o", "json") as loading:
+        while admin.list_offsets(cluster, "t", admin.LATEST)[0].offset < 5:
+            assert loading.poll() is None
+        loading.send_signal(signal.SIGINT)
+        out, errors = loading.communicate(timeout=30)
+        assert (loading.returncode, errors) == (0, b"")
+    (row,) = msgspec.json.decode(out)
+    assert 5 <= row["records"] < 1_000_000
 
 
 def test_a_reader_whose_output_nobody_wants_any_more_ends_quietly(cluster: Cluster) -> None:

@@ -7,6 +7,7 @@ import pytest
 from datacore._generated.api_keys import ApiKey
 from datacore.client.cluster import Cluster
 from datacore.client.topics import create_topic
+from datacore.protocol.errors import KafkaError
 from tests.cli.conftest import Command, Target, soon
 from tests.cli.transactional import TransactionalProducer
 
@@ -72,6 +73,20 @@ def test_readers_of_committed_records_see_no_others(
     stable = call(*listed, "--isolation-level", "read_committed").json()
     assert stable[0]["offset"] == 6
     producer.end(commit=False)
+
+
+def test_a_producer_that_is_fenced_loses_its_open_transaction(
+    call: Command, producer: TransactionalProducer, topic: str
+) -> None:
+    producer.write(b"open")
+    done = call("transaction", "fence", topic, "no-such")
+    assert done.out.startswith(f"Fenced {topic}: producer ")
+    assert (done.status, done.err.split(":")[1]) == (1, " TRANSACTIONAL_ID_NOT_FOUND")
+    described_when(call, topic, "Empty")
+    with pytest.raises(KafkaError):
+        producer.end(commit=True)
+    read = ["consume", topic, "--from-beginning", "--until-end"]
+    assert call(*read, "--isolation-level", "read_committed").lines() == []
 
 
 def test_a_transaction_that_hangs_is_found_and_aborted(

@@ -60,6 +60,9 @@ class TransactionalProducer:
             timeout_ms=10_000,
             topic_data=[TopicProduceData(name=self._name, partition_data=[data])],
         )
+        self._cluster.retrying(lambda: self._produce(request))
+
+    def _produce(self, request: ProduceRequest) -> None:
         leader = self._cluster.leader(self._name, 0)
         response = leader.send(request, ProduceResponse, _PRODUCE_VERSION)
         (stored,) = response.responses[0].partition_responses

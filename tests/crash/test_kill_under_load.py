@@ -14,6 +14,8 @@ from __future__ import annotations
 import os
 import random
 import threading
+import uuid
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -30,6 +32,9 @@ from tests.crash.load import (
     read_along,
     records_of,
 )
+
+if TYPE_CHECKING:
+    from tests.storage.postgresql_server import PostgresqlServer
 
 KILLS_QUICK = 3
 KILLS_THOROUGH = 20
@@ -50,14 +55,27 @@ def stored(address: tuple[str, int]) -> dict[Place, bytes]:
     return contents
 
 
-def test_nothing_acknowledged_is_lost_and_no_offset_is_given_twice_when_the_broker_is_killed() -> (
-    None
-):
+@pytest.fixture(params=["disk", "postgresql"])
+def engine(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """What a broker is told of its engine."""
+    if request.param == "disk":
+        return {}
+    server: PostgresqlServer = request.getfixturevalue("postgresql_server")
+    return {
+        "storage_engine": "postgresql",
+        "postgresql_host": server.host,
+        "postgresql_schema": f"kill_{uuid.uuid4().hex}",
+    }
+
+
+def test_nothing_acknowledged_is_lost_and_no_offset_is_given_twice_when_the_broker_is_killed(
+    engine: dict[str, Any],
+) -> None:
     kills = KILLS_THOROUGH if os.environ.get("DATACORE_HYPOTHESIS") else KILLS_QUICK
     chance = random.Random(20261121)
     history = History()
     producers = [Producer(n, history, idempotent=n % 2 == 0) for n in range(PRODUCERS)]
-    with BrokerProcess(num_partitions=PARTITIONS) as broker:
+    with BrokerProcess(num_partitions=PARTITIONS, **engine) as broker:
         create_topic((broker.host, broker.port))
         for _ in range(kills):
             history.enough.clear()

@@ -1,7 +1,15 @@
 """Reads known_differences.toml."""
 
+import re
 import tomllib
+from functools import cache
 from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from datacore._generated.api_keys import ApiKey
+from datacore.wire.message import WireMessage
 
 _FILE = Path(__file__).with_suffix(".toml")
 
@@ -14,3 +22,54 @@ def known_differences(release: str) -> dict[tuple[str, int], str]:
         for entry in entries
         for version in range(entry["versions"][0], entry["versions"][1] + 1)
     }
+
+
+class ConfigDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A kind of request about configs that 4.1.1 and DataCore answer otherwise.
+
+    Attributes:
+        reason: Why.
+        api: Which API, by its name in ``ApiKey``; None is each.
+        resource: The type of resource; None is each.
+        config: Pattern of a config's whole name.
+        value: Pattern of its whole value.
+        operation: The numbers of the operations.
+    """
+
+    reason: str
+    api: str | None = None
+    resource: int | None = None
+    config: str = ".*"
+    value: str = ".*"
+    operation: list[int] = []
+
+    def is_about(self, request: WireMessage) -> bool:
+        """Whether a request is of this kind."""
+        if self.api is not None and ApiKey[self.api] != request.api_key:
+            return False
+        holders: list[Any] = [
+            *getattr(request, "resources", []),
+            *getattr(request, "topics", []),
+        ]
+        return any(
+            self._is_about(holder, config)
+            for holder in holders
+            for config in getattr(holder, "configs", [])
+        )
+
+    def _is_about(self, holder: Any, config: Any) -> bool:
+        if self.resource is not None and self.resource != getattr(holder, "resource_type", 2):
+            return False
+        if self.operation and getattr(config, "config_operation", 0) not in self.operation:
+            return False
+        return bool(
+            re.fullmatch(self.config, config.name)
+            and re.fullmatch(self.value, config.value or "", re.DOTALL)
+        )
+
+
+@cache
+def config_differences() -> list[ConfigDifference]:
+    """Every known difference of requests about configs."""
+    entries = tomllib.loads(_FILE.read_text()).get("configs", [])
+    return msgspec.convert(entries, list[ConfigDifference])

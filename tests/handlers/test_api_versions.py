@@ -13,6 +13,7 @@ from datacore._generated.heartbeat import HeartbeatResponse
 from datacore.broker.context import RequestContext, Session
 from datacore.handlers.api import Api, top_level_error
 from datacore.handlers.api_versions import api_versions
+from datacore.protocol.api_versions import Feature
 from datacore.protocol.errors import KafkaError
 
 
@@ -38,7 +39,8 @@ def answer(asked: RequestContext, request: ApiVersionsRequest) -> ApiVersionsRes
             error_response=top_level_error(HeartbeatResponse),
         )
     ]
-    response = api_versions(others).handle(None, asked, request)
+    feature = Feature("metadata.version", min_level=7, max_level=27, finalized_level=26)
+    response = api_versions(others, lambda _: ([feature], 300)).handle(None, asked, request)
     assert isinstance(response, ApiVersionsResponse)
     return response
 
@@ -70,3 +72,17 @@ def test_a_client_without_a_proper_name_is_refused() -> None:
         answer(context(3), ApiVersionsRequest(client_software_version="1"))
 
     assert raised.value.code == ErrorCode.INVALID_REQUEST
+
+
+def test_features_are_told_to_clients_that_know_them() -> None:
+    named = ApiVersionsRequest(client_software_name="sarama", client_software_version="1.4")
+    response = answer(context(3), named)
+
+    supported = [
+        (each.name, each.min_version, each.max_version) for each in response.supported_features
+    ]
+    finalized = [(each.name, each.max_version_level) for each in response.finalized_features]
+    assert supported == [("metadata.version", 7, 27)]
+    assert finalized == [("metadata.version", 26)]
+    assert response.finalized_features_epoch == 300
+    assert answer(context(2), ApiVersionsRequest()).supported_features == []

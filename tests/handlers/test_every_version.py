@@ -9,6 +9,7 @@ from datacore.client.connection import Connection
 from datacore.handlers.table import TABLE
 from datacore.testing.broker import Broker
 from tests.handlers.admin_flow import AdminFlow
+from tests.handlers.cluster_flow import ClusterFlow
 from tests.handlers.config_flow import ConfigFlow
 from tests.handlers.group_flow import GroupFlow
 from tests.handlers.speaker import Speaker, capped_versions, release_versions, releases
@@ -31,7 +32,9 @@ def run_flow(broker: Broker, versions: dict[ApiKey, int], label: str) -> set[tup
         transactions = TransactionFlow(speaker, label)
         admin = AdminFlow(speaker, topics)
         configs = ConfigFlow(speaker, label)
-        working = (*groups.steps, *transactions.steps, *admin.steps, *configs.steps)
+        cluster = ClusterFlow(speaker, topics)
+        administration = (*cluster.steps, *admin.steps, *configs.steps)
+        working = (*groups.steps, *transactions.steps, *administration)
         for key, step in (*topics.opening, *working, *topics.closing):
             if speaker.knows(key):
                 try:

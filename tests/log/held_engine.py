@@ -12,6 +12,8 @@ from datacore.storage.pending import Pending
 from datacore.wire.batch_header import BATCH_HEADER
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from datacore.storage.engine import LogName, SegmentLimits
     from datacore.wire.buffer import Buffer
 
@@ -111,6 +113,11 @@ class HeldLog:
 
     async def truncate_after(self, offset: int) -> None:
         self.batches = [batch for batch in self.batches if batch[0] < offset]
+
+    async def replace(
+        self, base_offset: int, next_offset: int, batches: AsyncIterator[Buffer]
+    ) -> None:
+        raise NotImplementedError
 
     async def save_snapshot(self, offset: int, snapshot: bytes) -> None:
         self.snapshot = offset, snapshot

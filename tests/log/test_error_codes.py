@@ -36,7 +36,7 @@ CODES: list[tuple[RecordError | StorageError, ErrorCode]] = [
     (OffsetTruncated("x"), ErrorCode.OFFSET_OUT_OF_RANGE),
     (Damaged("x", 5), ErrorCode.CORRUPT_MESSAGE),
     (StorageError("x"), ErrorCode.KAFKA_STORAGE_ERROR),
-    (Fenced("x"), ErrorCode.KAFKA_STORAGE_ERROR),
+    (Fenced("x"), ErrorCode.NOT_LEADER_OR_FOLLOWER),
 ]
 
 

@@ -10,6 +10,7 @@ from fastcrc import crc32
 from datacore._generated.errors import ErrorCode
 from datacore.log import lookup
 from datacore.log.config import LogConfig
+from datacore.log.deletion import delete_records_before
 from datacore.log.error_codes import RefusedAppend
 from datacore.log.lookup import (
     TimestampedOffset,
@@ -431,17 +432,17 @@ async def test_records_are_deleted_up_to_the_high_watermark_and_never_beyond(
         log.append(produced(value), NOW_MS)
     held.flush()
     log.append(produced(b"not yet durable"), NOW_MS)
-    assert await log.delete_records_before(2) == 2
-    assert await log.delete_records_before(1) == 2
+    assert await delete_records_before(log, 2) == 2
+    assert await delete_records_before(log, 1) == 2
     for offset in (4, -2):
         with pytest.raises(KafkaError) as refused:
-            await log.delete_records_before(offset)
+            await delete_records_before(log, offset)
         assert refused.value.code is ErrorCode.OFFSET_OUT_OF_RANGE
     with pytest.raises(KafkaError) as refused:
         log.read_warm(1, 1000, 3)
     assert refused.value.code is ErrorCode.OFFSET_OUT_OF_RANGE
     assert log.leader_epochs.start_offsets == [2]
-    assert await log.delete_records_before(-1) == 3
+    assert await delete_records_before(log, -1) == 3
     assert (log.log_start_offset, log.log_end_offset) == (3, 4)
 
 
@@ -450,7 +451,7 @@ async def test_a_topic_that_keeps_the_last_record_of_each_key_deletes_none(held:
     log.append(produced(b"a"), NOW_MS)
     held.flush()
     with pytest.raises(KafkaError) as refused:
-        await log.delete_records_before(1)
+        await delete_records_before(log, 1)
     assert refused.value.code is ErrorCode.POLICY_VIOLATION
     assert log.log_start_offset == 0
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable
 
     from datacore.broker.context import RequestContext
+    from datacore.broker.quotas import ClientRates
     from datacore.protocol.errors import KafkaError
     from datacore.protocol.message import Message
 
@@ -177,7 +178,7 @@ def toy_table() -> list[Api[ToyBroker, Any, Any]]:
             error_response=top_level_error(HeartbeatResponse),
         ),
     ]
-    return [*apis, api_versions(apis)]
+    return [*apis, api_versions(apis, lambda _: ((), -1))]
 
 
 class FakeTransport(asyncio.Transport):
@@ -235,6 +236,23 @@ class FakeLoop:
 
     def __init__(self) -> None:
         self.ready: deque[Callable[[], None]] = deque()
+        self.now_s = 0.0
+        self.timers: list[tuple[float, Callable[[], None]]] = []
+
+    def time(self) -> float:
+        return self.now_s
+
+    def call_at(self, when_s: float, callback: Callable[[], None]) -> None:
+        self.timers.append((when_s, callback))
+
+    def advance(self, to_s: float) -> None:
+        """Lets time pass, and calls what is due by then."""
+        self.now_s = to_s
+        due = [timer for timer in self.timers if timer[0] <= to_s]
+        self.timers = [timer for timer in self.timers if timer[0] > to_s]
+        for _, callback in due:
+            callback()
+        self.turn()
 
     def call_soon(self, callback: Callable[[], None]) -> None:
         self.ready.append(callback)
@@ -252,6 +270,7 @@ class Bench:
         self.broker = ToyBroker()
         self.dispatch: Dispatch[Any] = Dispatch(self.broker, toy_table())
         self.limits = limits or ConnectionLimits()
+        self.rates: ClientRates | None = None
         self.scratch = new_scratch()
         self.refusals: list[str] = []
         self.refuse_next: str | None = None

@@ -10,6 +10,7 @@ import pytest
 from datacore.storage.disk.config import DiskConfig
 from datacore.storage.disk.engine import DiskEngine
 from datacore.testing.engine_suite import EngineSuite
+from datacore.testing.replace_suite import ReplaceSuite
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,13 +27,13 @@ class DiskHarness:
         return DiskEngine(self.config)
 
 
-class TestDiskEngine(EngineSuite):
+class TestDiskEngine(EngineSuite, ReplaceSuite):
     @pytest.fixture
     def harness(self, tmp_path: Path) -> EngineHarness:
         return DiskHarness(DiskConfig(data_dir=tmp_path))
 
 
-class TestDiskEngineOfSmallSegments(EngineSuite):
+class TestDiskEngineOfSmallSegments(EngineSuite, ReplaceSuite):
     """Every few batches a new file, every batch an index entry."""
 
     @pytest.fixture
@@ -47,7 +48,7 @@ class TestDiskEngineOfSmallSegments(EngineSuite):
         return DiskHarness(config)
 
 
-class TestDiskEngineWithoutSync(EngineSuite):
+class TestDiskEngineWithoutSync(EngineSuite, ReplaceSuite):
     @pytest.fixture
     def harness(self, tmp_path: Path) -> EngineHarness:
         return DiskHarness(DiskConfig(data_dir=tmp_path, sync=False, segment_bytes=65536))

@@ -11,6 +11,7 @@ from datacore.storage.memory import MemoryEngine
 from datacore.testing.batches import pack_batch
 from datacore.testing.engine_harness import LOG, EngineHarness, append, on_loop
 from datacore.testing.engine_suite import EngineSuite
+from datacore.testing.replace_suite import ReplaceSuite
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class MemoryHarness:
         return MemoryEngine()
 
 
-class TestMemoryEngine(EngineSuite):
+class TestMemoryEngine(EngineSuite, ReplaceSuite):
     @pytest.fixture
     def harness(self) -> EngineHarness:
         return MemoryHarness()

@@ -8,6 +8,7 @@ from datacore.metadata.configs.key import (
     INT,
     LIST,
     MEDIUM,
+    YES,
     ConfigKey,
     by_name,
 )
@@ -18,11 +19,14 @@ if TYPE_CHECKING:
 # fmt: off
 _CLIENT_METRICS: Final = (
     ConfigKey("metrics", LIST, "", MEDIUM,
+              effect=YES,
               about="Prefixes of the names of metrics that are asked for; empty is none, * is "
                     "all."),
     ConfigKey("interval.ms", INT, "300000", MEDIUM,
+              effect=YES,
               about="How often a client is to push them."),
     ConfigKey("match", LIST, "", MEDIUM,
+              effect=YES,
               about="Which clients are asked: name=regular expression, all must match."),
 )
 # fmt: on

@@ -181,7 +181,7 @@ class ConfigKey(msgspec.Struct, frozen=True):
         objection = self.valid.objection(value) if self.valid is not None else None
         if objection is not None:
             self._refuse(text, objection)
-        if self.effect is Effect.REFUSED and text != (self.default or ""):
+        if self.effect is Effect.REFUSED and text != self.default:
             self._refuse(text, "this broker has nothing that it could configure")
         match value:
             case bool():

@@ -7,7 +7,6 @@ Kafka's counterparts: ``LogConfig.validate``, ``GroupConfig.validate``,
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
 from datacore.metadata.configs.broker import BROKER_CONFIGS
@@ -15,9 +14,10 @@ from datacore.metadata.configs.client_metrics import CLIENT_METRICS_CONFIGS
 from datacore.metadata.configs.group import GROUP_CONFIGS
 from datacore.metadata.configs.key import InvalidConfig, Update
 from datacore.metadata.configs.topic import TOPIC_CONFIGS
+from datacore.metadata.configs.values import broker_value
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from datacore.metadata.configs.key import ConfigKey
 
@@ -36,11 +36,17 @@ CLIENT_MATCHES: Final = frozenset(
 )
 """What a subscription to clients' metrics may choose clients by."""
 
+_PROGRAM_BYTES_MAX: Final = 1 << 20
+"""That one pattern may take, compiled."""
+
 PUSH_INTERVAL_MS_MIN: Final = 100
 PUSH_INTERVAL_MS_MAX: Final = 3_600_000
 
 _NOT_WHILE_RUNNING: Final = frozenset({"listeners", "listener.security.protocol.map"})
 """That Kafka changes while it runs and this broker does not."""
+
+_AS_RETENTION: Final = -2
+"""A local retention that says the same as the other."""
 
 _FIXED_PREFIXES: Final = ("listener.name.", "datacore.")
 """Configs of single listeners, which there are none of, and what the broker notes for itself."""
@@ -53,6 +59,9 @@ _THREADS: Final = frozenset(
         "num.recovery.threads.per.data.dir",
         "background.threads",
         "log.cleaner.threads",
+        "remote.log.manager.copier.thread.pool.size",
+        "remote.log.manager.expiration.thread.pool.size",
+        "remote.log.reader.threads",
     }
 )
 """Counts that Kafka lets change by half or double at a time."""
@@ -123,20 +132,29 @@ def check_client_metrics_configs(configs: Mapping[str, str]) -> dict[str, str]:
     return checked
 
 
-def client_patterns(match: str) -> dict[str, re.Pattern[str]]:
-    """The patterns that choose clients, by what they are about; a later one of a name wins.
+def client_patterns(match: str) -> dict[str, Callable[[str], object]]:
+    """What chooses clients: by what it is about, a match of a whole text; a later one wins.
 
     Raises:
         InvalidConfig: One is no pattern.
     """
-    patterns: dict[str, re.Pattern[str]] = {}
-    for item in filter(None, (item.strip() for item in match.split(","))):
+    if not match:
+        return {}
+    # Loaded with the first pattern. Whoever may alter configs must not be able to hold up the
+    # event loop with one: RE2 takes linear time.
+    import re2  # noqa: PLC0415
+
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = _PROGRAM_BYTES_MAX
+    patterns: dict[str, Callable[[str], object]] = {}
+    for item in (item.strip() for item in match.split(",")):
         name, *texts = (part.strip() for part in item.split("="))
         if name not in CLIENT_MATCHES or len(texts) != 1:
             raise InvalidConfig(f"Illegal client matching pattern: {item}")
         try:
-            patterns[name] = re.compile(texts[0])
-        except re.error:
+            patterns[name] = re2.compile(texts[0], options).fullmatch
+        except re2.error:
             raise InvalidConfig(f"Illegal client matching pattern: {item}") from None
     return patterns
 
@@ -178,7 +196,17 @@ def check_dynamic_broker_configs(
         checked[name] = key.check(value)
         if name in _THREADS:
             _check_threads(key, int(checked[name]), before)
+    _check_local_retention({**before, **checked})
     return checked
+
+
+def _check_local_retention(values: Mapping[str, str]) -> None:
+    """What is kept near may not be more than what is kept at all (KIP-405)."""
+    for unit in ("ms", "bytes"):
+        kept = int(broker_value(f"log.retention.{unit}", values))
+        near = int(broker_value(f"log.local.retention.{unit}", values))
+        if near != _AS_RETENTION and kept >= 0 and not 0 <= near <= kept:
+            raise InvalidConfig(f"log.local.retention.{unit}={near} is more than {kept}")
 
 
 def _check_threads(key: ConfigKey, count: int, before: Mapping[str, str]) -> None:

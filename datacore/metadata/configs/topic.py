@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 THROTTLED: Final = Shape(
-    r"(\*|[0-9]+:[0-9]+(,[0-9]+:[0-9]+)*)?", "*, or partition:broker pairs separated by commas"
+    r"\*|([0-9]+:[0-9]+)?(,([0-9]+:[0-9]+)?)*", "*, or partition:broker pairs separated by commas"
 )
 
 # fmt: off
@@ -40,18 +40,19 @@ _TOPIC: Final = (
               about="Whether old records are deleted by age and size, reduced to the newest of "
                     "each key, or both."),
     ConfigKey("compression.type", STRING, "producer", MEDIUM, CODECS, synonym="compression.type",
+              effect=YES,
               about='The codec that batches are stored in; "producer" leaves them as they came.'),
     ConfigKey("compression.gzip.level", INT, "-1", MEDIUM, GZIP_LEVELS,
-              synonym="compression.gzip.level",
+              synonym="compression.gzip.level", effect=YES,
               about="How hard gzip tries where the broker compresses; -1 is gzip's own choice."),
     ConfigKey("compression.lz4.level", INT, "9", MEDIUM, Range(1, 17),
-              synonym="compression.lz4.level",
+              synonym="compression.lz4.level", effect=YES,
               about="How hard lz4 tries where the broker compresses."),
     ConfigKey("compression.zstd.level", INT, "3", MEDIUM, Range(-131_072, 22),
-              synonym="compression.zstd.level",
+              synonym="compression.zstd.level", effect=YES,
               about="How hard zstd tries where the broker compresses."),
     ConfigKey("delete.retention.ms", LONG, "86400000", MEDIUM, at_least(0),
-              synonym="log.cleaner.delete.retention.ms",
+              synonym="log.cleaner.delete.retention.ms", effect=YES,
               about="How long a tombstone is kept after the log is compacted up to it."),
     ConfigKey("file.delete.delay.ms", LONG, "60000", MEDIUM, at_least(0),
               synonym="log.segment.delete.delay.ms",
@@ -77,7 +78,7 @@ _TOPIC: Final = (
               about="How long records stay here that the remote store has; -2 is as long as "
                     "retention says."),
     ConfigKey("max.compaction.lag.ms", LONG, LONG_MAX, MEDIUM, at_least(1),
-              synonym="log.cleaner.max.compaction.lag.ms",
+              synonym="log.cleaner.max.compaction.lag.ms", effect=YES,
               about="How long a record may wait for compaction."),
     ConfigKey("max.message.bytes", INT, "1048588", MEDIUM, at_least(0),
               synonym="message.max.bytes", effect=YES,
@@ -92,11 +93,11 @@ _TOPIC: Final = (
               synonym="log.message.timestamp.type", effect=YES,
               about="Whether records bear their producer's time or that of their arrival."),
     ConfigKey("min.cleanable.dirty.ratio", DOUBLE, "0.5", MEDIUM, Range(0, 1),
-              synonym="log.cleaner.min.cleanable.ratio",
+              synonym="log.cleaner.min.cleanable.ratio", effect=YES,
               about="The share of a log that must be new since its last compaction before it is "
                     "compacted again."),
     ConfigKey("min.compaction.lag.ms", LONG, "0", MEDIUM, at_least(0),
-              synonym="log.cleaner.min.compaction.lag.ms",
+              synonym="log.cleaner.min.compaction.lag.ms", effect=YES,
               about="How long a record is kept whatever follows it."),
     ConfigKey("min.insync.replicas", INT, "1", MEDIUM, at_least(1), synonym="min.insync.replicas",
               about="How many replicas must have a record before acks=all is answered."),

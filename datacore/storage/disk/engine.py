@@ -34,7 +34,7 @@ from datacore.storage.disk.log import DiskLog
 from datacore.storage.disk.recovery import open_folder
 from datacore.storage.disk.segment import OpenFiles
 from datacore.storage.disk.store import LOGGER, Janitor, Store
-from datacore.storage.engine import Fenced, LogName, StorageError
+from datacore.storage.engine import Fenced, LogName, Space, StorageError
 from datacore.storage.log_name import check_log_name
 
 if TYPE_CHECKING:
@@ -65,6 +65,20 @@ class DiskEngine:
         self._names: set[LogName] = set()
         self._logs: dict[LogName, DiskLog] = {}
         self._openings: WeakValueDictionary[LogName, anyio.Lock] = WeakValueDictionary()
+
+    @property
+    def place(self) -> str:
+        """See ``Engine.place``: the absolute path of the folder."""
+        return str(self._config.data_dir.absolute())
+
+    async def space(self) -> Space:
+        """See ``Engine.space``: that of the file system, and of it what this process may use."""
+        try:
+            found = await anyio.to_thread.run_sync(os.statvfs, self._config.data_dir)
+        except OSError as error:
+            message = f"cannot look at {self._config.data_dir}: {error}"
+            raise StorageError(message) from error
+        return Space(found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize)
 
     async def start(self) -> None:
         """See ``Engine.start``."""

@@ -13,7 +13,7 @@ import errno
 import os
 from typing import TYPE_CHECKING, Final
 
-from datacore.storage.disk.page_cache import is_in_memory, start_writeback
+from datacore.storage.disk.writeback import start_writeback
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,9 +37,6 @@ class Files:
     """``(fd)``: returns when the device has the data and the size."""
 
     ftruncate = staticmethod(os.ftruncate)
-
-    is_in_memory = staticmethod(is_in_memory)
-    """``(fd, position, size)``: whether no device must be asked for any of it."""
 
     def open(self, path: str, flags: int) -> int:
         """Opens a segment file."""
@@ -84,6 +81,10 @@ class Files:
             os.fsync(fd)
         finally:
             os.close(fd)
+
+    def rename(self, source: Path, target: Path) -> None:
+        """Gives a file another name, in place of the file that has it; not durably yet."""
+        source.replace(target)
 
     def replace(self, path: Path, content: bytes) -> None:
         """Writes a file so that a crash leaves the old content or the new, never a mix."""

@@ -27,6 +27,7 @@ from datacore.storage.disk.commit import LogCommit
 from datacore.storage.disk.config import INT32_MAX
 from datacore.storage.disk.files import write_all
 from datacore.storage.disk.log_reader import LogReader
+from datacore.storage.disk.replace import Replacement
 from datacore.storage.disk.scan import FoundBatch
 from datacore.storage.disk.segment import Segment
 from datacore.storage.disk.segment_list import SegmentList
@@ -36,7 +37,7 @@ from datacore.storage.engine import LogName, OffsetTruncated, StorageError
 from datacore.storage.segment_age import NEVER_MS, last_timestamp_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from datacore.storage.batches import Extent
     from datacore.storage.disk.flush_task import Mark
@@ -62,6 +63,7 @@ class DiskLog:
         "_folder",
         "_interval_bytes",
         "_is_released",
+        "_is_replacing",
         "_is_suspect",
         "_is_sync",
         "_limits",
@@ -115,6 +117,7 @@ class DiskLog:
         self._roll_above_ms = NEVER_MS
         """A larger timestamp goes to a new file; ``UNKNOWN_MS``: the first one is to be read."""
         self._is_released = False
+        self._is_replacing = False
         self._lock = anyio.Lock()
 
     @property
@@ -264,6 +267,7 @@ class DiskLog:
     def _moved(self, end_offset: int) -> None:
         """The log now ends there, all of it durable."""
         self._segments.note_cut()
+        self._segments.end_moves += 1
         self._forget_first_timestamp()
         self.end_offset = self.durable_end_offset = end_offset
         self.size_bytes = self._segments.size_bytes - self._skipped_bytes
@@ -389,6 +393,70 @@ class DiskLog:
     def _cut_file(self, segment: Segment) -> None:
         self._store.files.ftruncate(segment.fd, segment.size)
         self._store.files.fdatasync(segment.fd)
+
+    # --- replacing
+
+    async def replace(
+        self, base_offset: int, next_offset: int, batches: AsyncIterator[Buffer]
+    ) -> None:
+        """See ``EngineLog.replace``."""
+        self._check_open()
+        if self._is_replacing:
+            message = f"a range of {self.name} is being replaced already"
+            raise StorageError(message)
+        segments = self._segments
+        replacement = Replacement(
+            self._store, self._folder, segments, base_offset, next_offset, self.start_offset
+        )
+        self._is_replacing = True
+        try:
+            async for data in batches:
+                await self._in_worker(replacement.write, data)
+            await self._in_worker(replacement.finish)
+            async with self._lock:
+                self._check_open()
+                replacement.check_unchanged(segments, self.start_offset)
+                await self._seal(replacement)
+                with anyio.CancelScope(shield=True):
+                    await self._in_worker(replacement.decide)
+                    await self._take_over(replacement)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await self._in_worker(replacement.discard)
+            self._is_replacing = False
+            raise
+
+    async def _seal(self, replacement: Replacement) -> None:
+        """Has the indexes of the old segments written, so that nobody writes them later.
+
+        Raises:
+            StorageError: The device refuses.
+        """
+        for _ in range(2):  # a checkpoint that was under way may have begun without them
+            if not replacement.is_sealed:
+                await self._commit.flush()
+        if not replacement.is_sealed:
+            message = f"{self.name}: the indexes of a segment cannot be written"
+            raise StorageError(message)
+
+    async def _take_over(self, replacement: Replacement) -> None:
+        """Goes on with the new segment.
+
+        Where its names cannot be put right, the log serves it nevertheless, from the file that it
+        has open; the next start goes on, and until then nothing else is replaced.
+        """
+        replacement.take_effect(self._segments)
+        self._commit.note_dropped()
+        if self._segments.segments[0] is replacement.segment:
+            self._skipped_bytes = 0
+        self.size_bytes = self._segments.size_bytes - self._skipped_bytes
+        try:
+            await self._in_worker(replacement.put_names_right)
+        except StorageError as error:
+            LOGGER.error("%s", error)
+            return
+        replacement.segment.unpin()
+        self._is_replacing = False
 
     async def save_snapshot(self, offset: int, snapshot: bytes) -> None:
         """See ``EngineLog.save_snapshot``."""

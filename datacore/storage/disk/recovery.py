@@ -34,6 +34,7 @@ from datacore.storage.disk.damage import (
     scan_credible,
 )
 from datacore.storage.disk.index import OffsetIndex, TimeIndex
+from datacore.storage.disk.replace import finish_replacements
 from datacore.storage.disk.scan import scan_headers
 from datacore.storage.disk.segment import Segment, examine
 from datacore.storage.disk.segment_checker import report_damage
@@ -90,6 +91,8 @@ def open_folder(
     if epoch < state.current.epoch:
         message = f"{folder.name} was opened with epoch {state.current.epoch}, not {epoch}"
         raise Fenced(message)
+    if not is_new:
+        finish_replacements(files, folder)
     bases = [] if is_new else _list_segments(folder)
     if not is_known and bases:
         LOGGER.warning("%s: no whole state file; reading everything back", folder)

@@ -267,11 +267,13 @@ class Examined(NamedTuple):
     damage: Sequence[Damage]
 
     def write_indexes(self, files: Files, segment: Segment) -> None:
-        """Replaces the segment's index files.
+        """Replaces the segment's index files, unless they are another's by now.
 
         Raises:
             OSError: As the device says.
         """
+        if segment.is_gone:
+            return
         files.replace(segment.path(".index"), bytes(self.offset_index.entries))
         files.replace(segment.path(".timeindex"), bytes(self.time_index.entries))
 

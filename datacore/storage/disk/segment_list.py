@@ -49,7 +49,7 @@ class Hints:
 class SegmentList:
     """The segments of one log."""
 
-    __slots__ = ("bases", "cuts", "hints", "segments")
+    __slots__ = ("bases", "cuts", "end_moves", "hints", "segments")
 
     def __init__(self, segments: list[Segment]) -> None:
         self.segments = segments
@@ -57,6 +57,8 @@ class SegmentList:
         self.bases = [segment.base_offset for segment in segments]
         self.hints = Hints()
         self.cuts = 0
+        self.end_moves = 0
+        """How often the log was cut to end earlier."""
 
     @property
     def active(self) -> Segment | None:
@@ -93,6 +95,13 @@ class SegmentList:
         """Goes on in a new segment."""
         self.segments.append(segment)
         self.bases.append(segment.base_offset)
+
+    def swap(self, old: list[Segment], new: Segment) -> None:
+        """Puts one segment in the place of neighbours; their files are the caller's."""
+        first = self.segments.index(old[0])
+        self.segments[first : first + len(old)] = [new]
+        self.bases[first : first + len(old)] = [new.base_offset]
+        self.note_cut()
 
     def note_cut(self) -> None:
         """Something that was readable is not there any more."""

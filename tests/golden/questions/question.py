@@ -48,6 +48,9 @@ _OF_ONE_BROKER = frozenset(
     }
 )
 
+# Elements with a field of these names are listed in no order: groups, and topics of an election.
+_IN_NO_ORDER = ("group_id", "partition_result")
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -123,9 +126,10 @@ def _plain(value: Any, left_out: frozenset[str]) -> Any:
         return {name: _plain(getattr(value, name), left_out) for name in names}
     if isinstance(value, list):
         elements = [_plain(element, left_out) for element in value]
-        are_groups = all(isinstance(each, dict) and "group_id" in each for each in elements)
-        # Groups are listed in no order.
-        return sorted(elements, key=lambda each: str(each["group_id"])) if are_groups else elements
+        for name in _IN_NO_ORDER:
+            if all(isinstance(each, dict) and name in each for each in elements):
+                return sorted(elements, key=str)
+        return elements
     if isinstance(value, bytes | memoryview):
         return bytes(value).hex()
     return value

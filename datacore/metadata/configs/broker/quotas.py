@@ -16,6 +16,7 @@ from datacore.metadata.configs.key import (
     PER_BROKER,
     REFUSED,
     STRING,
+    YES,
     ConfigKey,
     at_least,
 )
@@ -23,12 +24,16 @@ from datacore.metadata.configs.key import (
 # fmt: off
 QUOTAS: Final = (
     ConfigKey("quota.window.num", INT, "11", LOW, at_least(1),
+              effect=YES,
               about="Windows that produce, fetch and request quotas are measured over."),
     ConfigKey("quota.window.size.seconds", INT, "1", LOW, at_least(1),
+              effect=YES,
               about="The length of each."),
     ConfigKey("controller.quota.window.num", INT, "11", LOW, at_least(1),
+              effect=YES,
               about="Windows that controller_mutation_rate is measured over."),
     ConfigKey("controller.quota.window.size.seconds", INT, "1", LOW, at_least(1),
+              effect=YES,
               about="The length of each."),
     ConfigKey("replication.quota.window.num", INT, "11", LOW, at_least(1),
               about="Windows that replication is measured over."),
@@ -63,6 +68,7 @@ QUOTAS: Final = (
     ConfigKey("kafka.metrics.polling.interval.secs", INT, "10", LOW, at_least(1),
               about="How often those are given the metrics."),
     ConfigKey("telemetry.max.bytes", INT, "1048576", LOW, at_least(1),
+              effect=YES,
               about="The largest push of a client's metrics, as it was compressed."),
 )
 # fmt: on

@@ -1,4 +1,4 @@
-"""What the kernel keeps in memory of the files that the disk engine writes and reads."""
+"""What is left in memory of the files that the disk engine writes."""
 
 from __future__ import annotations
 

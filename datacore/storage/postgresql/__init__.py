@@ -1,0 +1,1 @@
+"""The PostgreSQL engine: logs as rows of a database that others operate."""

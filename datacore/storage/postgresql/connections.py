@@ -1,0 +1,179 @@
+"""The connections of one engine: to where, with which settings, and what goes wrong with them.
+
+Rules: what goes wrong is a ``StorageError``. ``Unavailable`` may be tried again: the database may
+not have seen the statement, or may have done it without a word. No message shows a password.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import asyncpg
+
+from datacore.storage.engine import StorageError
+from datacore.storage.postgresql.schema import migrate
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from datacore.storage.postgresql.config import PostgresqlConfig
+
+INSTANCE_LOCK: Final = 0x6463
+"""First key of the advisory locks that show which engines live."""
+
+_SCHEMA_NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_TROUBLE: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+
+
+class Unavailable(StorageError):  # a state of the store, not of the log
+    """The database does not answer; what was asked may have been done or not."""
+
+
+class Connections:
+    """One pool of connections to one schema, and one connection that shows that its engine lives.
+
+    Attributes:
+        instance: The number of this engine, which no other that lives has.
+    """
+
+    def __init__(self, config: PostgresqlConfig) -> None:
+        self.instance = 0
+        self._config = config
+        self._pool: asyncpg.Pool | None = None
+        self._alive: asyncpg.Connection | None = None
+
+    async def open(self) -> None:
+        """Connects, brings the schema up to date, and shows that this engine lives.
+
+        Raises:
+            StorageError: The database cannot be used; the message says why.
+        """
+        config = self._config
+        if _SCHEMA_NAME.fullmatch(config.schema) is None:
+            message = f"{config.schema!r} cannot name a schema: a-z, 0-9 and _ are what can"
+            raise StorageError(message)
+        try:
+            async with self._trouble(f"PostgreSQL at {self.place} cannot be used"):
+                self._alive = await self._connect()
+                await migrate(self._alive, config.schema)
+                await self._show_life(self._alive)
+                self._pool = await asyncpg.create_pool(
+                    **self._address(),
+                    min_size=1,
+                    max_size=config.pool,
+                    command_timeout=config.statement_timeout_s,
+                    server_settings=self._settings(),
+                )
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Lets go of every connection."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await pool.close()
+        alive, self._alive = self._alive, None
+        if alive is not None:
+            await alive.close()
+
+    async def keep_alive(self) -> None:
+        """Shows again that this engine lives, where the connection that did so is lost.
+
+        Raises:
+            Unavailable: Not now.
+        """
+        if self._alive is None or not self._alive.is_closed():
+            return
+        async with self._trouble("PostgreSQL cannot be reached"):
+            self._alive = await self._connect()
+            await self._show_life(self._alive)
+
+    async def _show_life(self, connection: asyncpg.Connection) -> None:
+        if self.instance == 0:
+            self.instance = await connection.fetchval("select nextval('instance')")
+        await connection.execute("select pg_advisory_lock($1, $2)", INSTANCE_LOCK, self.instance)
+
+    async def _connect(self) -> asyncpg.Connection:
+        return await asyncpg.connect(
+            **self._address(),
+            command_timeout=self._config.statement_timeout_s,
+            server_settings=self._settings(),
+        )
+
+    def _address(self) -> dict[str, Any]:
+        config = self._config
+        if config.dsn is not None:
+            return {"dsn": config.dsn, "timeout": 10}
+        return {
+            "host": config.host,
+            "port": config.port,
+            "database": config.database,
+            "user": config.user,
+            "password": config.password,
+            "timeout": 10,
+        }
+
+    def _settings(self) -> dict[str, str]:
+        # A round is acknowledged when its commit is on the device, whatever the server's default.
+        return {
+            "search_path": self._config.schema,
+            "synchronous_commit": "on",
+            "application_name": "datacore",
+            # The server notices in seconds that this machine is gone: others may have its logs.
+            "tcp_keepalives_idle": "5",
+            "tcp_keepalives_interval": "2",
+            "tcp_keepalives_count": "3",
+        }
+
+    @property
+    def place(self) -> str:
+        """Which schema of which database, without user and password."""
+        config = self._config
+        database = f"{config.host}:{config.port}/{config.database}"
+        if config.dsn is not None:
+            database = config.dsn.rpartition("@")[2].partition("?")[0].rpartition("//")[2]
+        return f"postgresql://{database}#{config.schema}"
+
+    async def fetch(
+        self, statement: str, *values: object, timeout_s: float | None = None
+    ) -> list[asyncpg.Record]:
+        """The rows that a statement returns, in a transaction of its own.
+
+        Raises:
+            Unavailable: It failed, or nobody knows.
+        """
+        async with self._trouble("PostgreSQL has failed"):
+            rows: list[asyncpg.Record] = await self._open_pool().fetch(
+                statement, *values, timeout=timeout_s
+            )
+            return rows
+
+    def _open_pool(self) -> asyncpg.Pool:
+        if self._pool is None:
+            raise Unavailable("the connections to PostgreSQL are closed")
+        return self._pool
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
+        """A transaction, which commits when its block ends.
+
+        Raises:
+            Unavailable: It failed, or nobody knows.
+        """
+        async with (
+            self._trouble("PostgreSQL has failed"),
+            self._open_pool().acquire() as connection,
+            connection.transaction(),
+        ):
+            yield connection
+
+    @asynccontextmanager
+    async def _trouble(self, what: str) -> AsyncIterator[None]:
+        try:
+            yield
+        except _TROUBLE as error:
+            message = f"{what}: {str(error) or type(error).__name__}"
+            raise Unavailable(message) from error

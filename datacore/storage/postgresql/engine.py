@@ -1,0 +1,146 @@
+"""The PostgreSQL engine: logs as rows of a database that others operate, back up and fail over.
+
+Rules:
+
+- No local state matters: another process over the same schema finds everything that was durable.
+- An engine shows that it lives by an advisory lock. A log that a living engine has open can be
+  opened elsewhere only with a higher epoch, and then the older owner's next round writes nothing.
+- Durable is what PostgreSQL has committed with ``synchronous_commit=on``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+from datacore.storage.engine import Fenced, LogName, Space, StorageError
+from datacore.storage.log_name import check_log_name
+from datacore.storage.postgresql.cache import ChunkCache
+from datacore.storage.postgresql.flusher import Flusher
+from datacore.storage.postgresql.log import PostgresqlLog
+from datacore.storage.postgresql.store import HeldElsewhere, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from datacore.storage.engine import EngineLog
+    from datacore.storage.postgresql.config import PostgresqlConfig
+    from datacore.storage.postgresql.store import OpenedLog
+
+logger = logging.getLogger("datacore.storage.postgresql")
+
+KEEP_ALIVE_INTERVAL_S: Final = 2.0
+PURGE_RETRY_S: Final = 30.0
+DYING_S: Final = 5.0
+"""How long the server may need to notice that a process is gone."""
+DYING_LOOK_S: Final = 0.1
+
+
+class PostgresqlEngine:
+    """One engine over one schema."""
+
+    def __init__(self, config: PostgresqlConfig) -> None:
+        self.config = config
+        self.store = Store(config)
+        self.flusher = Flusher(self.store, config)
+        self.cache = ChunkCache(config.cache_bytes)
+        self._logs: dict[LogName, PostgresqlLog] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._something_is_deleted: asyncio.Event
+
+    @property
+    def place(self) -> str:
+        """See ``Engine.place``."""
+        return self.store.connections.place
+
+    async def space(self) -> Space:
+        """See ``Engine.space``: a database does not tell."""
+        return Space(-1, -1)
+
+    async def start(self) -> None:
+        """See ``Engine.start``."""
+        await self.store.connections.open()
+        self.flusher.start()
+        self._something_is_deleted = asyncio.Event()
+        self._something_is_deleted.set()  # what an engine before this one has left
+        self._tasks = [
+            asyncio.create_task(self._keep_alive()),
+            asyncio.create_task(self._purge()),
+        ]
+
+    async def list_logs(self) -> Sequence[LogName]:
+        """See ``Engine.list_logs``."""
+        return await self.store.list_logs()
+
+    async def open_log(self, name: LogName, *, epoch: int) -> EngineLog:
+        """See ``Engine.open_log``."""
+        check_log_name(name)
+        before = self._logs.get(name)
+        if before is not None and before.is_open:
+            if epoch == before.epoch:
+                message = f"{name} is open already, with the same epoch {epoch}"
+                raise StorageError(message)
+            if epoch > before.epoch:
+                await before.drain()
+        log = PostgresqlLog(self, name, epoch, await self._take_over(name, epoch))
+        if before is not None:
+            before.refuse(Fenced(f"{name} was opened with epoch {epoch}"))
+        await log.learn()
+        self._logs[name] = log
+        return log
+
+    async def _take_over(self, name: LogName, epoch: int) -> OpenedLog:
+        """Becomes the log's owner; one that has just died may seem to live for a moment."""
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + DYING_S
+        while True:
+            try:
+                return await self.store.open_log(name, epoch)
+            except HeldElsewhere:
+                if loop.time() > until_s:
+                    raise
+            await asyncio.sleep(DYING_LOOK_S)
+
+    async def delete_log(self, name: LogName) -> None:
+        """See ``Engine.delete_log``."""
+        await self.store.delete_log(name)
+        log = self._logs.pop(name, None)
+        if log is not None:
+            log.refuse(StorageError(f"{name} was deleted"))
+        self._something_is_deleted.set()
+
+    async def close(self) -> None:
+        """See ``Engine.close``."""
+        try:
+            await asyncio.gather(*(log.close() for log in self._logs.values()))
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            self._tasks.clear()
+            self._logs.clear()
+            await self.flusher.close()
+            await self.store.connections.close()
+
+    async def _keep_alive(self) -> None:
+        """Shows that this engine lives, also after its connection was lost."""
+        while True:
+            await asyncio.sleep(KEEP_ALIVE_INTERVAL_S)
+            try:
+                await self.store.connections.keep_alive()
+            except StorageError as error:
+                logger.warning("PostgreSQL does not answer: %s", error)
+
+    async def _purge(self) -> None:
+        """Frees the space of deleted logs, a slice at a time."""
+        while True:
+            await self._something_is_deleted.wait()
+            self._something_is_deleted.clear()
+            try:
+                while await self.store.purge():
+                    pass
+            except StorageError as error:
+                logger.warning("The space of deleted logs is not free yet: %s", error)
+                self._something_is_deleted.set()
+                await asyncio.sleep(PURGE_RETRY_S)

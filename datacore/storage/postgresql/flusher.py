@@ -1,0 +1,142 @@
+"""Group commit: what many logs have gathered becomes durable in one transaction.
+
+Rules:
+
+- Nothing lingers. A round takes all logs that have something when a worker is free; what comes
+  meanwhile is the next round. So the rounds grow with the load, by themselves.
+- A log is in one round at a time, for its offsets follow each other. Several workers let a log that
+  is not in the round under way begin another one.
+- A transaction whose answer is lost is asked again: its statement does nothing the second time, and
+  the logs' ends tell what became of the first. That goes on until ``flush_timeout_s`` are over.
+- A transaction that fails is split, so that no log fails for another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final, Protocol
+
+from datacore.storage.engine import Fenced
+from datacore.storage.postgresql.connections import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from datacore.storage.engine import StorageError
+    from datacore.storage.postgresql.config import PostgresqlConfig
+    from datacore.storage.postgresql.round import Gathered
+    from datacore.storage.postgresql.store import Round, Store
+
+logger = logging.getLogger("datacore.storage.postgresql")
+
+WORKERS: Final = 3
+RETRY_DELAY_MIN_S: Final = 0.05
+RETRY_DELAY_MAX_S: Final = 1.0
+
+
+class Flushable(Protocol):
+    """A log, as far as its flusher knows it."""
+
+    def take_round(self) -> tuple[Gathered, Round] | None:
+        """The oldest round that nobody has taken."""
+
+    def stored(self, gathered: Gathered, round_: Round) -> None:
+        """The store has a round."""
+
+    def lost(self, error: StorageError) -> None:
+        """The store has it not, or nobody knows."""
+
+
+class _Taken:
+    """One log's part of a transaction."""
+
+    __slots__ = ("gathered", "log", "round")
+
+    def __init__(self, log: Flushable, gathered: Gathered, round_: Round) -> None:
+        self.log = log
+        self.gathered = gathered
+        self.round = round_
+
+
+class Flusher:
+    """The workers, and the logs that have something for them."""
+
+    def __init__(self, store: Store, config: PostgresqlConfig) -> None:
+        self.unflushed_bytes = 0
+        self.store = store
+        self._bytes_max = config.flush_bytes
+        self._timeout_s = config.flush_timeout_s
+        self._waiting: dict[Flushable, None] = {}
+        self._workers: list[asyncio.Task[None]] = []
+        self._wake: asyncio.Event
+
+    def start(self) -> None:
+        """Begins to work."""
+        self._wake = asyncio.Event()
+        self._workers = [asyncio.create_task(self._work()) for _ in range(WORKERS)]
+
+    async def close(self) -> None:
+        """Ends the work; every log has been closed before."""
+        for worker in self._workers:
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+        self._workers.clear()
+
+    def note(self, log: Flushable) -> None:
+        """A log has gathered something, and none of its rounds is under way."""
+        self._waiting[log] = None
+        self._wake.set()
+
+    async def _work(self) -> None:
+        while True:
+            await self._wake.wait()
+            taken = self._take()
+            if taken:
+                await self._write(taken)
+
+    def _take(self) -> list[_Taken]:
+        taken: list[_Taken] = []
+        size = 0
+        while self._waiting and size < self._bytes_max:
+            log = next(iter(self._waiting))
+            del self._waiting[log]
+            found = log.take_round()
+            if found is not None:
+                taken.append(_Taken(log, *found))
+                size += found[0].size
+        if not self._waiting:
+            self._wake.clear()
+        return taken
+
+    async def _write(self, taken: Sequence[_Taken]) -> None:
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + self._timeout_s
+        delay_s = RETRY_DELAY_MIN_S
+        while True:
+            try:
+                await self._write_once(taken)
+            except Unavailable as error:
+                if len(taken) > 1:
+                    for each in taken:
+                        await self._write([each])
+                    return
+                if loop.time() + delay_s > deadline_s:
+                    logger.warning("A round of group commit is given up: %s", error)
+                    taken[0].log.lost(error)
+                    return
+                await asyncio.sleep(delay_s)
+                delay_s = min(delay_s * 2, RETRY_DELAY_MAX_S)
+            else:
+                return
+
+    async def _write_once(self, taken: Sequence[_Taken]) -> None:
+        moved = await self.store.append([each.round for each in taken])
+        doubtful = [each for each in taken if each.round.log_id not in moved]
+        ends = await self.store.owned_ends(each.round for each in doubtful) if doubtful else {}
+        for each in taken:
+            log_id = each.round.log_id
+            if log_id in moved or ends.get(log_id) == each.round.next_offset:
+                each.log.stored(each.gathered, each.round)
+            else:
+                each.log.lost(Fenced("the log was opened by somebody else, or deleted"))

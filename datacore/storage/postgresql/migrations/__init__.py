@@ -1,0 +1,1 @@
+"""Numbered changes of the schema, each applied once; ``schema.py`` does it."""

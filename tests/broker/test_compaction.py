@@ -1,0 +1,189 @@
+"""Compaction end to end: the task finds dirty logs, cleans them, and disturbs nobody."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from datacore.broker.broker import now_ms
+from datacore.broker.groups import partition_for
+from datacore.broker.topics import OFFSETS_TOPIC, NewTopic
+from datacore.log.deletion import delete_records_before
+from datacore.protocol.names import TopicName
+from datacore.record.batch import iterate_headers
+from datacore.record.records import Record, decode_records, encode_batch
+from datacore.storage.disk.config import DiskConfig
+from datacore.storage.disk.engine import DiskEngine
+from datacore.storage.engine import SegmentLimits
+from datacore.storage.memory import MemoryEngine
+from tests.broker.harness import running, until
+from tests.broker.test_groups import commit, committed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from datacore.log.partition_log import PartitionLog
+    from datacore.storage.engine import Engine
+
+pytestmark = pytest.mark.anyio
+
+T = TopicName("t")
+COMPACTED = {"cleanup.policy": "compact", "segment.ms": "1", "min.cleanable.dirty.ratio": "0"}
+SOON = {"log_cleaner_backoff_ms": 1}
+LATER = {"log_cleaner_backoff_ms": 3_600_000}
+
+
+@pytest.fixture(params=["memory", "disk"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
+    return (
+        MemoryEngine() if request.param == "memory" else DiskEngine(DiskConfig(data_dir=tmp_path))
+    )
+
+
+def put(log: PartitionLog, key: str, value: str, age_ms: int) -> None:
+    batch = encode_batch(
+        [Record(timestamp_ms=now_ms() - age_ms, key=key.encode(), value=value.encode())]
+    )
+    log.append(memoryview(batch), now_ms())
+
+
+async def until_durable(log: PartitionLog) -> None:
+    await until(lambda: log.high_watermark == log.log_end_offset)
+
+
+async def values_of(log: PartitionLog) -> list[bytes | None]:
+    values = []
+    offset = log.log_start_offset
+    while offset < log.high_watermark:
+        for buffer in await log.read(offset, 1 << 20, log.high_watermark):
+            view = memoryview(buffer)
+            for at, header in iterate_headers(view):
+                values += [record.value for record in decode_records(view[at:], header)]
+                offset = header.next_offset
+    return values
+
+
+async def test_the_task_compacts_by_itself(engine: Engine) -> None:
+    async with running(engine, **SOON) as broker:
+        await broker.topics.create(NewTopic(T, 1, configs=COMPACTED))
+        log = broker.partitions.log(T, 0)
+        for age_ms in range(2000, 1000, -100):
+            put(log, "key", str(age_ms), age_ms)
+        await until_durable(log)
+        with anyio.fail_after(10):
+            while len(await values_of(log)) > 2:
+                await anyio.wait_all_tasks_blocked()
+        assert await values_of(log) == [b"1200", b"1100"]
+
+
+async def test_without_the_cleaner_nothing_is_compacted() -> None:
+    async with running(MemoryEngine(), log_cleaner_enable=False, **SOON) as broker:
+        await broker.topics.create(NewTopic(T, 1, configs=COMPACTED))
+        log = broker.partitions.log(T, 0)
+        for age_ms in (300, 200, 100):
+            put(log, "key", str(age_ms), age_ms)
+        await anyio.wait_all_tasks_blocked()
+        assert len(await values_of(log)) == 3
+
+
+async def test_the_dirtiest_log_comes_first_and_clean_ones_not_at_all(engine: Engine) -> None:
+    async with running(engine, **LATER) as broker:
+        await broker.topics.create(NewTopic(T, 3, configs=COMPACTED))
+        logs = [broker.partitions.log(T, index) for index in range(3)]
+        for log in logs[:2]:
+            for age_ms in (900, 800, 700):
+                put(log, "key", str(age_ms), age_ms)
+            await until_durable(log)
+        assert await broker.compaction.run_once()
+        assert await broker.compaction.run_once()
+        assert not await broker.compaction.run_once()
+        put(logs[1], "key", "600", 600)
+        put(logs[2], "key", "500", 500)
+        put(logs[2], "key", "400", 400)
+        for log in logs:
+            await until_durable(log)
+        cleaned = [log.cleaned_offset for log in logs]
+        assert await broker.compaction.run_once()
+        assert [log.cleaned_offset for log in logs] == [*cleaned[:2], 1]
+        assert await broker.compaction.run_once()
+        assert not await broker.compaction.run_once()
+
+
+async def test_both_policies_compact_and_delete(engine: Engine) -> None:
+    configs = COMPACTED | {"cleanup.policy": "compact,delete", "retention.ms": "5000"}
+    async with running(engine, **LATER) as broker:
+        await broker.topics.create(NewTopic(T, 1, configs=configs))
+        log = broker.partitions.log(T, 0)
+        for key, age_ms in (("old", 9000), ("a", 4000), ("a", 3000), ("b", 2000), ("b", 1000)):
+            put(log, key, str(age_ms), age_ms)
+        await until_durable(log)
+        assert await broker.compaction.run_once()
+        assert await values_of(log) == [b"9000", b"3000", b"2000", b"1000"]
+        await broker.retention.run_once()
+        put(log, "b", "0", 0)
+        await until_durable(log)
+        assert await broker.compaction.run_once()
+        await broker.retention.run_once()
+        assert await values_of(log) == [b"9000", b"3000", b"1000", b"0"]
+
+
+async def test_offsets_of_groups_are_compacted_and_known_after_a_restart(engine: Engine) -> None:
+    kafka = LATER | {"offsets_topic_num_partitions": 1}
+    async with running(engine, **kafka) as broker:
+        await broker.topics.create(NewTopic(T, 3))
+        await broker.groups.create_topic_if_missing()
+        assert await commit(broker, "group", 0) == [0]
+        log = broker.partitions.log(OFFSETS_TOPIC, partition_for("group", 1))
+        log._engine_log.limit_segments(SegmentLimits(size_bytes=2000, age_ms=1 << 40))
+        for _ in range(100):
+            await commit(broker, "group", 0, 1, 2)
+        size_bytes = log.size_bytes
+        assert await broker.compaction.run_once()
+        assert log.size_bytes < size_bytes / 3
+        before = await committed(broker, "group", 0, 1, 2)
+    if isinstance(engine, DiskEngine):
+        async with running(DiskEngine(engine._config), **kafka) as broker:
+            assert await committed(broker, "group", 0, 1, 2) == before == [10, 11, 12]
+
+
+async def test_a_log_whose_start_moves_meanwhile_is_tried_again(
+    engine: Engine, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configs = COMPACTED | {"cleanup.policy": "compact,delete"}
+    async with running(engine, **LATER) as broker:
+        await broker.topics.create(NewTopic(T, 1, configs=configs))
+        log = broker.partitions.log(T, 0)
+        for age_ms in range(900, 0, -100):
+            put(log, "key", str(age_ms), age_ms)
+        await until_durable(log)
+        replace = log._engine_log.replace
+
+        async def late(*arguments: object) -> None:
+            await delete_records_before(log, 2)
+            await replace(*arguments)  # type: ignore[arg-type]  # as they came
+
+        monkeypatch.setattr(type(log._engine_log), "replace", lambda _, *args: late(*args))
+        caplog.set_level(logging.WARNING)
+        assert await broker.compaction.run_once()
+        assert "Compaction of t-0 has failed" in caplog.text
+        monkeypatch.undo()
+        assert not await broker.compaction.run_once()  # until the next wait is over
+        broker.compaction._failed.clear()
+        assert await broker.compaction.run_once()
+        assert await values_of(log) == [b"200", b"100"]
+
+
+async def test_a_topic_that_is_deleted_while_it_is_compacted_is_gone(engine: Engine) -> None:
+    async with running(engine, **SOON) as broker:
+        await broker.topics.create(NewTopic(T, 1, configs=COMPACTED))
+        log = broker.partitions.log(T, 0)
+        for number in range(2000):
+            put(log, f"key-{number % 7}", "x" * 100, 10_000 - number)
+        await until_durable(log)
+        await until(lambda: log._engine_log._is_replacing)  # type: ignore[attr-defined]  # both have it
+        await broker.delete_topic(broker.topics.by_name[T])
+        await until(lambda: not log._engine_log._is_replacing)  # type: ignore[attr-defined]  # as above
+        assert T not in broker.partitions.by_topic

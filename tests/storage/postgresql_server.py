@@ -1,0 +1,102 @@
+"""A PostgreSQL server of a test's own: its data in a folder, its socket there too, no port.
+
+Rules: the binaries are those on the PATH, or Debian's; where there are none, tests say so by name.
+PostgreSQL refuses to run as root, so for root it runs as nobody. It syncs nothing to the device:
+what is tested is a crash of processes, not of machines.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NOBODY: Final = 65534
+USER: Final = "datacore"
+
+
+def _binaries() -> Path:
+    found = shutil.which("initdb")
+    if found is not None:
+        return Path(found).resolve().parent
+    versions = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3])
+    )
+    if not versions:
+        pytest.skip("not run: this machine has no PostgreSQL server")
+    return versions[-1].parent
+
+
+class PostgresqlServer:
+    """One server; databases are made by whoever needs one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.host = str(folder)
+        self._data = folder / "data"
+        self._bin = _binaries()
+        self._run(
+            "initdb", "-D", str(self._data), "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync"
+        )
+
+    def start(self) -> None:
+        """Starts it and waits until it takes connections."""
+        options = (
+            f"-c listen_addresses= -c unix_socket_directories={self.host} -c fsync=off"
+            " -c max_connections=200 -c full_page_writes=off"
+        )
+        log = str(self._data / "server.log")
+        self._run("pg_ctl", "-D", str(self._data), "-o", options, "-l", log, "-w", "start")
+
+    def stop(self, *, mode: str = "fast") -> None:
+        """Ends it; ``immediate`` as a crash would."""
+        self._run("pg_ctl", "-D", str(self._data), "-m", mode, "-w", "stop")
+
+    def statement(self, sql: str, *, database: str = "postgres") -> str:
+        """Runs SQL as psql does, and returns what it prints."""
+        return self._run("psql", "-h", self.host, "-U", USER, "-d", database, "-Atqc", sql)
+
+    def _run(self, program: str, *arguments: str) -> str:
+        nobody = NOBODY if os.getuid() == 0 else None
+        done = subprocess.run(
+            [self._bin / program, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd="/",
+            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+            text=True,
+            timeout=60,
+            check=False,
+            user=nobody,
+            group=nobody,
+            extra_groups=None if nobody is None else [],
+        )
+        assert done.returncode == 0, f"{program} has failed: {done.stdout}"
+        return done.stdout
+
+
+@contextmanager
+def running_server() -> Iterator[PostgresqlServer]:
+    """A server over an empty folder, with a database ``datacore``."""
+    _binaries()
+    # A socket's path has room for some hundred characters: not below pytest's own folders.
+    with tempfile.TemporaryDirectory(prefix="datacore-pg-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        if os.getuid() == 0:
+            os.chown(folder, NOBODY, NOBODY)
+        server = PostgresqlServer(folder)
+        server.start()
+        try:
+            server.statement("create database datacore")
+            yield server
+        finally:
+            server.stop(mode="immediate")
