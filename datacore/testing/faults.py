@@ -35,6 +35,8 @@ class FaultyFiles(Files):
         """An errno: every sync of data fails with it."""
         self.sync_errors_in: str = ""
         """Only files whose path has this in it fail to sync."""
+        self.read_error: int | None = None
+        """An errno: every read fails with it."""
         self.is_cold = False
         """No read is served from memory."""
         self.sync_gate = threading.Event()
@@ -79,13 +81,19 @@ class FaultyFiles(Files):
 
     def read_warm(self, fd: int, buffer: memoryview, position: int) -> int:
         """See ``Files``."""
+        self._fail_read()
         return COLD if self.is_cold else super().read_warm(fd, buffer, position)
 
     def read(self, fd: int, buffer: memoryview, position: int) -> int:
         """See ``Files``."""
         self.read_begun.set()
         self.read_gate.wait()
+        self._fail_read()
         return super().read(fd, buffer, position)
+
+    def _fail_read(self) -> None:
+        if self.read_error is not None:
+            raise OSError(self.read_error, os.strerror(self.read_error))
 
 
 class CrashingFiles(Files):

@@ -181,7 +181,14 @@ def cut(content: bytearray, random: Random) -> int:
     return 200
 
 
-DAMAGES = [flip_a_bit, zero_a_page, scribble, cut]
+def flip_a_bit_of_a_base_offset(content: bytearray, random: Random) -> int:
+    """No checksum covers it."""
+    extents = list(walk_batches(bytes(content)))
+    content[random.choice(extents).start + random.randrange(8)] ^= 1 << random.randrange(8)
+    return 1
+
+
+DAMAGES = [flip_a_bit, flip_a_bit_of_a_base_offset, zero_a_page, scribble, cut]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

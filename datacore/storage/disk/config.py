@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 INT32_MAX: Final = 2**31 - 1
+INT64_MAX: Final = 2**63 - 1
 
 _LIMITS: Final = {
     "segment_bytes": (1024, INT32_MAX),

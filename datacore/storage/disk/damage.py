@@ -74,6 +74,32 @@ class Bounds(NamedTuple):
         return least_offset <= found.base_offset and found.last_offset < self.next_offset
 
 
+def scan_credible(
+    files: Files, fd: int, position: int, size: int, bounds: Bounds
+) -> Iterator[FoundBatch]:
+    """``scan_whole``, ending also before the first batch whose base offset cannot be right.
+
+    No checksum covers a base offset. One behind a gap, as compaction leaves them, is believed when
+    the next batch lies behind it, or when the batch ends where the bounds do.
+    """
+    least_offset = bounds.base_offset
+    doubted: FoundBatch | None = None
+    for found in scan_whole(files, fd, position, size):
+        if doubted is not None:
+            if found.base_offset <= doubted.last_offset:
+                return
+            yield doubted
+            least_offset = doubted.last_offset + 1
+            doubted = None
+        if not bounds.hold(found, least_offset):
+            return
+        if found.base_offset == least_offset or found.last_offset + 1 == bounds.next_offset:
+            yield found
+            least_offset = found.last_offset + 1
+        else:
+            doubted = found
+
+
 def is_as_written(files: Files, fd: int, stretch: Stretch, size: int, bounds: Bounds) -> bool:
     """Whether a stretch holds whole batches in order and nothing else, and the index says so.
 
@@ -87,11 +113,9 @@ def is_as_written(files: Files, fd: int, stretch: Stretch, size: int, bounds: Bo
     position, least_offset = stretch.boundary, bounds.base_offset
     entries = iter(stretch.entries)
     entry = next(entries, None)
-    for found in scan_whole(files, fd, position, size):
+    for found in scan_credible(files, fd, position, size, bounds):
         if position >= stretch.end:
             break
-        if not bounds.hold(found, least_offset):
-            return False
         if entry is not None and entry[1] <= position:
             if entry != (found.last_offset - bounds.base_offset, position):
                 return False
@@ -116,9 +140,8 @@ def batches_and_damage(
     """
     least_offset = bounds.base_offset
     while least_offset < bounds.next_offset:
-        for found in scan_whole(files, fd, position, size):
-            if not bounds.hold(found, least_offset):
-                break
+        left = Bounds(least_offset, bounds.next_offset)
+        for found in scan_credible(files, fd, position, size, left):
             yield found
             position, least_offset = found.end_position, found.last_offset + 1
         if least_offset >= bounds.next_offset:
@@ -135,7 +158,7 @@ def batches_and_damage(
 def _find_batch(
     files: Files, fd: int, position: int, size: int, bounds: Bounds
 ) -> FoundBatch | None:
-    """The first batch from ``position`` on that is whole and has others or nothing behind it."""
+    """The first batch from ``position`` on that is whole, with others behind it or the end."""
     least_offset = bounds.base_offset
     prefixes = [
         re.escape(offset.to_bytes(8, "big")[:_OFFSET_PREFIX_SIZE])
@@ -165,7 +188,7 @@ def _chain_start(
         if not bounds.hold(found, least_offset):
             return None
         first = first or found
-        if count == _CHAIN_LENGTH or found.end_position == size:
+        if count == _CHAIN_LENGTH or found.last_offset + 1 == bounds.next_offset:
             return first
         least_offset = found.last_offset + 1
     return None

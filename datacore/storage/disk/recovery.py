@@ -25,10 +25,17 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from datacore.storage.disk.checkpoint import recovery_point
-from datacore.storage.disk.damage import Bounds, Damage, batches_and_damage, is_ascending
+from datacore.storage.disk.config import INT64_MAX
+from datacore.storage.disk.damage import (
+    Bounds,
+    Damage,
+    batches_and_damage,
+    is_ascending,
+    scan_credible,
+)
 from datacore.storage.disk.index import OffsetIndex, TimeIndex
 from datacore.storage.disk.replace import finish_replacements
-from datacore.storage.disk.scan import scan_headers, scan_whole
+from datacore.storage.disk.scan import scan_headers
 from datacore.storage.disk.segment import Segment, examine
 from datacore.storage.disk.segment_checker import report_damage
 from datacore.storage.disk.snapshot import drop_snapshot
@@ -324,11 +331,8 @@ class _Recovery:
         self, fd: int, segment: Segment, file_size: int, end_offset: int, next_base: int | None
     ) -> int:
         """Takes in whole batches from the segment's end on, and returns where they end."""
-        for found in scan_whole(self.files, fd, segment.size, file_size):
-            if found.base_offset < end_offset:
-                break
-            if next_base is not None and found.base_offset >= next_base:
-                break
+        bounds = Bounds(end_offset, INT64_MAX if next_base is None else next_base)
+        for found in scan_credible(self.files, fd, segment.size, file_size, bounds):
             segment.note_batches(found, self.config.index_interval_bytes)
             end_offset = found.last_offset + 1
         return end_offset

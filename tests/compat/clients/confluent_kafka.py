@@ -62,23 +62,30 @@ def _consume(options: contract.Options) -> None:
 
 
 def _join(options: contract.Options, commands: contract.Commands) -> None:
-    consumer = Consumer(
-        {
-            "bootstrap.servers": options.bootstrap,
-            "group.id": options.group,
-            "enable.auto.commit": False,
-            "auto.offset.reset": "earliest",
-            "session.timeout.ms": contract.SESSION_TIMEOUT_MS,
-            "heartbeat.interval.ms": contract.HEARTBEAT_INTERVAL_MS,
-        }
-    )
-
-    def on_assign(_consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        contract.assigned(partition.partition for partition in partitions)
-
-    consumer.subscribe([options.topic], on_assign=on_assign)
+    config: dict[str, Any] = {
+        "bootstrap.servers": options.bootstrap,
+        "group.id": options.group,
+        "enable.auto.commit": False,
+        "auto.offset.reset": "earliest",
+        "session.timeout.ms": contract.SESSION_TIMEOUT_MS,
+        "heartbeat.interval.ms": contract.HEARTBEAT_INTERVAL_MS,
+    }
+    config |= contract.member_config()
+    if config.get("group.protocol") == "consumer":
+        # The broker says both then (KIP-848).
+        del config["session.timeout.ms"], config["heartbeat.interval.ms"]
+    consumer = Consumer(config)
+    # librdkafka takes what begins with "^" for a regular expression.
+    pattern = contract.member_pattern()
+    consumer.subscribe([options.topic if pattern is None else f"^{pattern}"])
+    owned: set[int] | None = None
     while True:
         _poll(consumer)
+        # What a cooperative member owns is more than what a callback says to be new.
+        now = {partition.partition for partition in consumer.assignment()}
+        if now != owned and (now or owned is not None):
+            owned = now
+            contract.assigned(now)
         command = commands.next()
         if isinstance(command, contract.Commit):
             done = consumer.commit(

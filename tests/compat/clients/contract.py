@@ -27,6 +27,8 @@ __all__ = [
     "assigned",
     "committed",
     "log",
+    "member_config",
+    "member_pattern",
     "run",
     "runs_of_one_codec",
     "seen",
@@ -170,6 +172,17 @@ def assigned(partitions: Iterable[int]) -> None:
 def committed(offsets: dict[int, int]) -> None:
     """Report offsets as committed."""
     _emit("committed", offsets=offsets)
+
+
+def member_config() -> dict[str, str]:
+    """What a group member is told beside its command line, by its client's own names."""
+    config: dict[str, str] = json.loads(os.environ.get("DATACORE_COMPAT_CONFIG", "{}"))
+    return config
+
+
+def member_pattern() -> str | None:
+    """The regular expression that a group member subscribes by, instead of the topic's name."""
+    return os.environ.get("DATACORE_COMPAT_PATTERN")
 
 
 def log(line: str) -> None:

@@ -164,8 +164,16 @@ public final class Driver {
         config.put("auto.offset.reset", "earliest");
         config.put("session.timeout.ms", 6_000);
         config.put("heartbeat.interval.ms", 300);
+        for (Map.Entry<String, JsonElement> entry : variable("DATACORE_COMPAT_CONFIG").entrySet()) {
+            config.put(entry.getKey(), entry.getValue().getAsString());
+        }
+        if ("consumer".equals(config.get("group.protocol"))) {
+            // The broker says both then (KIP-848).
+            config.remove("session.timeout.ms");
+            config.remove("heartbeat.interval.ms");
+        }
         try (KafkaConsumer<byte[], byte[]> consumer = consumer(config)) {
-            consumer.subscribe(Collections.singletonList(topic), new Listener(consumer));
+            subscribe(consumer, System.getenv("DATACORE_COMPAT_PATTERN"));
             while (true) {
                 poll(consumer);
                 JsonObject command = commands.poll();
@@ -178,6 +186,25 @@ public final class Driver {
                 commit(consumer, command.getAsJsonObject("offsets"));
             }
         }
+    }
+
+    /** SubscriptionPattern came with 4.0. */
+    private void subscribe(KafkaConsumer<byte[], byte[]> consumer, String pattern) throws Exception {
+        Listener listener = new Listener(consumer);
+        if (pattern == null) {
+            consumer.subscribe(Collections.singletonList(topic), listener);
+            return;
+        }
+        Class<?> type = Class.forName("org.apache.kafka.clients.consumer.SubscriptionPattern");
+        Object wanted = type.getConstructor(String.class).newInstance(pattern);
+        KafkaConsumer.class
+                .getMethod("subscribe", type, ConsumerRebalanceListener.class)
+                .invoke(consumer, wanted, listener);
+    }
+
+    private static JsonObject variable(String name) {
+        String text = System.getenv(name);
+        return parse(text == null ? "{}" : text);
     }
 
     private void commit(KafkaConsumer<byte[], byte[]> consumer, JsonObject offsets) {
