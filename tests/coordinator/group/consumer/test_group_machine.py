@@ -124,12 +124,7 @@ class GroupMachine(RuleBasedStateMachine):
     def heartbeat_whose_answer_is_lost(self, index: int) -> None:
         consumer = self.consumers[index]
         if consumer.epoch > 0:
-            self.driver.heartbeat_of(
-                consumer.member_id,
-                consumer.epoch,
-                instance=consumer.instance,
-                owned=consumer.owned,
-            )
+            consumer.beat_unheard()
 
     @rule(index=st.integers(0, len(INSTANCES) - 1))
     def give_up(self, index: int) -> None:
@@ -310,14 +305,16 @@ class GroupMachine(RuleBasedStateMachine):
             # Their partitions stay theirs until their sessions end.
             return
         assert group.state is ConsumerGroupState.STABLE, group
+        names = self.driver.cluster.names
+        labels = {name: names[t.topic_id] for name, t in self.driver.cluster.topics.items()}
         readers = Counter(
-            partition
+            (labels.get(TopicName(topic), topic), index)
             for client in self.everybody
             if client.member_id in group.members
-            for partition in client.owned
+            for topic, index in client.owned
         )
         expected = {
-            (name, index)
+            (names[topic.topic_id], index)
             for name, topic in self.driver.cluster.topics.items()
             if group.is_subscribed(name)
             for index in topic.partitions
