@@ -352,6 +352,23 @@ def check_member(timers: object, group: ConsumerGroup, member_id: MemberId) -> N
         assert TimerKind.REVOCATION not in running
 
 
+def test_life_of_a_static_member_that_comes_back_under_its_id() -> None:
+    life = GroupMachine()
+    life.step(life.begin, max_size=100)
+    joining = {
+        "index": 3,
+        "subscription": (["t1"], ""),
+        "assignor": None,
+        "rebalance_timeout_ms": 30_000,
+        "is_slow": False,
+    }
+    life.step(life.join, **joining, is_same=False)
+    life.step(life.coordinator_restarts)
+    life.step(life.leave, index=3, for_a_while=True)
+    life.step(life.join, **joining, is_same=True)
+    life.teardown()
+
+
 def test_random_lives_of_a_group() -> None:
     """The same lives every time, so that no change fails for a bug that it did not cause."""
     run_state_machine_as_test(
