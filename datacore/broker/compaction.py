@@ -59,6 +59,9 @@ class Compaction:
             broker_int("log.cleaner.dedupe.buffer.size", broker_values),
             float(broker_value("log.cleaner.io.buffer.load.factor", broker_values)),
         )
+        self._bytes_per_s = float(
+            broker_value("log.cleaner.io.max.bytes.per.second", broker_values)
+        )
         self._now_ms = now_ms
         self._failed: dict[PartitionLog, int] = {}
         """How many waits each of them is left alone for."""
@@ -103,7 +106,7 @@ class Compaction:
         return self._partitions.by_topic.get(topic, {}).get(partition) is log
 
     async def _clean(self, candidate: _Candidate, part: Cleanable) -> None:
-        pace = Pace()
+        pace = Pace(self._bytes_per_s)
         try:
             cleaning = await clean(candidate.log, part, self._keys, pace, self._now_ms())
         except KafkaError as error:
