@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ENTRY_BYTES: Final = 144
-"""A key's object (64), an offset's (32), and its share of a dictionary that has just doubled."""
+ENTRY_BYTES: Final = 160
+"""A key's object, an offset's, and a share of a dictionary: 148 were measured with 800,000 keys."""
 
 _KEY_BYTES_MAX: Final = 16
 _DIGEST_BYTES: Final = 17
