@@ -1,6 +1,7 @@
 """DeleteTopics (key 20).
 
 v1      throttle time
+v3      TOPIC_DELETION_DISABLED (KIP-322)
 v4      flexible
 v5      error messages (KIP-599)
 v6      topics by id (KIP-516)

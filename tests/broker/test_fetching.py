@@ -117,6 +117,46 @@ async def test_nothing_to_wait_for_is_answered_at_once() -> None:
         assert partitions(now(broker, request())) == []
 
 
+async def test_an_append_costs_a_request_that_waits_one_look_at_one_partition(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with running(MemoryEngine()) as broker:
+        await broker.topics.create(NewTopic(T, 50))
+        produce(broker, 7)
+        waiting = parked(broker, request(*[0] * 50, min_bytes=4 * SMALL))
+        looks = 0
+        read_warm = PartitionLog.read_warm
+
+        def counted(
+            log: PartitionLog, offset: int, max_bytes: int, before_offset: int
+        ) -> list[Buffer] | None:
+            nonlocal looks
+            looks += 1
+            return read_warm(log, offset, max_bytes, before_offset)
+
+        monkeypatch.setattr(PartitionLog, "read_warm", counted)
+        produce(broker, 7)
+        produce(broker, 31)
+        assert looks == 2
+        assert not waiting.is_settled
+        produce(broker, 7)
+        assert sum(sizes(waiting.result())) == 4 * SMALL
+        assert sizes(waiting.result())[7] == 3 * SMALL
+        assert [watchers(broker, index) for index in (0, 7, 31)] == [0, 0, 0]
+
+
+async def test_what_one_partition_may_not_bring_is_not_counted_while_a_request_waits() -> None:
+    async with running(MemoryEngine()) as broker:
+        await broker.topics.create(NewTopic(T, 2))
+        asked = request(0, 0, min_bytes=2 * SMALL, partition_max_bytes=SMALL)
+        waiting = parked(broker, asked)
+        for _ in range(3):
+            produce(broker, 0)
+            assert not waiting.is_settled
+        produce(broker, 1)
+        assert sizes(waiting.result()) == [SMALL, SMALL]
+
+
 async def test_an_append_wakes_whoever_waits_for_it() -> None:
     async with running(MemoryEngine()) as broker:
         await broker.topics.create(NewTopic(T, 2))

@@ -71,6 +71,10 @@ class Driver:
         events = self._run("consume", topic, *arguments)
         return [_seen(event) for event in events if event["event"] == "record"]
 
+    def copy(self, topic: str, to: str, group: str, *, count: int) -> None:
+        """Copy a topic in transactions, exactly once, after one that was aborted."""
+        self._run("copy", topic, "--to", to, "--group", group, "--count", str(count))
+
     @contextmanager
     def join(self, topic: str, group: str) -> Iterator["Member"]:
         """Start a member of the group; it is gone when the block ends, orderly or not."""

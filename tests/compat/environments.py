@@ -25,6 +25,7 @@ __all__ = [
     "Environment",
     "GoModule",
     "JavaClasspath",
+    "JavaStreams",
     "KafkaJavaProgram",
     "KafkaTools",
     "NotRunError",
@@ -143,6 +144,28 @@ class JavaClasspath:
             _SLF4J_SIMPLE,
         ]
         jars = resolve(f"clients-{version}", artifacts)
+
+        def build(folder: Path) -> None:
+            folder.mkdir(parents=True)
+            _run([javac, "-nowarn", "-cp", f"{jars}/*", "-d", str(folder), str(source)])
+
+        folder = _built(f"{name}-{version}", [source.read_text(), version], build)
+        command = (java, *_JVM_FLAGS, "-cp", f"{folder}:{jars}/*", source.stem)
+        return Program(command, version)
+
+
+@dataclass(frozen=True, slots=True)
+class JavaStreams:
+    """kafka-streams from Maven, with an application compiled against that very version."""
+
+    source: str = "java/WordCount.java"
+
+    def prepare(self, name: str, version: str) -> Program:
+        java, javac = _required("java", "Java"), _required("javac", "a Java compiler")
+        _required("mvn", "Maven")
+        source = _CLIENTS / self.source
+        artifacts = [Artifact("org.apache.kafka", "kafka-streams", version), _SLF4J_SIMPLE]
+        jars = resolve(f"streams-{version}", artifacts)
 
         def build(folder: Path) -> None:
             folder.mkdir(parents=True)

@@ -101,6 +101,48 @@ def _join(options: contract.Options, commands: contract.Commands) -> None:
     consumer.close()
 
 
+def _copy(options: contract.Options) -> None:
+    producer = Producer({"bootstrap.servers": options.bootstrap, "transactional.id": options.group})
+    producer.init_transactions(options.deadline_s)
+    producer.begin_transaction()
+    producer.produce(options.to, value=b"aborted", partition=0)
+    producer.flush(options.deadline_s)
+    producer.abort_transaction(options.deadline_s)
+    consumer = Consumer(
+        {
+            "bootstrap.servers": options.bootstrap,
+            "group.id": options.group,
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+        }
+    )
+    consumer.subscribe([options.topic])
+    wanted = options.count
+    while wanted > 0:
+        messages: list[Any] = consumer.consume(_POLL_RECORDS, _POLL_S)
+        if not messages:
+            continue
+        producer.begin_transaction()
+        for message in messages:
+            if message.error() is not None:
+                raise KafkaException(message.error())
+            producer.produce(
+                options.to,
+                value=message.value(),
+                key=message.key(),
+                partition=message.partition(),
+            )
+        producer.send_offsets_to_transaction(
+            [p for p in consumer.position(consumer.assignment()) if p.offset >= 0],
+            consumer.consumer_group_metadata(),
+            options.deadline_s,
+        )
+        producer.commit_transaction(options.deadline_s)
+        wanted -= len(messages)
+    consumer.close()
+
+
 def _poll(consumer: Consumer) -> int:
     messages: list[Any] = consumer.consume(_POLL_RECORDS, _POLL_S)
     for message in messages:
@@ -119,4 +161,4 @@ def _poll(consumer: Consumer) -> int:
 
 
 if __name__ == "__main__":
-    contract.run(produce=_produce, consume=_consume, join=_join)
+    contract.run(produce=_produce, consume=_consume, join=_join, copy=_copy)
