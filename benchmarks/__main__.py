@@ -44,15 +44,15 @@ def main() -> None:
     # An installed package has its bytecode beside it; ours shall too, whatever this shell says.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     loads = [load for load in LOADS if options.only in load.name]
-    print(_machine())
-    results: dict[str, Any] = {"machine": _machine()}
+    print(machine())
+    results: dict[str, Any] = {"machine": machine()}
     for durability in options.durability or _DURABILITIES:
         results[durability] = _compare(durability, loads, options)
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(results, indent=1), encoding="utf-8")
 
 
-def _machine() -> str:
+def machine() -> str:
     model = next(
         (
             line.partition(":")[2].strip()

@@ -140,7 +140,12 @@ class Broker:
             self.spawn,
         )
         self.groups = Groups(
-            self.topics, self.partitions.by_topic, self.config_values, steady_now_ms, self.spawn
+            self.topics,
+            self.partitions.by_topic,
+            self.metadata.image,
+            self.config_values,
+            steady_now_ms,
+            self.spawn,
         )
         self.transaction_markers = TransactionMarkers(self.partitions, self.groups, now_ms)
         self.transactions = Transactions(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datacore.record.otlp import Kind, Point
 
 SERIES_PER_CLIENT_MAX: Final = 2_000
-SERIES_MAX: Final = 200_000
+SERIES_MAX: Final = 50_000
 
 
 class ClientLabels(NamedTuple):

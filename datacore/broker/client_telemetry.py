@@ -46,7 +46,7 @@ COMPRESSIONS: Final = (Codec.ZSTD, Codec.LZ4, Codec.GZIP, Codec.SNAPPY)
 
 ALL_METRICS: Final = "*"
 INSTANCES_MAX: Final = 16_384
-PUSHED_BYTES_MAX: Final = 8 << 20
+PUSHED_BYTES_MAX: Final = 4 << 20
 """Of one push, decompressed."""
 
 _NO_ID: Final = bytes(16)

@@ -4,7 +4,7 @@ Rules:
 
 - A round over one log is ``datacore.log.cleaner``; this chooses the log, gives the memory, and
   waits log.cleaner.backoff.ms when no log needs it. The internal topics are logs like others.
-- A log that fails is logged and left alone until the next wait is over.
+- A log that fails is logged and left alone for twenty waits: its device will not mend at once.
 - The map of keys is one for all logs, and empty between rounds.
 
 Kafka's counterparts: ``LogCleaner`` and ``LogCleanerManager``.
@@ -13,7 +13,7 @@ Kafka's counterparts: ``LogCleaner`` and ``LogCleanerManager``.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from datacore.protocol.names import TopicName
 
 logger = logging.getLogger("datacore.broker")
+
+FAILED_WAITS: Final = 20
 
 
 class _Candidate(NamedTuple):
@@ -58,7 +60,8 @@ class Compaction:
             float(broker_value("log.cleaner.io.buffer.load.factor", broker_values)),
         )
         self._now_ms = now_ms
-        self._failed: set[PartitionLog] = set()
+        self._failed: dict[PartitionLog, int] = {}
+        """How many waits each of them is left alone for."""
 
     async def run(self) -> None:
         """Compacts what needs it until cancelled."""
@@ -66,7 +69,7 @@ class Compaction:
             while await self.run_once():
                 await checkpoint()
             await anyio.sleep(self._backoff_s)
-            self._failed.clear()
+            self._failed = {log: left - 1 for log, left in self._failed.items() if left > 1}
 
     async def run_once(self) -> bool:
         """A round over the dirtiest log; False when no log needs one."""
@@ -121,7 +124,7 @@ class Compaction:
                 await pace.finish(self._keys.clear())
 
     def _note_failed(self, candidate: _Candidate, error: KafkaError) -> None:
-        self._failed.add(candidate.log)
+        self._failed[candidate.log] = FAILED_WAITS
         if self._is_current(candidate):
             logger.warning(
                 "Compaction of %s-%d has failed: %s", candidate.topic, candidate.partition, error

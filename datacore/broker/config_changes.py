@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from datacore._generated.errors import ErrorCode
 from datacore.metadata.configs import ConfigType
-from datacore.metadata.configs.rules import CONFIG_VALUE_LENGTH_MAX
+from datacore.metadata.configs.rules import CONFIG_VALUE_BYTES_MAX
 from datacore.protocol.errors import KafkaError
 
 if TYPE_CHECKING:
@@ -92,10 +92,10 @@ def changed_values(
                 else:
                     items = [item for item in items if item not in given]
                 changed[change.name] = ",".join(items)
-        if len(changed.get(change.name, "")) > CONFIG_VALUE_LENGTH_MAX:
+        if len(changed.get(change.name, "").encode()) > CONFIG_VALUE_BYTES_MAX:
             raise KafkaError(
                 ErrorCode.INVALID_CONFIG,
-                f"The value of {change.name} has more than {CONFIG_VALUE_LENGTH_MAX} characters",
+                f"The value of {change.name} has more than {CONFIG_VALUE_BYTES_MAX} bytes",
             )
     return changed
 

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import logging
 import uuid
+from base64 import urlsafe_b64encode
 from typing import TYPE_CHECKING, TypeVar
 
+from datacore._generated.consumer_group_describe import ConsumerGroupDescribeResponse
+from datacore._generated.consumer_group_describe import DescribedGroup as DescribedConsumerGroup
 from datacore._generated.delete_groups import DeletableGroupResult, DeleteGroupsResponse
 from datacore._generated.describe_groups import DescribedGroup, DescribeGroupsResponse
 from datacore._generated.errors import ErrorCode
@@ -35,14 +38,20 @@ from datacore._generated.offset_fetch import (
 from datacore.broker.runtime import ShardRuntime
 from datacore.broker.topics import OFFSETS_TOPIC, NewTopic
 from datacore.coordinator.group.config import GroupConfig
+from datacore.coordinator.group.consumer.config import ConsumerGroupConfig, MigrationPolicy
 from datacore.coordinator.group.shard import GroupShard
-from datacore.metadata.configs import broker_int
+from datacore.metadata.configs import broker_int, broker_value
 from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import TopicName
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
+    from datacore._generated.consumer_group_describe import ConsumerGroupDescribeRequest
+    from datacore._generated.consumer_group_heartbeat import (
+        ConsumerGroupHeartbeatRequest,
+        ConsumerGroupHeartbeatResponse,
+    )
     from datacore._generated.delete_groups import DeleteGroupsRequest
     from datacore._generated.describe_groups import DescribeGroupsRequest
     from datacore._generated.heartbeat import HeartbeatRequest, HeartbeatResponse
@@ -58,6 +67,7 @@ if TYPE_CHECKING:
     from datacore.broker.context import RequestContext
     from datacore.broker.topics import Topics
     from datacore.coordinator.context import RequestContext as CoordinatorContext
+    from datacore.coordinator.group.consumer.topics import ClusterView
     from datacore.coordinator.outcome import Outcome, Producer
     from datacore.log.partition_log import PartitionLog
     from datacore.metadata.image import TopicImage
@@ -103,6 +113,26 @@ def group_config(broker_values: Mapping[str, str]) -> GroupConfig:
         offset_metadata_max_bytes=value("offset.metadata.max.bytes"),
         offsets_retention_minutes=value("offsets.retention.minutes"),
         offsets_retention_check_interval_ms=value("offsets.retention.check.interval.ms"),
+        consumer=_consumer_group_config(broker_values),
+    )
+
+
+def _consumer_group_config(broker_values: Mapping[str, str]) -> ConsumerGroupConfig:
+    def value(name: str) -> int:
+        return broker_int(f"group.consumer.{name}", broker_values)
+
+    assignors = broker_value("group.consumer.assignors", broker_values).split(",")
+    policy = broker_value("group.consumer.migration.policy", broker_values)
+    return ConsumerGroupConfig(
+        session_timeout_ms=value("session.timeout.ms"),
+        min_session_timeout_ms=value("min.session.timeout.ms"),
+        max_session_timeout_ms=value("max.session.timeout.ms"),
+        heartbeat_interval_ms=value("heartbeat.interval.ms"),
+        min_heartbeat_interval_ms=value("min.heartbeat.interval.ms"),
+        max_heartbeat_interval_ms=value("max.heartbeat.interval.ms"),
+        max_size=value("max.size"),
+        assignors=tuple(name.strip() for name in assignors),
+        migration_policy=MigrationPolicy(policy.lower()),
     )
 
 
@@ -113,12 +143,14 @@ class Groups:
         self,
         topics: Topics,
         logs: Mapping[TopicName, Mapping[int, PartitionLog]],
+        cluster: ClusterView,
         broker_values: Mapping[str, str],
         now_ms: Callable[[], int],
         spawn: Callable[[Coroutine[object, object, None]], None],
     ) -> None:
         self._topics = topics
         self._logs = logs
+        self._cluster = cluster
         self._now_ms = now_ms
         self._spawn = spawn
         self._topic_partitions = broker_int("offsets.topic.num.partitions", broker_values)
@@ -156,7 +188,11 @@ class Groups:
     async def _load_shards(self) -> None:
         fresh = {
             index: ShardRuntime(
-                log, lambda: GroupShard(self._config), self._now_ms, self._spawn, logger
+                log,
+                lambda: GroupShard(self._config, self._cluster),
+                self._now_ms,
+                self._spawn,
+                logger,
             )
             for index, log in self._logs.get(OFFSETS_TOPIC, {}).items()
             if index not in self._shards
@@ -211,6 +247,17 @@ class Groups:
         """Takes members out of a group."""
         return self._ask(
             request.group_id, context, lambda shard, asker: shard.leave_group(request, asker)
+        )
+
+    def consumer_heartbeat(
+        self, context: RequestContext, request: ConsumerGroupHeartbeatRequest
+    ) -> Pending[ConsumerGroupHeartbeatResponse]:
+        """Lets a member of a consumer group say what is new, and tells it what it may read."""
+        fresh_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        return self._ask(
+            request.group_id,
+            context,
+            lambda shard, asker: shard.consumer_group_heartbeat(request, asker, fresh_id),
         )
 
     async def commit_offsets(
@@ -372,6 +419,28 @@ class Groups:
             except KafkaError as error:
                 response.groups += [
                     DescribedGroup(group_id=group_id, error_code=error.code)
+                    for group_id in group_ids
+                ]
+            else:
+                response.groups += answer.groups
+        return response
+
+    async def describe_consumers(
+        self, context: RequestContext, request: ConsumerGroupDescribeRequest
+    ) -> ConsumerGroupDescribeResponse:
+        """Consumer groups with their members; a shard that cannot answer fails its own groups."""
+        response = ConsumerGroupDescribeResponse()
+        for group_ids in self._by_shard(request.group_ids):
+            request.group_ids = group_ids
+            try:
+                answer: ConsumerGroupDescribeResponse = await self._ask(
+                    group_ids[0],
+                    context,
+                    lambda machine, asker: machine.consumer_group_describe(request, asker),
+                )
+            except KafkaError as error:
+                response.groups += [
+                    DescribedConsumerGroup(group_id=group_id, error_code=error.code)
                     for group_id in group_ids
                 ]
             else:

@@ -75,8 +75,8 @@ class Partitions:
         self._broker_values = broker_values
         self._spawn = spawn
         self._recovering: set[PartitionLog] = set()
-        self.recompresses = False
-        """Whether some topic wants another codec than its producers', or has wanted one."""
+        self.prepares_batches = False
+        """Whether some topic needs more of produced batches than their headers, or has needed."""
 
     def log(self, topic: TopicName, partition: int) -> PartitionLog:
         """The log of a partition that this broker leads.
@@ -115,14 +115,12 @@ class Partitions:
         if "compact" in policies:
             # What is written to is not compacted, so it must end in time.
             segment_age_ms = min(segment_age_ms, max_compaction_lag_ms)
-        compression = _compression(value)
-        self.recompresses = self.recompresses or compression is not None
         return LogConfig(
             max_message_bytes=int(value("max.message.bytes")),
             log_append_time=value("message.timestamp.type") == "LogAppendTime",
             timestamp_before_max_ms=int(value("message.timestamp.before.max.ms")),
             timestamp_after_max_ms=int(value("message.timestamp.after.max.ms")),
-            compression=compression,
+            compression=_compression(value),
             compacted="compact" in policies,
             deletes="delete" in policies,
             retention_ms=int(value("retention.ms")),
@@ -138,9 +136,16 @@ class Partitions:
             ),
         )
 
+    def _config_of(self, topic: TopicName, topic_values: Mapping[str, str]) -> LogConfig:
+        config = self.log_config(topic_values)
+        # The broker's own topics, which are compacted, take no batches of producers.
+        if not topic.startswith("__") and (config.looks_into_records or config.compression):
+            self.prepares_batches = True
+        return config
+
     def reconfigure(self, topic: TopicName, topic_values: Mapping[str, str]) -> None:
         """Lets a topic's logs obey its configs, from their next append on."""
-        config = self.log_config(topic_values)
+        config = self._config_of(topic, topic_values)
         for log in self.by_topic.get(topic, {}).values():
             log.reconfigure(config)
 
@@ -207,7 +212,7 @@ class Partitions:
         partitions: Iterable[PartitionImage],
         topic_values: Mapping[str, str],
     ) -> dict[int, PartitionLog]:
-        config = self.log_config(topic_values)
+        config = self._config_of(topic.name, topic_values)
         logs: dict[int, PartitionLog] = {}
 
         async def open_one(partition: PartitionImage) -> None:

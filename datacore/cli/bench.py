@@ -12,6 +12,7 @@ from typing import Final
 
 import click
 
+from datacore.cli import completing
 from datacore.cli.failure import Failure
 from datacore.cli.listing import Listing, Output, output_option
 from datacore.cli.progress import progress
@@ -58,7 +59,12 @@ def bench() -> None:
 
 
 @bench.command()
-@click.option("--topic", required=True, help="A topic that exists.")
+@click.option(
+    "--topic",
+    required=True,
+    shell_complete=completing.topics,
+    help="A topic that exists.",
+)
 @click.option(
     "--num-records",
     default=1_000_000,
@@ -151,7 +157,12 @@ def produce(
 
 
 @bench.command()
-@click.option("--topic", required=True, help="A topic that exists.")
+@click.option(
+    "--topic",
+    required=True,
+    shell_complete=completing.topics,
+    help="A topic that exists.",
+)
 @click.option(
     "--num-records",
     "--messages",
@@ -194,7 +205,12 @@ def consume(
 
 
 @bench.command()
-@click.option("--topic", required=True, help="A topic that exists.")
+@click.option(
+    "--topic",
+    required=True,
+    shell_complete=completing.topics,
+    help="A topic that exists.",
+)
 @click.option(
     "--num-records",
     default=1_000,

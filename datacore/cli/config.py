@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 import click
 
 from datacore._generated.describe_configs import DescribeConfigsResourceResult
+from datacore.cli import completing
 from datacore.cli.command_config import parse_properties
 from datacore.cli.failure import Mistake
 from datacore.cli.listing import Listing, Output, Row, output_option
@@ -92,7 +93,7 @@ def _resource_options(command: Callable[..., None]) -> Callable[..., None]:
         ),
         click.option("--broker-defaults", is_flag=True, help="What all brokers were told."),
         click.option("--broker", type=click.IntRange(min=0), help="The broker of that id."),
-        click.option("--topic", help="The topic of that name."),
+        click.option("--topic", shell_complete=completing.topics, help="The topic of that name."),
     ):
         command = option(command)
     return command

@@ -12,7 +12,9 @@ from typing import Final, NamedTuple
 
 import click
 
+from datacore.cli import completing
 from datacore.cli.failure import Failure, Mistake
+from datacore.cli.internal_records import INTERNAL_TOPICS, internal_writer
 from datacore.cli.listing import Listing, OutputOption
 from datacore.cli.record_json import encode_record
 from datacore.cli.record_text import ENCODINGS, FIELDS, Writer, fields_writer, template_writer
@@ -53,9 +55,11 @@ class Limits(NamedTuple):
 
 
 @click.command()
-@click.argument("topics", nargs=-1, metavar="[TOPIC...]")
+@click.argument("topics", nargs=-1, metavar="[TOPIC...]", shell_complete=completing.topics)
 @click.option("--include", metavar="REGEX", help="Topics whose whole name matches, as of now.")
-@click.option("--group", help="Read as a member of this group, and commit.")
+@click.option(
+    "--group", shell_complete=completing.groups, help="Read as a member of this group, and commit."
+)
 @click.option("--from-beginning", is_flag=True, help="Start at the first record, not the next one.")
 @click.option("--from-datetime", metavar="ISO-8601|MS", help="Start at the first not older; UTC.")
 @click.option(
@@ -103,6 +107,11 @@ class Limits(NamedTuple):
     help="How values are written.",
 )
 @click.option(
+    "--decode",
+    is_flag=True,
+    help=f"Show what brokers keep in {', '.join(INTERNAL_TOPICS)} as JSON.",
+)
+@click.option(
     "-o",
     "--output",
     cls=OutputOption,
@@ -131,16 +140,19 @@ def consume(
     template: str | None,
     key_format: str,
     value_format: str,
+    decode: bool,
     output: str,
 ) -> None:
     """Print the records of topics as they come, until Ctrl-C."""
-    write = _writer(shown, template, key_format, value_format, output)
+    write = _writer(shown, template, key_format, value_format, output, decode=decode)
     if group is not None and partitions:
         raise Mistake("--group: expected no --partition, for the group hands them out")
     start, number = _start(offset, from_datetime, from_beginning=from_beginning)
     if number is not None and not partitions:
         raise Mistake("--offset: expected --partition beside a number")
     wanted = _wanted(cluster, topics, include)
+    if decode and (others := {*wanted}.difference(INTERNAL_TOPICS)):
+        raise Mistake(f"--decode: expected {' or '.join(INTERNAL_TOPICS)}, got {min(others)}")
     consumer = Consumer(
         cluster,
         wanted,
@@ -170,10 +182,18 @@ def _wanted(cluster: Cluster, topics: tuple[str, ...], include: str | None) -> l
 
 
 def _writer(
-    shown: str | None, template: str | None, key_format: str, value_format: str, output: str
+    shown: str | None,
+    template: str | None,
+    key_format: str,
+    value_format: str,
+    output: str,
+    *,
+    decode: bool,
 ) -> Writer:
-    if (shown is not None) + (template is not None) + (output == "json") > 1:
-        raise Mistake("expected one of --print, --format and -o json")
+    if (shown is not None) + (template is not None) + decode + (output == "json") > 1:
+        raise Mistake("expected one of --print, --format, --decode and -o json")
+    if decode:
+        return internal_writer()
     if output == "json":
         return encode_record
     key, value = ENCODINGS[key_format], ENCODINGS[value_format]

@@ -3,10 +3,11 @@
 Kafka's counterparts: ``kafka-consumer-groups`` and ``kafka-groups``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import click
 
+from datacore.cli import completing
 from datacore.cli.failure import Mistake
 from datacore.cli.group_reset import reset_offsets
 from datacore.cli.listing import Listing, Output, Row, output_option
@@ -115,7 +116,7 @@ def list_(
 
 
 @group.command()
-@click.argument("groups", nargs=-1, metavar="[NAME...]")
+@click.argument("groups", nargs=-1, metavar="[NAME...]", shell_complete=completing.groups)
 @click.option("--all-groups", is_flag=True, help="All groups that commit offsets.")
 @click.option("--offsets", is_flag=True, help="List what was read, which is the default.")
 @click.option("--members", is_flag=True, help="List members instead of partitions.")
@@ -144,14 +145,21 @@ def describe(
     if state:
         _STATES.show(map(_state_row, found), output)
         return
+    there = frozenset[TopicPartition]() if members else frozenset(_partitions_there(cluster))
+
+    def rows_of(each: Group) -> list[Row]:
+        if members:
+            return [_member_row(each, member) for member in each.members]
+        return _lags(cluster, each, there)
+
     if output == "json":
-        rows = [row for each in found for row in _rows(cluster, each, members=members)]
+        rows = [row for each in found for row in rows_of(each)]
         (_MEMBERS if members else _LAGS).show(rows, output)
         return
     for number, each in enumerate(found):
         if number:
             click.echo()
-        rows = _rows(cluster, each, members=members)
+        rows = rows_of(each)
         behind = "" if members else f", {_total_lag(rows)} behind"
         click.echo(f"Group {each.name}: {each.state}, {len(each.members)} member(s){behind}")
         (_MEMBERS if members else _LAGS).show(rows, output)
@@ -163,10 +171,11 @@ def _chosen(cluster: Cluster, groups: Sequence[str], *, all_groups: bool) -> lis
     return names_of(list_groups(cluster)) if all_groups else list(dict.fromkeys(groups))
 
 
-def _rows(cluster: Cluster, found: Group, *, members: bool) -> list[Row]:
-    return (
-        [_member_row(found, each) for each in found.members] if members else _lags(cluster, found)
-    )
+def _partitions_there(cluster: Cluster) -> Iterator[TopicPartition]:
+    """Partitions of all topics: offsets outlive a deleted one, which has no end to compare with."""
+    for topic in list_topics(cluster):
+        for each in topic.partitions:
+            yield TopicPartition(topic.name or "", each.partition_index)
 
 
 def _total_lag(rows: Sequence[Row]) -> int:
@@ -201,16 +210,10 @@ def _member_row(found: Group, member: Member) -> Row:
     }
 
 
-def _lags(cluster: Cluster, found: Group) -> list[Row]:
+def _lags(cluster: Cluster, found: Group, there: frozenset[TopicPartition]) -> list[Row]:
     owners = {where: member for member in found.members for where in member.partitions}
     committed = group_offsets(cluster, found.name)
     partitions = sorted(owners.keys() | committed.keys())
-    # Offsets outlive a deleted topic for a while; there is no end to compare with.
-    there = {
-        TopicPartition(each.name or "", partition.partition_index)
-        for each in list_topics(cluster)
-        for partition in each.partitions
-    }
     ends = find_offsets(cluster, there.intersection(partitions), LATEST)
     rows: list[Row] = []
     for where in partitions:
@@ -234,7 +237,7 @@ def _lags(cluster: Cluster, found: Group) -> list[Row]:
 
 
 @group.command()
-@click.argument("groups", nargs=-1, metavar="[NAME...]")
+@click.argument("groups", nargs=-1, metavar="[NAME...]", shell_complete=completing.groups)
 @click.option("--all-groups", is_flag=True, help="All groups that commit offsets.")
 @with_cluster
 def delete(cluster: Cluster, *, groups: tuple[str, ...], all_groups: bool) -> None:
@@ -248,11 +251,12 @@ def delete(cluster: Cluster, *, groups: tuple[str, ...], all_groups: bool) -> No
 
 
 @group.command(name="delete-offsets")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.groups)
 @click.option(
     "--topic",
     "topics",
     multiple=True,
+    shell_complete=completing.topics,
     required=True,
     metavar="TOPIC[:0,1]",
     help="A topic, or some of its partitions.",

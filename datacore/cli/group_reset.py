@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, TypeAlias
 import click
 
 from datacore._generated.errors import ErrorCode
+from datacore.cli import completing
 from datacore.cli.failure import Failure, Mistake
 from datacore.cli.listing import Listing, Output, Row, output_option
 from datacore.cli.session import with_cluster
@@ -74,12 +75,13 @@ class Strategy(NamedTuple):
 
 
 @click.command(name="reset-offsets")
-@click.argument("groups", nargs=-1, metavar="[NAME...]")
+@click.argument("groups", nargs=-1, metavar="[NAME...]", shell_complete=completing.groups)
 @click.option("--all-groups", is_flag=True, help="All groups that commit offsets.")
 @click.option(
     "--topic",
     "topics",
     multiple=True,
+    shell_complete=completing.topics,
     metavar="TOPIC[:0,1]",
     help="A topic, or some of its partitions.",
 )

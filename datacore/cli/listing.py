@@ -60,7 +60,11 @@ class Listing:
         else:
             shown = [each for each in self.columns if each not in self._only_json]
             cells = [[self._cell(row, each) for each in shown] for row in ordered]
-            _show_table(list(map(self._heading, shown)), cells)
+            to_the_right = [self._is_number(ordered, each) for each in shown]
+            _show_table(list(map(self._heading, shown)), cells, to_the_right)
+
+    def _is_number(self, rows: Iterable[Row], column: str) -> bool:
+        return column not in self._times and any(isinstance(r[column], int | float) for r in rows)
 
     def _heading(self, column: str) -> str:
         shown = column.removesuffix("_ms") if column in self._times else column
@@ -98,14 +102,15 @@ def output_option(*listings: Listing) -> Callable[[CommandT], CommandT]:
     )
 
 
-def _show_table(headings: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
+def _show_table(
+    headings: Sequence[str], rows: Sequence[Sequence[Cell]], to_the_right: Sequence[bool]
+) -> None:
     from rich.console import Console  # noqa: PLC0415  # a third of our start-up time
     from rich.table import Table  # noqa: PLC0415  # likewise
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for number, heading in enumerate(headings):
-        is_number = any(isinstance(row[number], int | float) for row in rows)
-        table.add_column(heading, justify="right" if is_number else "left", overflow="fold")
+    for heading, is_right in zip(headings, to_the_right, strict=True):
+        table.add_column(heading, justify="right" if is_right else "left", overflow="fold")
     for row in rows:
         table.add_row(*map(_text, row))
     console = Console(markup=False, highlight=False, emoji=False)

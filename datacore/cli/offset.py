@@ -5,6 +5,7 @@ Kafka's counterpart: ``kafka-get-offsets``.
 
 import click
 
+from datacore.cli import completing
 from datacore.cli.failure import Mistake
 from datacore.cli.listing import Listing, Output, output_option
 from datacore.cli.session import with_cluster
@@ -48,6 +49,7 @@ def offset() -> None:
     "--topic",
     "topics",
     multiple=True,
+    shell_complete=completing.topics,
     metavar="TOPIC[:0,1]",
     help="A topic, or some of its partitions; all topics by default.",
 )

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 import click
 import msgspec
 
+from datacore.cli import completing
 from datacore.cli.failure import Mistake
 from datacore.cli.listing import Listing, Output, output_option
 from datacore.cli.session import for_each, with_cluster
@@ -129,6 +130,7 @@ def list_reassignments_(cluster: Cluster, *, output: Output) -> None:
     "--topic",
     "topics",
     multiple=True,
+    shell_complete=completing.topics,
     metavar="TOPIC[:0,1]",
     help="A topic, or some of its partitions.",
 )

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 
 import click
 
+from datacore.cli import completing
 from datacore.cli.failure import Mistake
 from datacore.cli.progress import progress
 from datacore.cli.record_json import decode_record
@@ -31,7 +32,7 @@ _ACKS: Final = {"0": 0, "1": 1, "all": ACKS_ALL}
 
 
 @click.command()
-@click.argument("topic")
+@click.argument("topic", shell_complete=completing.topics)
 @click.option(
     "-m", "--message", "messages", multiple=True, help="A record's value; not stdin then."
 )

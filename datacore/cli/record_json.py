@@ -40,12 +40,12 @@ def encode_record(received: Received) -> bytes:
                 "partition": received.where.partition,
                 "offset": record.offset,
                 "timestamp_ms": record.timestamp_ms,
-                "key": _readable(record.key),
-                "value": _readable(record.value),
+                "key": readable(record.key),
+                "value": readable(record.value),
                 "headers": [
                     [
                         name.encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
-                        _readable(v),
+                        readable(v),
                     ]
                     for name, v in record.headers
                 ],
@@ -73,7 +73,8 @@ def decode_record(line: bytes, timestamp_ms: int) -> Record:
         raise ValueError(str(error)) from None
 
 
-def _readable(data: bytes | None) -> Any:
+def readable(data: bytes | None) -> Any:
+    """Bytes as JSON has them."""
     if data is None:
         return None
     try:

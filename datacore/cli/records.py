@@ -6,6 +6,7 @@ from typing import Final
 import click
 import msgspec
 
+from datacore.cli import completing
 from datacore.cli.failure import Mistake
 from datacore.cli.listing import Listing, Output, output_option
 from datacore.cli.session import with_cluster
@@ -47,6 +48,7 @@ def records() -> None:
     "--topic",
     "topics",
     multiple=True,
+    shell_complete=completing.topics,
     metavar="TOPIC[:0,1]",
     help="A topic, or some of its partitions; needs --before.",
 )

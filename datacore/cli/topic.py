@@ -1,18 +1,26 @@
 """``datacore topic``: create, list, describe, alter, delete. Kafka's: ``kafka-topics``."""
 
 import uuid
+from typing import Final
 
 import click
 
 from datacore._generated.errors import ErrorCode
 from datacore._generated.metadata import MetadataResponsePartition, MetadataResponseTopic
+from datacore.cli import completing
 from datacore.cli.failure import Mistake
 from datacore.cli.listing import Listing, Output, Row, output_option
 from datacore.cli.session import for_each, with_cluster
 from datacore.cli.topic_choice import matching_topics
 from datacore.cli.wording import assignment, names, setting
 from datacore.client.cluster import Cluster
-from datacore.client.configs import Alteration, Operation, ResourceType, alter_configs
+from datacore.client.configs import (
+    Alteration,
+    Operation,
+    ResourceType,
+    alter_configs,
+    describe_configs,
+)
 from datacore.client.offsets import EARLIEST, LATEST, PartitionOffset, find_offsets
 from datacore.client.subscription import TopicPartition
 from datacore.client.topics import (
@@ -23,6 +31,9 @@ from datacore.client.topics import (
     describe_topics,
 )
 from datacore.protocol.errors import KafkaError
+
+_OWN: Final = 1
+"""Source of a setting that the topic itself was given."""
 
 _TOPICS = Listing(
     {
@@ -126,7 +137,7 @@ def list_(cluster: Cluster, *, pattern: str | None, internal: bool, output: Outp
 
 
 @topic.command()
-@click.argument("topics", nargs=-1, metavar="[NAME...]")
+@click.argument("topics", nargs=-1, metavar="[NAME...]", shell_complete=completing.topics)
 @click.option(
     "--under-replicated-partitions", is_flag=True, help="Those with a replica that lags behind."
 )
@@ -164,8 +175,21 @@ def describe(
     first = find_offsets(cluster, led, EARLIEST) if led else {}
     last = find_offsets(cluster, led, LATEST) if led else {}
     if output == "table" and len(topics) == 1:
-        click.echo(f"Topic {topics[0]}, id {uuid.UUID(bytes=bytes(found[0].topic_id))}")
+        click.echo(_heading(cluster, found[0]))
     _PARTITIONS.show([_row(each, partition, first, last) for each, partition in shown], output)
+
+
+def _heading(cluster: Cluster, found: MetadataResponseTopic) -> str:
+    """Id and own settings of a topic, as far as one may see them."""
+    parts = [f"Topic {found.name}", f"id {uuid.UUID(bytes=bytes(found.topic_id))}"]
+    try:
+        configs = describe_configs(cluster, ResourceType.TOPIC, found.name or "")
+    except KafkaError as error:
+        if error.code != ErrorCode.TOPIC_AUTHORIZATION_FAILED:
+            raise
+        configs = []
+    parts += (f"{each.name}={each.value}" for each in configs if each.config_source == _OWN)
+    return ", ".join(parts)
 
 
 def _is_under_replicated(partition: MetadataResponsePartition) -> bool:
@@ -193,7 +217,7 @@ def _row(
 
 
 @topic.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completing.topics)
 @click.option("--partitions", type=click.IntRange(min=1), help="The new number.")
 @click.option(
     "--replica-assignment",
@@ -247,7 +271,7 @@ def _set(text: str) -> tuple[str, Operation, str]:
 
 
 @topic.command()
-@click.argument("topics", nargs=-1, metavar="[NAME...]")
+@click.argument("topics", nargs=-1, metavar="[NAME...]", shell_complete=completing.topics)
 @click.option("--topic-id", "ids", multiple=True, type=click.UUID, help="The topic of that id.")
 @click.option("--if-exists", is_flag=True, help="A topic that does not exist is fine.")
 @with_cluster

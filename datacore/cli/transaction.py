@@ -10,6 +10,7 @@ from typing import Final
 import click
 
 from datacore._generated.errors import ErrorCode
+from datacore.cli import completing
 from datacore.cli.failure import Failure, Mistake
 from datacore.cli.listing import Listing, Output, Row, output_option
 from datacore.cli.progress import progress
@@ -145,6 +146,7 @@ def _described_row(found: Transaction, now_ms: int) -> Row:
     "--topic",
     "topics",
     multiple=True,
+    shell_complete=completing.topics,
     required=True,
     metavar="TOPIC[:0,1]",
     help="A topic, or some of its partitions.",
@@ -247,6 +249,7 @@ def _transaction_at(cluster: Cluster, where: TopicPartition, start_offset: int) 
     "--topic",
     "topics",
     multiple=True,
+    shell_complete=completing.topics,
     metavar="TOPIC[:0,1]",
     help="A topic, or some of its partitions; all topics by default.",
 )

@@ -1,6 +1,7 @@
 """DeleteTopics (key 20).
 
 v1      throttle time
+v3      TOPIC_DELETION_DISABLED (KIP-322)
 v4      flexible
 v5      error messages (KIP-599)
 v6      topics by id (KIP-516)
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from datacore._generated.delete_topics import DeletableTopicResult, DeleteTopicsResponse
 from datacore._generated.errors import ErrorCode
+from datacore.metadata.configs import broker_value
 from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import TopicId, TopicName
 
@@ -29,6 +31,11 @@ async def handle(
     broker: Broker, context: RequestContext, request: DeleteTopicsRequest
 ) -> DeleteTopicsResponse:
     """Deletes each topic, or says why not."""
+    if broker_value("delete.topic.enable", broker.config_values) == "false":
+        knows_why = context.api_version >= 3
+        raise KafkaError(
+            ErrorCode.TOPIC_DELETION_DISABLED if knows_why else ErrorCode.INVALID_REQUEST
+        )
     response = DeleteTopicsResponse()
     charge = broker.quotas.mutations(context, is_strict=context.api_version >= 5)
     for (name, topic_id), times_asked in Counter(_asked(context, request)).items():

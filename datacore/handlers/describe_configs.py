@@ -75,7 +75,7 @@ def handle(
             result.configs = [
                 _result(config, context, request)
                 for config in described
-                if keys is None or config.name in keys
+                if not keys or config.name in keys
             ]
         response.results.append(result)
     return response

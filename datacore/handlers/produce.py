@@ -24,12 +24,12 @@ from datacore._generated.produce import (
     ProduceResponse,
     TopicProduceResponse,
 )
-from datacore.broker.recompression import LargeBatch, recompress_large, take_large
+from datacore.broker.preparation import LargeBatch, Preparation, prepare_large, prepare_small
 from datacore.broker.topics import INTERNAL_TOPICS
 from datacore.coordinator.outcome import Producer
 from datacore.coordinator.transaction.metadata import TopicPartition
 from datacore.log.error_codes import RefusedAppend, kafka_error
-from datacore.log.recompression import needs_recompression, recompress
+from datacore.log.preparation import needs_other_codec, prepare
 from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import TopicId, TopicName
 from datacore.record.batch import (
@@ -46,8 +46,6 @@ from datacore.storage.engine import StorageError
 from datacore.storage.pending import Pending
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from datacore._generated.produce import PartitionProduceData, TopicProduceData
     from datacore.broker.broker import Broker
     from datacore.broker.context import RequestContext
@@ -79,30 +77,34 @@ def handle(
     if request.transactional_id is not None and acks == 0:
         # Nobody could be told that the transaction does not take them.
         raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
-    if broker.partitions.recompresses and acks != 0 and context.api_version >= ZSTD_SINCE:
-        large = take_large(broker, request)
+    preparation = Preparation()
+    if broker.partitions.prepares_batches and acks != 0 and context.api_version >= ZSTD_SINCE:
+        large = prepare_small(broker, request, preparation)
         if large:
-            return _append_recompressed(broker, context, request, large)
-    return _append_request(broker, context, request, {})
+            return _append_prepared(broker, context, request, large, preparation)
+    return _append_request(broker, context, request, preparation)
 
 
-def _append_recompressed(
-    broker: Broker, context: RequestContext, request: ProduceRequest, large: list[LargeBatch]
+def _append_prepared(
+    broker: Broker,
+    context: RequestContext,
+    request: ProduceRequest,
+    large: list[LargeBatch],
+    preparation: Preparation,
 ) -> Pending[ProduceResponse]:
-    """Appends when large batches are in their topics' codecs, which takes a worker thread.
+    """Appends when large batches are prepared, which takes a worker thread.
 
     This whole request waits, and with it those behind it on the connection: so the batches of a
     producer stay in order. Their records outlive the frame as copies.
     """
-    for topic in request.topic_data:
-        for partition in topic.partition_data:
-            partition.records = bytearray(partition.records or b"")
+    preparation.keep(request)
     context.holds_back_next = True
     response: Pending[ProduceResponse] = Pending()
 
-    def append(refused: Pending[dict[TopicPartition, KafkaError]]) -> None:
+    def append(done: Pending[None]) -> None:
         try:
-            appended = _append_request(broker, context, request, refused.result())
+            done.result()
+            appended = _append_request(broker, context, request, preparation)
         except Exception as error:  # noqa: BLE001  # dispatch tells the client, whatever it is
             response.fail(error)
             return
@@ -112,29 +114,26 @@ def _append_recompressed(
             assert appended is not None, "only acks=0 has no answer"
             response.resolve(appended)
 
-    broker.eventually(recompress_large(large)).then(append)
+    broker.eventually(prepare_large(large, preparation)).then(append)
     return response
 
 
 def _append_request(
-    broker: Broker,
-    context: RequestContext,
-    request: ProduceRequest,
-    refused: Mapping[TopicPartition, KafkaError],
+    broker: Broker, context: RequestContext, request: ProduceRequest, preparation: Preparation
 ) -> ProduceResponse | Pending[ProduceResponse] | None:
-    """Appends each partition's batch but those of ``refused``, by a transaction or by none."""
+    """Appends each partition's batch but those that are refused, by a transaction or by none."""
     if request.transactional_id is None:
-        return _append_all(broker, context, request, refused)
-    return _append_transactional(broker, context, request, request.transactional_id, refused)
+        return _append_all(broker, context, request, preparation)
+    return _append_transactional(broker, context, request, request.transactional_id, preparation)
 
 
 def _append_all(
     broker: Broker,
     context: RequestContext,
     request: ProduceRequest,
-    refused: Mapping[TopicPartition, KafkaError],
+    preparation: Preparation,
 ) -> ProduceResponse | Pending[ProduceResponse] | None:
-    """Appends each partition's batch but those of ``refused``."""
+    """Appends each partition's batch but those that are refused."""
     acks = request.acks
     response = ProduceResponse()
     waiting: dict[Pending[None], list[PartitionProduceResponse]] = {}
@@ -146,7 +145,7 @@ def _append_all(
             result = PartitionProduceResponse(index=partition.index, base_offset=-1)
             try:
                 durable = _append(
-                    broker, context, request, topic, partition, result, now_ms, refused
+                    broker, context, request, topic, partition, result, now_ms, preparation
                 )
             except KafkaError as error:
                 failed = result.error_code = error.code
@@ -185,7 +184,7 @@ def _append(
     partition: PartitionProduceData,
     result: PartitionProduceResponse,
     now_ms: int,
-    refused: Mapping[TopicPartition, KafkaError],
+    preparation: Preparation,
 ) -> Pending[None] | None:
     """Appends one partition's records and fills in its result."""
     version = context.api_version
@@ -194,6 +193,7 @@ def _append(
         raise KafkaError(
             ErrorCode.INVALID_TOPIC_EXCEPTION, f"Cannot append to internal topic {name}"
         )
+    refused = preparation.refused
     if refused and (error := refused.get(TopicPartition(name, partition.index))) is not None:
         raise error
     log = broker.partitions.log(name, partition.index)
@@ -201,12 +201,20 @@ def _append(
     if version < ZSTD_SINCE:
         records = _from_old_client(log, records, version, now_ms)
     has_transactional_id = request.transactional_id is not None
-    if broker.partitions.recompresses and needs_recompression(records, log.config):
-        done = recompress(records, log.config, has_transactional_id=has_transactional_id)
-        assert done is not None, "a batch may hold as much as any"
-        records = memoryview(done)
+    oldest_timestamp_ms = None
+    if broker.partitions.prepares_batches:
+        prepared = preparation.prepared.get(TopicPartition(name, partition.index))
+        if prepared is None and needs_other_codec(records, log.config):
+            prepared = prepare(records, log.config, has_transactional_id=has_transactional_id)
+        if prepared is not None:
+            records, oldest_timestamp_ms = prepared
     try:
-        appended = log.append(records, now_ms, has_transactional_id=has_transactional_id)
+        appended = log.append(
+            records,
+            now_ms,
+            has_transactional_id=has_transactional_id,
+            oldest_timestamp_ms=oldest_timestamp_ms,
+        )
     except KafkaError:
         broker.partitions.recover_soon(log)
         raise
@@ -230,7 +238,7 @@ def _append_transactional(
     context: RequestContext,
     request: ProduceRequest,
     transactional_id: str,
-    refused: Mapping[TopicPartition, KafkaError],
+    preparation: Preparation,
 ) -> ProduceResponse | Pending[ProduceResponse] | None:
     """Appends batches of a transaction; the coordinator is asked where it has none yet.
 
@@ -242,25 +250,21 @@ def _append_transactional(
     adds = version >= ADDS_PARTITIONS_SINCE
     asked, producers = _not_yet_in_transaction(broker, request, version)
     if not asked or not (adds or broker.transactions.verifies_partitions):
-        return _append_all(broker, context, request, refused)
+        return _append_all(broker, context, request, preparation)
     if len(producers) > 1:
         raise KafkaError(
             ErrorCode.INVALID_PRODUCER_ID_MAPPING,
             "Transactional records contained more than one producer ID",
         )
-    for topic in request.topic_data:
-        for partition in topic.partition_data:
-            partition.records = bytearray(partition.records or b"")
+    preparation.keep(request)
     context.holds_back_next = True
     response: Pending[ProduceResponse] = Pending()
 
     def append(verdict: Pending[dict[TopicPartition, ErrorCode]]) -> None:
-        not_added = {
-            partition: _refusal(error_code, version)
-            for partition, error_code in verdict.result().items()
-        }
+        for partition, error_code in verdict.result().items():
+            preparation.refused[partition] = _refusal(error_code, version)
         try:
-            appended = _append_all(broker, context, request, {**refused, **not_added})
+            appended = _append_all(broker, context, request, preparation)
         except Exception as error:  # noqa: BLE001  # dispatch tells the client, whatever it is
             response.fail(error)
             return

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from datacore._generated.add_offsets_to_txn import AddOffsetsToTxnResponse
 from datacore._generated.add_raft_voter import AddRaftVoterResponse
 from datacore._generated.api_keys import ApiKey
+from datacore._generated.consumer_group_heartbeat import ConsumerGroupHeartbeatResponse
 from datacore._generated.describe_cluster import DescribeClusterResponse
 from datacore._generated.describe_quorum import DescribeQuorumResponse
 from datacore._generated.describe_user_scram_credentials import (
@@ -38,6 +39,8 @@ from datacore.handlers import (
     alter_configs,
     alter_partition_reassignments,
     alter_replica_log_dirs,
+    consumer_group_describe,
+    consumer_group_heartbeat,
     create_partitions,
     create_topics,
     delete_groups,
@@ -180,6 +183,10 @@ _APIS: Final = (
          describe_transactions.error_response),
     _api(ApiKey.LIST_TRANSACTIONS, 2, list_transactions.handle,
          top_level_error(ListTransactionsResponse)),
+    _api(ApiKey.CONSUMER_GROUP_HEARTBEAT, 1, consumer_group_heartbeat.handle,
+         top_level_error(ConsumerGroupHeartbeatResponse)),
+    _api(ApiKey.CONSUMER_GROUP_DESCRIBE, 1, consumer_group_describe.handle,
+         consumer_group_describe.error_response),
     _api(ApiKey.GET_TELEMETRY_SUBSCRIPTIONS, 0, get_telemetry_subscriptions.handle,
          top_level_error(GetTelemetrySubscriptionsResponse)),
     _api(ApiKey.PUSH_TELEMETRY, 0, push_telemetry.handle, top_level_error(PushTelemetryResponse)),

@@ -45,3 +45,10 @@ class LogConfig(msgspec.Struct, frozen=True):
     """What compaction obeys, where the log is compacted."""
     segments: SegmentLimits | None = None
     """None: the engine chooses."""
+
+    @property
+    def looks_into_records(self) -> bool:
+        """Whether a produced batch is decoded: for its keys, or for its oldest record."""
+        if self.compacted:
+            return True
+        return self.timestamp_before_max_ms < LONG_MAX and not self.log_append_time

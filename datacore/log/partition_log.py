@@ -24,7 +24,7 @@ from datacore._generated.errors import ErrorCode
 from datacore.log.error_codes import kafka_error
 from datacore.log.summary import UNKNOWN, Summary
 from datacore.log.timestamps import timestamp_refusal
-from datacore.log.validation import checked_header
+from datacore.log.validation import checked_header, checked_records
 from datacore.protocol.errors import KafkaError
 from datacore.record.batch import (
     BatchHeader,
@@ -168,12 +168,18 @@ class PartitionLog:
     # --- producing
 
     def append(
-        self, records: memoryview, now_ms: int, *, has_transactional_id: bool = False
+        self,
+        records: memoryview,
+        now_ms: int,
+        *,
+        has_transactional_id: bool = False,
+        oldest_timestamp_ms: int | None = None,
     ) -> Appended:
         """Appends what a producer sent: one batch of magic 2, whose header is patched in place.
 
         A transactional batch is taken from a request that names its transactional id; that the
-        partition belongs to the transaction, the caller has asked its coordinator.
+        partition belongs to the transaction, the caller has asked its coordinator. Who has looked
+        at the records already (``preparation.py``) tells their smallest timestamp.
 
         Raises:
             KafkaError: The batch was refused; nothing was appended.
@@ -182,6 +188,10 @@ class PartitionLog:
             raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, "The log is recovering.")
         config = self.config
         header = checked_header(records, config, has_transactional_id=has_transactional_id)
+        if oldest_timestamp_ms is None:
+            oldest_timestamp_ms = header.base_timestamp
+            if config.looks_into_records:
+                oldest_timestamp_ms = checked_records(records, header, config)
         if header.producer_id >= 0:
             repeated = self._summary.producers.check(header)
             if repeated is not None:
@@ -196,8 +206,8 @@ class PartitionLog:
         else:
             latest_ms = now_ms + config.timestamp_after_max_ms
             earliest_ms = now_ms - config.timestamp_before_max_ms
-            base_timestamp_ms = header.base_timestamp
-            if header.max_timestamp > latest_ms or NO_TIMESTAMP != base_timestamp_ms < earliest_ms:
+            is_too_old = NO_TIMESTAMP != oldest_timestamp_ms < earliest_ms
+            if header.max_timestamp > latest_ms or is_too_old:
                 raise timestamp_refusal(records, header, earliest_ms, latest_ms)
             if header.has_log_append_time:
                 clear_log_append_time(records)

@@ -1,9 +1,8 @@
 """Which timestamps of a producer a topic takes: message.timestamp.before.max.ms and after.max.ms.
 
-Rules: decided from the batch header, so that nothing is decoded on the data path. Kafka looks at
-each record. The difference: a record other than the first may lie too far in the past here, because
-of the past a header tells the first record's timestamp alone. The future is exact, as far as the
-header's largest timestamp is. A batch that is refused is decoded to name the records at fault.
+Rules: the future is judged by the header's largest timestamp. The past takes a look at each record,
+and only topics that limit it pay for that. A batch that is refused is decoded to name the records
+at fault.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Which record sets of producers a log takes.
 
-The checks are of the header and the CRC alone; records are decoded only where the topic is
-compacted, to see that each has a key (docs/decisions/0004). Kafka's counterpart is
-``LogValidator``.
+The checks are of the header and the CRC alone; records are decoded only where the topic asks for
+something that they alone tell: whether each has a key, how old the oldest is
+(docs/decisions/0004). Kafka's counterpart is ``LogValidator``.
 """
 
 from __future__ import annotations
@@ -61,9 +61,16 @@ def checked_header(
     if header.attributes & CODEC_MASK > Codec.ZSTD:
         # Nobody could ever read it. Kafka finds out when it decompresses.
         raise kafka_error(DecompressionError("The codec is not known."))
-    if config.compacted:
-        try:
-            validate_records(records, header, require_keys=True)
-        except RecordError as error:
-            raise kafka_error(error) from None
     return header
+
+
+def checked_records(records: memoryview, header: BatchHeader, config: LogConfig) -> int:
+    """The smallest timestamp of records that may be appended, where a topic asks for a look.
+
+    Raises:
+        KafkaError: They may not; the code is the one that Kafka answers.
+    """
+    try:
+        return validate_records(records, header, require_keys=config.compacted)
+    except RecordError as error:
+        raise kafka_error(error) from None

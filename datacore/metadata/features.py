@@ -11,6 +11,8 @@ from datacore.protocol.api_versions import Feature
 
 # fmt: off
 FEATURES: Final = (
+    # 1: the consumer group protocol of KIP-848.
+    Feature("group.version", min_level=0, max_level=1, finalized_level=1),
     # 27: the records of 4.1 (4.1-IV1), the only format that is written here.
     Feature("metadata.version", min_level=27, max_level=27, finalized_level=27),
     # 2: by this Java's clients choose transactions v2 (KIP-890).

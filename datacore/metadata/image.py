@@ -19,6 +19,8 @@ from datacore._generated.records.topic_record import TopicRecord
 from datacore.protocol.names import TopicId, TopicName
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from datacore.metadata.quotas import Entity
     from datacore.metadata.records import MetadataRecord
 
@@ -58,6 +60,8 @@ class ClusterImage:
     topics_by_id: dict[TopicId, TopicImage] = field(default_factory=dict)
     configs: dict[tuple[int, str], dict[str, str]] = field(default_factory=dict)
     """Values that were set, by (resource type, resource name)."""
+    topics_version: int = 0
+    """Moves with each change of the topics, so that others need not look for one."""
     client_quotas: dict[Entity, dict[str, float]] = field(default_factory=dict)
     """Limits by key, of each entity that has one."""
     feature_levels: dict[str, int] = field(default_factory=dict)
@@ -73,6 +77,7 @@ class ClusterImage:
                 topic = TopicImage(TopicName(record.name), TopicId(record.topic_id))
                 self.topics[topic.name] = topic
                 self.topics_by_id[topic.topic_id] = topic
+                self.topics_version += 1
             case PartitionRecord():
                 partition = PartitionImage(
                     record.partition_id,
@@ -83,10 +88,12 @@ class ClusterImage:
                 )
                 topic = self.topics_by_id[TopicId(record.topic_id)]
                 topic.partitions[partition.index] = partition
+                self.topics_version += 1
             case RemoveTopicRecord():
                 topic = self.topics_by_id.pop(TopicId(record.topic_id))
                 self.removed_topic_ids.add(topic.topic_id)
                 del self.topics[topic.name]
+                self.topics_version += 1
                 self.configs.pop((RESOURCE_TOPIC, topic.name), None)
             case ConfigRecord():
                 self._set_config(record)
@@ -98,6 +105,10 @@ class ClusterImage:
                 self.next_producer_id = record.next_producer_id
             case _:
                 assert_never(record)
+
+    def group_configs(self, group_id: str) -> Mapping[str, str]:
+        """What was set for a group."""
+        return self.configs.get((RESOURCE_GROUP, group_id), {})
 
     def _set_config(self, record: ConfigRecord) -> None:
         resource = (record.resource_type, record.resource_name)

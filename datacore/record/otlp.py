@@ -16,8 +16,9 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-POINTS_MAX: Final = 20_000
-"""Of one message."""
+POINTS_MAX: Final = 10_000
+FIELDS_MAX: Final = 100_000
+"""Of one message: a broker reads it between the requests of others."""
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _DELTA: Final = 1
@@ -70,11 +71,12 @@ def decode_metrics(data: bytes) -> list[Point]:
         OtlpError: The bytes are no such message, or hold too many points.
     """
     points: list[Point] = []
+    reader = _Reader(FIELDS_MAX)
     try:
-        for resource_metrics in _messages(data, 1):
-            for scope_metrics in _messages(resource_metrics, 2):
-                for metric in _messages(scope_metrics, 2):
-                    for point in _metric(metric):
+        for resource_metrics in reader.messages(data, 1):
+            for scope_metrics in reader.messages(resource_metrics, 2):
+                for metric in reader.messages(scope_metrics, 2):
+                    for point in _metric(reader, metric):
                         points.append(point)
                         if len(points) > POINTS_MAX:
                             raise OtlpError(f"more than {POINTS_MAX} points in one message")
@@ -83,10 +85,10 @@ def decode_metrics(data: bytes) -> list[Point]:
     return points
 
 
-def _metric(data: bytes) -> Iterator[Point]:
+def _metric(reader: _Reader, data: bytes) -> Iterator[Point]:
     name, unit = "", ""
     kinds: list[tuple[Kind, bytes]] = []
-    for number, value in _fields(data):
+    for number, value in reader.fields(data):
         if number in _KIND_NUMBERS:
             kinds.append((Kind(number), _as_bytes(value)))
         elif number == 1:
@@ -94,19 +96,21 @@ def _metric(data: bytes) -> Iterator[Point]:
         elif number == 3:
             unit = _text(value)
     for kind, body in kinds:
-        temporality = next((v for number, v in _fields(body) if number == 2), 0)
-        for point in _messages(body, 1):
-            yield _point(name, kind, unit, point, is_delta=temporality == _DELTA)
+        temporality = next((v for number, v in reader.fields(body) if number == 2), 0)
+        for point in reader.messages(body, 1):
+            yield _point(reader, name, kind, unit, point, is_delta=temporality == _DELTA)
 
 
-def _point(name: str, kind: Kind, unit: str, data: bytes, *, is_delta: bool) -> Point:
+def _point(
+    reader: _Reader, name: str, kind: Kind, unit: str, data: bytes, *, is_delta: bool
+) -> Point:
     is_number = kind in (Kind.GAUGE, Kind.SUM)
     attribute_field = _ATTRIBUTE_FIELDS[kind]
     attributes = []
     value, count, time_ns = 0.0, 0, 0
-    for number, field in _fields(data):
+    for number, field in reader.fields(data):
         if number == attribute_field:
-            attributes.append(_attribute(_as_bytes(field)))
+            attributes.append(_attribute(reader, _as_bytes(field)))
         elif number == 3:
             time_ns = _unsigned(field)
         elif number == 4 and is_number:
@@ -120,19 +124,19 @@ def _point(name: str, kind: Kind, unit: str, data: bytes, *, is_delta: bool) -> 
     return Point(name, kind, unit, tuple(sorted(attributes)), value, count, is_delta, time_ns)
 
 
-def _attribute(data: bytes) -> tuple[str, str]:
+def _attribute(reader: _Reader, data: bytes) -> tuple[str, str]:
     """A name and the text of its value, of whatever type that is."""
     key, text = "", ""
-    for number, value in _fields(data):
+    for number, value in reader.fields(data):
         if number == 1:
             key = _text(value)
         elif number == 2:
-            text = _any_value(_as_bytes(value))
+            text = _any_value(reader, _as_bytes(value))
     return key, text
 
 
-def _any_value(data: bytes) -> str:
-    for number, value in _fields(data):
+def _any_value(reader: _Reader, data: bytes) -> str:
+    for number, value in reader.fields(data):
         match number, value:
             case 1, bytes():
                 return value.decode()
@@ -152,30 +156,39 @@ def _any_value(data: bytes) -> str:
 # --- protobuf
 
 
-def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Each field's number and its value; of a fixed width as its bytes."""
-    at, end = 0, len(data)
-    while at < end:
-        tag, at = _varint(data, at)
-        number, wire_type = tag >> 3, tag & 7
-        if wire_type == _VARINT:
-            value, at = _varint(data, at)
-            yield number, value
-            continue
-        if wire_type == _BYTES:
-            size, at = _varint(data, at)
-        elif wire_type in (_FIXED64, _FIXED32):
-            size = 8 if wire_type == _FIXED64 else 4
-        else:
-            raise OtlpError(f"wire type {wire_type} is not of this age")
-        if size > end - at:
-            raise OtlpError(f"a field of {size} bytes where {end - at} are left")
-        yield number, data[at : at + size]
-        at += size
+class _Reader:
+    """Reads so many fields at most."""
 
+    def __init__(self, fields_max: int) -> None:
+        self._fields_left = fields_max
 
-def _messages(data: bytes, wanted: int) -> Iterator[bytes]:
-    return (_as_bytes(value) for number, value in _fields(data) if number == wanted)
+    def fields(self, data: bytes) -> Iterator[tuple[int, int | bytes]]:
+        """Each field's number and its value; of a fixed width as its bytes."""
+        at, end = 0, len(data)
+        while at < end:
+            self._fields_left -= 1
+            if self._fields_left < 0:
+                raise OtlpError(f"more than {FIELDS_MAX} fields in one message")
+            tag, at = _varint(data, at)
+            number, wire_type = tag >> 3, tag & 7
+            if wire_type == _VARINT:
+                value, at = _varint(data, at)
+                yield number, value
+                continue
+            if wire_type == _BYTES:
+                size, at = _varint(data, at)
+            elif wire_type in (_FIXED64, _FIXED32):
+                size = 8 if wire_type == _FIXED64 else 4
+            else:
+                raise OtlpError(f"wire type {wire_type} is not of this age")
+            if size > end - at:
+                raise OtlpError(f"a field of {size} bytes where {end - at} are left")
+            yield number, data[at : at + size]
+            at += size
+
+    def messages(self, data: bytes, wanted: int) -> Iterator[bytes]:
+        """The messages of one number."""
+        return (_as_bytes(value) for number, value in self.fields(data) if number == wanted)
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:

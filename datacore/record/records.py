@@ -133,10 +133,11 @@ def validate_records(
     *,
     require_keys: bool,
     max_bytes: int = DECOMPRESSED_BYTES_MAX,
-) -> None:
+) -> int:
     """Decodes a produced batch and refuses what Kafka refuses by its records.
 
-    The broker's append does without this unless the topic is compacted: that the count is the last
+    The broker's append does without this unless the topic is compacted, or limits how old a record
+    may be: that the count is the last
     offset delta + 1 stands in the header, and a CRC that matches says that the records are what the
     producer wrote. Kafka decompresses and walks each produced batch. So a topic that is not
     compacted takes here, of a faulty producer, what Kafka refuses: records that do not parse, that
@@ -150,6 +151,9 @@ def validate_records(
         require_keys: The topic is compacted.
         max_bytes: The most that it may hold when decompressed.
 
+    Returns:
+        The smallest timestamp; -1 where no record has one.
+
     Raises:
         TruncatedBatch: As for ``iterate_records``.
         DecompressionError: As for ``iterate_records``.
@@ -162,6 +166,7 @@ def validate_records(
             f"has the last offset delta {header.last_offset_delta}."
         )
     keyless: list[RecordFault] = []
+    oldest_ms = INT64_MAX
     records = iterate_records(batch, header, max_bytes=max_bytes)
     for index, record in enumerate(records):
         if record.offset != header.base_offset + index:
@@ -171,8 +176,11 @@ def validate_records(
             )
         if require_keys and record.key is None:
             keyless.append(RecordFault(index, "A compacted topic takes no record without a key."))
+        if NO_TIMESTAMP != record.timestamp_ms < oldest_ms:
+            oldest_ms = record.timestamp_ms
     if keyless:
         raise RefusedRecords(f"{len(keyless)} records were refused for want of a key.", keyless)
+    return NO_TIMESTAMP if oldest_ms == INT64_MAX else oldest_ms
 
 
 def encode_batch(

@@ -29,14 +29,40 @@ Where a command takes `-o json`, it prints one array of objects with the keys be
 one thing is still an array. Keys may be added in a later release; none changes its meaning. Times
 are milliseconds since 1970.
 
+`eval "$(datacore completion bash)"` in ~/.bashrc completes commands, options, topics and groups
+(`zsh` and `fish`, too).
+
+Commands that speak the protocol have these options besides their own:
+"""
+_PICTURES: Final = """\
 ![A group is listed, its offsets are reset](picture-groups.svg)
 
 ![Records are read by a template and deleted](picture-records.svg)
 
 ![Settings of a topic are altered and shown](picture-settings.svg)
-
-Commands that speak the protocol have these options besides their own:
 """
+_KAFKAS_TOOLS: Final = (
+    ("kafka-topics", "topic create, list, describe, alter, delete"),
+    ("kafka-console-producer", "produce"),
+    ("kafka-console-consumer", "consume"),
+    ("kafka-consumer-groups, kafka-groups", "group"),
+    ("kafka-get-offsets", "offset list"),
+    ("kafka-delete-records", "records delete"),
+    ("kafka-configs, kafka-client-metrics", "config describe, alter, list; quota for quotas"),
+    ("kafka-cluster, kafka-broker-api-versions", "cluster describe, apis, unregister-broker"),
+    ("kafka-features", "cluster features, update-features"),
+    ("kafka-metadata-quorum describe", "cluster quorum"),
+    ("kafka-log-dirs", "cluster log-dirs"),
+    ("kafka-reassign-partitions", "partition reassign, list-reassignments"),
+    ("kafka-leader-election", "partition elect-leaders"),
+    ("kafka-transactions", "transaction"),
+    ("kafka-producer-perf-test", "bench produce"),
+    ("kafka-consumer-perf-test", "bench consume"),
+    ("kafka-e2e-latency", "bench latency"),
+    ("kafka-dump-log", "log dump"),
+)
+"""What does the work of which tool of Apache Kafka."""
+
 _CONNECTION: Final = ("bootstrap_server", "command_config", "request_timeout_ms")
 """Parameters of ``datacore.cli.session.with_cluster``."""
 
@@ -51,6 +77,10 @@ def command_line() -> str:
         if option.name in _CONNECTION
     }
     parts = [GENERATED, _INTRODUCTION, _option_table(shared.values())]
+    parts.append("For those who know Kafka's own tools:")
+    tools = ([code(tool), code(f"datacore {command}")] for tool, command in _KAFKAS_TOOLS)
+    parts.append(table(["Kafka's tool", "here"], tools))
+    parts.append(_PICTURES)
     for path, command in commands.items():
         arguments = [each for each in command.params if isinstance(each, click.Argument)]
         parts.append(f"## `{' '.join([path, *map(_argument, arguments)])}`")

@@ -180,3 +180,20 @@ def test_partitions_are_moved_and_leaders_elected(
     assert call(*reassign).status == 2
     by_file = call("partition", "elect-leaders", "--path-to-json-file", str(file))
     assert by_file.out == f"{topic}-0 has this leader already.\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"partitions": [{"topic": "t", "partition": 0, "replicas": [1], "log_dirs": ["/x"]}]}',
+        '{"partitions": [{"topic": "t", "partition": 0, "replicas": [1], "colour": 1}]}',
+        '{"version": 2, "partitions": []}',
+        "[]",
+    ],
+)
+def test_a_reassignment_that_would_be_done_in_part_is_status_2(
+    call: Command, tmp_path: Path, content: str
+) -> None:
+    file = tmp_path / "moves.json"
+    file.write_text(content)
+    assert call("partition", "reassign", "--reassignment-json-file", str(file)).status == 2

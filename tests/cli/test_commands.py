@@ -1,6 +1,6 @@
 """The commands against a running broker: tables, JSON, exit statuses."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from click.testing import CliRunner
@@ -8,8 +8,7 @@ from click.testing import CliRunner
 from datacore.cli.main import root
 from datacore.testing import Broker
 from tests.cli.command import Done, datacore
-
-Command = Callable[..., Done]
+from tests.cli.conftest import Command, caller
 
 
 @pytest.fixture
@@ -20,9 +19,12 @@ def broker() -> Iterator[Broker]:
 
 @pytest.fixture
 def run(broker: Broker) -> Command:
-    """Runs a command against the broker."""
+    """Runs a command against the broker: the real one where something is typed into it."""
+    in_this_process = caller(broker.bootstrap_servers)
 
     def run_command(*arguments: str, stdin: bytes = b"") -> Done:
+        if not stdin:
+            return in_this_process(*arguments)
         address = {"DATACORE_BOOTSTRAP_SERVER": broker.bootstrap_servers}
         return datacore(*arguments, stdin=stdin, environment=address)
 

@@ -93,7 +93,6 @@ def test_a_setting_that_is_none_is_refused(call: Command, target: Target, name: 
     assert call("config", "alter", "--add-config", "a=1").status == 2
 
 
-@pytest.mark.compat
 @pytest.mark.parametrize(
     ("resource", "setting", "value"),
     [
@@ -106,10 +105,8 @@ def test_a_setting_that_is_none_is_refused(call: Command, target: Target, name: 
     ids=lambda value: value if isinstance(value, str) else value[0],
 )
 def test_every_kind_of_resource_is_altered_and_described(
-    call: Command, target: Target, resource: list[str], setting: str, value: str
+    call: Command, resource: list[str], setting: str, value: str
 ) -> None:
-    if target.is_datacore:
-        pytest.skip("DataCore alters topics so far")
     assert call("config", "alter", *resource, "--add-config", f"{setting}={value}").status == 0
     assert soon(lambda: str(described(call, *resource).get(setting)), value) == value
     if resource[0] != "--broker-logger":

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from datacore.client.subscription import TopicPartition
 from datacore.client.topics import create_topic
 from datacore.record.records import Record
 from tests.cli.command import datacore
-from tests.cli.conftest import Command, Target
+from tests.cli.conftest import Command, Target, soon
 
 
 @pytest.fixture
@@ -118,23 +119,30 @@ def test_a_group_of_kip_848_is_described_by_the_same_command(
     call: Command, target: Target, cluster: Cluster, topic: str
 ) -> None:
     target.needs(ApiKey.CONSUMER_GROUP_HEARTBEAT, ApiKey.CONSUMER_GROUP_DESCRIBE)
-    request = ConsumerGroupHeartbeatRequest(
-        group_id=topic,
-        member_id="m-1",
-        member_epoch=0,
-        rebalance_timeout_ms=10_000,
-        subscribed_topic_names=[topic],
-        topic_partitions=[],
-    )
-    joined = cluster.group_coordinator(topic).send(request, ConsumerGroupHeartbeatResponse)
-    check(joined.error_code, joined.error_message)
+    epoch = 0
+
+    def members_after_a_heartbeat() -> list[dict[str, Any]]:
+        """Kafka assigns at a heartbeat, once its broker has heard of the topic."""
+        nonlocal epoch
+        request = ConsumerGroupHeartbeatRequest(
+            group_id=topic,
+            member_id="m-1",
+            member_epoch=epoch,
+            rebalance_timeout_ms=10_000,
+            subscribed_topic_names=[topic],
+            topic_partitions=[],
+        )
+        beaten = cluster.group_coordinator(topic).send(request, ConsumerGroupHeartbeatResponse)
+        check(beaten.error_code, beaten.error_message)
+        epoch = beaten.member_epoch
+        found = call("group", "describe", topic, "--members", "-o", "json").json()
+        assert isinstance(found, list)
+        return found
+
+    both = [f"{topic}-0", f"{topic}-1"]
+    assert soon(lambda: str(members_after_a_heartbeat()[0]["target"]), str(both)) == str(both)
     (member,) = call("group", "describe", topic, "--members", "-o", "json").json()
-    assert (member["member"], member["protocol"], member["epoch"]) == (
-        "m-1",
-        "consumer",
-        joined.member_epoch,
-    )
-    assert member["target"] == [f"{topic}-0", f"{topic}-1"]
+    assert (member["member"], member["protocol"], member["epoch"]) == ("m-1", "consumer", epoch)
     (state,) = call("group", "describe", topic, "--state", "-o", "json").json()
     assert (state["type"], state["assignor"], state["members"]) == ("consumer", "uniform", 1)
     refused = call("group", "reset-offsets", topic, "--topic", topic, "--to-latest", "--execute")

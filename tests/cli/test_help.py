@@ -2,7 +2,7 @@
 
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import click
 import pytest
@@ -10,7 +10,9 @@ from click.testing import CliRunner
 
 from datacore.cli.listing import OutputOption
 from datacore.cli.main import root
+from datacore.testing import Broker
 from tests.cli.command import command_line, datacore, process_environment
+from tests.cli.conftest import caller
 
 
 def commands(
@@ -75,28 +77,48 @@ def test_a_shell_gets_its_script(shell: str) -> None:
     assert f"_DATACORE_COMPLETE={shell}_complete" in done.output
 
 
+def completed(typed: str, word: int, environment: Mapping[str, str] | None = None) -> set[str]:
+    """What bash is offered for the word of that number."""
+    program = "from datacore.cli.main import main; main()"
+    done = subprocess.run(
+        [command_line()[0], "-c", program],
+        env=process_environment()
+        | {
+            "_DATACORE_COMPLETE": "bash_complete",
+            "COMP_WORDS": typed,
+            "COMP_CWORD": str(word),
+        }
+        | dict(environment or {}),
+        capture_output=True,
+        check=True,
+    )
+    return {line.partition(",")[2] for line in done.stdout.decode().split()}
+
+
 @pytest.mark.parametrize(
     ("typed", "word", "expected"),
     [
-        ("datacore gr", "1", {"group"}),
-        ("datacore group re", "2", {"reset-offsets"}),
-        ("datacore group reset-offsets --to-l", "3", {"--to-latest"}),
-        ("datacore consume t --isolation-level ", "4", {"read_uncommitted", "read_committed"}),
+        ("datacore gr", 1, {"group"}),
+        ("datacore group re", 2, {"reset-offsets"}),
+        ("datacore group reset-offsets --to-l", 3, {"--to-latest"}),
+        ("datacore consume t --isolation-level ", 4, {"read_uncommitted", "read_committed"}),
     ],
 )
 def test_commands_options_and_values_are_completed(
-    typed: str, word: str, expected: set[str]
+    typed: str, word: int, expected: set[str]
 ) -> None:
-    environment = process_environment() | {
-        "_DATACORE_COMPLETE": "bash_complete",
-        "COMP_WORDS": typed,
-        "COMP_CWORD": word,
-    }
-    program = "from datacore.cli.main import main; main()"
-    done = subprocess.run(
-        [command_line()[0], "-c", program], env=environment, capture_output=True, check=True
-    )
-    assert {line.partition(",")[2] for line in done.stdout.decode().split()} == expected
+    assert completed(typed, word) == expected
+
+
+def test_names_are_completed_by_asking_the_cluster() -> None:
+    with Broker() as broker:
+        environment = {"DATACORE_BOOTSTRAP_SERVER": broker.bootstrap_servers}
+        for name in ("orders", "other", "payments"):
+            assert caller(broker.bootstrap_servers)("topic", "create", name).status == 0
+        assert completed("datacore topic describe o", 3, environment) == {"orders", "other"}
+        assert completed("datacore consume pay", 2, environment) == {"payments"}
+        assert completed("datacore group describe ", 3, environment) == set()
+    assert completed("datacore topic describe o", 3, environment) == set()
 
 
 @pytest.mark.slow

@@ -70,6 +70,9 @@ def test_settings_are_altered_and_given_back(call: Command, target: Target, name
     target.needs(ApiKey.INCREMENTAL_ALTER_CONFIGS)
     call("topic", "create", name)
     assert call("topic", "alter", name, "--config", "retention.ms=1000").status == 0
+    (heading, *_) = call("topic", "describe", name).lines()
+    assert heading.startswith(f"Topic {name}, id ")
+    assert heading.endswith(", retention.ms=1000")
     shown = call("config", "describe", "--topic", name, "-o", "json").json()
     assert {each["name"]: each["value"] for each in shown}["retention.ms"] == "1000"
     assert call("topic", "alter", name, "--delete-config", "retention.ms").status == 0

@@ -90,10 +90,8 @@ def test_a_producer_that_is_fenced_loses_its_open_transaction(
 
 
 def test_a_transaction_that_hangs_is_found_and_aborted(
-    call: Command, target: Target, cluster: Cluster, topic: str
+    call: Command, cluster: Cluster, topic: str
 ) -> None:
-    if target.is_datacore:
-        pytest.skip("it lets no transaction hang, and its broker's settings are not altered yet")
     verification = "transaction.partition.verification.enable"
     call("config", "alter", "--broker", "1", "--add-config", f"{verification}=false")
     look = ["config", "describe", "--broker", "1", "-o", "json"]

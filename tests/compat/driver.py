@@ -50,10 +50,11 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Driver:
-    """One client against one broker."""
+    """One client against one broker; its processes end by themselves at the deadline."""
 
     program: Program
     bootstrap: str
+    deadline_s: float = DEADLINE_S
 
     def produce(self, topic: str, records: Sequence[Record]) -> list[tuple[int, int]]:
         """Produce the records; returns (partition, offset) for each, in order."""
@@ -69,6 +70,10 @@ class Driver:
         arguments = ["--partitions", str(partitions), "--count", str(count)]
         events = self._run("consume", topic, *arguments)
         return [_seen(event) for event in events if event["event"] == "record"]
+
+    def copy(self, topic: str, to: str, group: str, *, count: int) -> None:
+        """Copy a topic in transactions, exactly once, after one that was aborted."""
+        self._run("copy", topic, "--to", to, "--group", group, "--count", str(count))
 
     @contextmanager
     def join(self, topic: str, group: str) -> Iterator["Member"]:
@@ -116,8 +121,9 @@ class Driver:
         return events
 
     def _command(self, action: str, topic: str, *arguments: str) -> list[str]:
-        where = ["--bootstrap", self.bootstrap, "--topic", topic, "--deadline-s", str(DEADLINE_S)]
-        return [*self.program.command, action, *where, *arguments]
+        where = ["--bootstrap", self.bootstrap, "--topic", topic]
+        until = ["--deadline-s", str(self.deadline_s)]
+        return [*self.program.command, action, *where, *until, *arguments]
 
 
 @dataclass(slots=True)

@@ -25,6 +25,8 @@ __all__ = [
     "Environment",
     "GoModule",
     "JavaClasspath",
+    "JavaStreams",
+    "KafkaJavaProgram",
     "KafkaTools",
     "NotRunError",
     "NpmPackages",
@@ -153,6 +155,28 @@ class JavaClasspath:
 
 
 @dataclass(frozen=True, slots=True)
+class JavaStreams:
+    """kafka-streams from Maven, with an application compiled against that very version."""
+
+    source: str = "java/WordCount.java"
+
+    def prepare(self, name: str, version: str) -> Program:
+        java, javac = _required("java", "Java"), _required("javac", "a Java compiler")
+        _required("mvn", "Maven")
+        source = _CLIENTS / self.source
+        artifacts = [Artifact("org.apache.kafka", "kafka-streams", version), _SLF4J_SIMPLE]
+        jars = resolve(f"streams-{version}", artifacts)
+
+        def build(folder: Path) -> None:
+            folder.mkdir(parents=True)
+            _run([javac, "-nowarn", "-cp", f"{jars}/*", "-d", str(folder), str(source)])
+
+        folder = _built(f"{name}-{version}", [source.read_text(), version], build)
+        command = (java, *_JVM_FLAGS, "-cp", f"{folder}:{jars}/*", source.stem)
+        return Program(command, version)
+
+
+@dataclass(frozen=True, slots=True)
 class KafkaTools:
     """Kafka's own tools from Maven; the program is a JVM that waits for a main class."""
 
@@ -160,6 +184,26 @@ class KafkaTools:
         java = _required("java", f"Java for {name}")
         _required("mvn", "Maven")
         return Program((java, *_JVM_FLAGS, "-cp", classpath(version)), version)
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaJavaProgram:
+    """A Java program of ours, compiled and run with all that a release of Kafka has."""
+
+    source: str
+
+    def prepare(self, name: str, version: str) -> Program:
+        java, javac = _required("java", "Java"), _required("javac", "a Java compiler")
+        _required("mvn", "Maven")
+        source = _CLIENTS / self.source
+        jars = classpath(version)
+
+        def build(folder: Path) -> None:
+            folder.mkdir(parents=True)
+            _run([javac, "-nowarn", "-cp", jars, "-d", str(folder), str(source)])
+
+        folder = _built(f"{name}-{version}", [source.read_text(), version], build)
+        return Program((java, *_JVM_FLAGS, "-cp", f"{folder}:{jars}", source.stem), version)
 
 
 # Short-lived processes: start fast, take little.

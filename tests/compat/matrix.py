@@ -1,8 +1,7 @@
 """The table of clients: what is run, at which version, and what it knows of Kafka.
 
 A new client is a driver in `clients/` and a line here. `quick` marks the newest of each family: the
-subset for every push. Of kafka-python it is 2.0.2, until it is known why 3.0.12 sometimes stops
-between joining a group and reading (docs/gaps.md).
+subset for every push.
 """
 
 from dataclasses import dataclass
@@ -30,8 +29,10 @@ class Feature(Enum):
     REPEATED_HEADERS = auto()  # one name twice, with another in between
     TIMESTAMPS = auto()  # a timestamp of the application's choice
     CHOSEN_COMMIT = auto()  # commit an offset of the application's choice
+    TRANSACTIONS = auto()  # and the driver's `copy`
 
 
+_PLAIN = frozenset(Feature) - {Feature.TRANSACTIONS}
 _ALL = frozenset(Feature)
 _OLD_CODECS = ("none", "gzip", "snappy", "lz4")
 _CODECS = (*_OLD_CODECS, "zstd")
@@ -54,7 +55,7 @@ class Client:
     version: str
     environment: Environment
     codecs: tuple[str, ...] = _CODECS
-    features: frozenset[Feature] = _ALL
+    features: frozenset[Feature] = _PLAIN
     quick: bool = False
 
     def __str__(self) -> str:
@@ -76,22 +77,22 @@ def _kafka_python(
     below = (3, 12) if version in {"1.4.7", "2.0.2"} else None
     environment = PythonPackages("kafka_python", packages, below)
     # Its producer insists that header values are bytes.
-    features = _ALL - {Feature.NULL_HEADERS}
+    features = _PLAIN - {Feature.NULL_HEADERS}
     return Client("kafka-python", version, environment, codecs, features, quick)
 
 
 def _confluent_kafka(version: str, *, below: tuple[int, int] | None, quick: bool = False) -> Client:
     environment = PythonPackages("confluent_kafka", (f"confluent-kafka=={version}",), below)
-    return Client("confluent-kafka", version, environment, quick=quick)
+    return Client("confluent-kafka", version, environment, features=_ALL, quick=quick)
 
 
 def _aiokafka(version: str, *, quick: bool = False) -> Client:
     environment = PythonPackages("aiokafka", (f"aiokafka[snappy,lz4,zstd]=={version}",))
-    return Client("aiokafka", version, environment, quick=quick)
+    return Client("aiokafka", version, environment, features=_ALL, quick=quick)
 
 
 def _java(version: str, codecs: tuple[str, ...] = _CODECS, *, quick: bool = False) -> Client:
-    return Client("java", version, JavaClasspath(), codecs, quick=quick)
+    return Client("java", version, JavaClasspath(), codecs, _ALL, quick=quick)
 
 
 # kafkajs brings gzip only; these are the codecs that it lets one register.
@@ -101,7 +102,7 @@ _KAFKAJS_CODECS = ("kafkajs-snappy@1.1.0", "lz4-napi@2.10.0", "zstd-codec@0.1.5"
 def _kafkajs(version: str, *, quick: bool = False) -> Client:
     environment = NpmPackages("kafkajs/driver.mjs", (f"kafkajs@{version}", *_KAFKAJS_CODECS))
     # Its headers are an object's properties, and its encoder stumbles over null.
-    features = _ALL - {Feature.NULL_HEADERS, Feature.REPEATED_HEADERS}
+    features = _PLAIN - {Feature.NULL_HEADERS, Feature.REPEATED_HEADERS}
     return Client("kafkajs", version, environment, features=features, quick=quick)
 
 
@@ -117,8 +118,8 @@ def _sarama(version: str, *, quick: bool = False) -> Client:
 
 CLIENTS: tuple[Client, ...] = (
     _kafka_python("1.4.7", _OLD_CODECS),
-    _kafka_python("2.0.2", quick=True),
-    _kafka_python("3.0.12"),
+    _kafka_python("2.0.2"),
+    _kafka_python("3.0.12", quick=True),
     # The oldest with a wheel for Python 3.11, and none for later ones.
     _confluent_kafka("2.0.2", below=(3, 12)),
     _confluent_kafka("2.16.1", below=None, quick=True),

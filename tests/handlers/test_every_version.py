@@ -11,6 +11,7 @@ from datacore.testing.broker import Broker
 from tests.handlers.admin_flow import AdminFlow
 from tests.handlers.cluster_flow import ClusterFlow
 from tests.handlers.config_flow import ConfigFlow
+from tests.handlers.consumer_group_flow import ConsumerGroupFlow
 from tests.handlers.group_flow import GroupFlow
 from tests.handlers.speaker import Speaker, capped_versions, release_versions, releases
 from tests.handlers.topic_flow import TopicFlow
@@ -29,12 +30,14 @@ def run_flow(broker: Broker, versions: dict[ApiKey, int], label: str) -> set[tup
         speaker = Speaker(connection, versions)
         topics = TopicFlow(speaker, label)
         groups = GroupFlow(speaker, label, topics.topic)
+        consumers = ConsumerGroupFlow(speaker, label, topics.topic)
         transactions = TransactionFlow(speaker, label)
         admin = AdminFlow(speaker, topics)
         configs = ConfigFlow(speaker, label)
         cluster = ClusterFlow(speaker, topics)
         administration = (*cluster.steps, *admin.steps, *configs.steps)
-        working = (*groups.steps, *transactions.steps, *administration)
+        in_groups = (*groups.steps, *consumers.steps)
+        working = (*in_groups, *transactions.steps, *administration)
         for key, step in (*topics.opening, *working, *topics.closing):
             if speaker.knows(key):
                 try:

@@ -11,6 +11,11 @@ from datacore._generated.alter_configs import (
 )
 from datacore._generated.api_keys import ApiKey, response_class
 from datacore._generated.create_topics import CreateTopicsResponse
+from datacore._generated.delete_topics import (
+    DeleteTopicsRequest,
+    DeleteTopicsResponse,
+    DeleteTopicState,
+)
 from datacore._generated.errors import ErrorCode
 from datacore._generated.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
 from datacore._generated.metadata import MetadataRequest, MetadataResponse
@@ -93,6 +98,23 @@ def test_a_resource_is_not_replaced_twice(connection: Connection, version: int) 
     request = AlterConfigsRequest(resources=[resource, resource])
     answers = connection.send(request, AlterConfigsResponse, version).responses
     assert [answer.error_code for answer in answers] == [ErrorCode.INVALID_REQUEST] * 2
+
+
+# --- what a broker is told to refuse
+
+
+@pytest.mark.parametrize("version", range(TABLE[ApiKey.DELETE_TOPICS].max_version + 1))
+def test_topics_stay_where_their_deletion_is_disabled(version: int) -> None:
+    request = DeleteTopicsRequest(topic_names=[TOPIC])
+    if version >= 6:
+        request = DeleteTopicsRequest(topics=[DeleteTopicState(name=TOPIC)])
+    disabled, invalid = ErrorCode.TOPIC_DELETION_DISABLED, ErrorCode.INVALID_REQUEST
+    with (
+        Broker(kafka={"delete.topic.enable": False}) as broker,
+        Connection(broker.host, broker.port) as connection,
+    ):
+        (told,) = connection.send(request, DeleteTopicsResponse, version).responses
+        assert told.error_code == (disabled if version >= 3 else invalid)
 
 
 # --- Produce's more talkative answers

@@ -467,7 +467,8 @@ async def test_a_topic_that_keeps_the_last_record_of_each_key_deletes_none(held:
         ((NOW_MS, NOW_MS + 501), [1]),
         ((NOW_MS - 1001, NOW_MS, NOW_MS + 501), [0, 2]),
         ((-1,), []),
-        ((NOW_MS, NOW_MS - 1001), []),  # Kafka refuses it: it looks behind the header
+        ((NOW_MS, NOW_MS - 1001), [1]),
+        ((NOW_MS, -1, NOW_MS), []),
     ],
 )
 async def test_timestamps_too_far_from_now_are_refused(

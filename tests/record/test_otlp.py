@@ -11,7 +11,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datacore.record.otlp import POINTS_MAX, Kind, OtlpError, Point, decode_metrics
+from datacore.record.otlp import FIELDS_MAX, POINTS_MAX, Kind, OtlpError, Point, decode_metrics
 
 # What the producer of Kafka 4.1.1 pushed while it sent 3,000 records to the topic "t".
 PUSH = zstandard.ZstdDecompressor().decompress(
@@ -89,6 +89,11 @@ def test_a_message_holds_so_many_points_at_most() -> None:
     gauge = b"".join(field(1, b"") for _ in range(POINTS_MAX + 1))
     with pytest.raises(OtlpError, match="points"):
         decode_metrics(metrics_data(field(1, b"m") + field(5, gauge)))
+
+
+def test_a_message_holds_so_many_fields_at_most() -> None:
+    with pytest.raises(OtlpError, match="fields"):
+        decode_metrics(field(1, b"") * (FIELDS_MAX + 1))
 
 
 @given(st.binary(max_size=200))

@@ -14,6 +14,7 @@ from datacore._generated.errors import ErrorCode
 from datacore._generated.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
 from datacore._generated.heartbeat import HeartbeatResponse
 from datacore._generated.produce import ProduceResponse
+from datacore.broker.quotas import ClientRates
 from datacore.protocol.errors import KafkaError
 from datacore.server.kafka_server import KafkaServer
 from datacore.server.limits import ConnectionLimits
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from datacore._generated.heartbeat import HeartbeatRequest
+    from datacore.metadata.quotas import Entity
 
     Body = Callable[[], Awaitable[None]]
     Run = Callable[[Body], None]
@@ -198,6 +200,24 @@ def test_no_more_than_max_connections_per_ip_are_admitted(run: Run) -> None:
             await first.close()
             await toy.until_connected(0)
             assert (await (await toy.connect()).ask(heartbeat(2)))[0] == 2
+
+    run(body)
+
+
+def test_an_address_connects_no_faster_than_its_quota(run: Run) -> None:
+    async def body() -> None:
+        async with running() as toy:
+            quotas: dict[Entity, dict[str, float]] = {
+                (("ip", None),): {"connection_creation_rate": 2.0}
+            }
+            now_ms = 0
+            toy.server.rates = ClientRates(quotas, {}, lambda: now_ms)
+            first, second = await toy.connect(), await toy.connect()
+            assert (await first.ask(heartbeat(1)))[0] == 1
+            assert (await second.ask(heartbeat(2)))[0] == 2
+            assert await (await toy.connect()).is_closed()
+            now_ms = 20_000
+            assert (await (await toy.connect()).ask(heartbeat(3)))[0] == 3
 
     run(body)
 

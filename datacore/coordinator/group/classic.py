@@ -166,6 +166,12 @@ class ClassicGroup:
         return self._parked_joins == len(self.members) and not self.pending_members
 
     @property
+    def has_common_protocol(self) -> bool:
+        """Whether there is a protocol that all members support."""
+        members = len(self.members)
+        return not members or any(count == members for count in self._supporters.values())
+
+    @property
     def is_void(self) -> bool:
         """Whether nothing of the group is left here, apart from its records."""
         return self.state is GroupState.EMPTY and not self.pending_members

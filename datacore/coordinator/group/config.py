@@ -4,7 +4,9 @@ Defaults are Kafka 4.1's, except ``group_initial_rebalance_delay_ms``: Kafka wai
 small brokers and tests want none. Configs without a Kafka name say so.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+
+from datacore.coordinator.group.consumer.config import ConsumerGroupConfig
 
 INT32_MAX = 2**31 - 1
 
@@ -30,6 +32,7 @@ class GroupConfig:
         max_groups: Groups in one shard; no config of Kafka's.
         group_metadata_record_max_bytes: A group's record must fit into a batch of its log (Kafka
             finds out when the append fails; message.max.bytes is 1,048,588 there).
+        consumer: Of groups of KIP-848's protocol alone.
     """
 
     group_min_session_timeout_ms: int = 6_000
@@ -44,12 +47,14 @@ class GroupConfig:
     group_max_pending_members: int = 10_000
     max_groups: int = 1_000_000
     group_metadata_record_max_bytes: int = 1_000_000
+    consumer: ConsumerGroupConfig = field(default_factory=ConsumerGroupConfig)
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            least = 0 if field.name.endswith("delay_ms") else 1
-            if getattr(self, field.name) < least:
-                raise ValueError(f"{field.name} must be at least {least}")
+        for each in fields(self):
+            least = 0 if each.name.endswith("delay_ms") else 1
+            value = getattr(self, each.name)
+            if isinstance(value, int) and value < least:
+                raise ValueError(f"{each.name} must be at least {least}")
         if self.group_min_session_timeout_ms > self.group_max_session_timeout_ms:
             raise ValueError("group_min_session_timeout_ms is above group_max_session_timeout_ms")
 

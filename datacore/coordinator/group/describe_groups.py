@@ -1,7 +1,8 @@
-"""DescribeGroups and ListGroups: what a shard's classic groups are doing.
+"""DescribeGroups and ListGroups: what a shard's classic groups are doing, and which groups it has.
 
 Versions: DescribeGroups 6 answers GROUP_ID_NOT_FOUND for a group that is not there; before, such a
-group was Dead and no error (KIP-1043). authorized_operations are filled in by whoever knows ACLs.
+group was Dead and no error (KIP-1043). To it a consumer group is not there: that one is described
+by ConsumerGroupDescribe. authorized_operations are filled in by whoever knows ACLs.
 ListGroups 4 filters by state (KIP-518), 5 by type (KIP-848).
 """
 
@@ -14,12 +15,18 @@ from datacore._generated.describe_groups import (
 from datacore._generated.errors import ErrorCode
 from datacore._generated.list_groups import ListedGroup, ListGroupsRequest, ListGroupsResponse
 from datacore.coordinator.context import RequestContext
-from datacore.coordinator.group.classic import ClassicGroup, ClassicMember, GroupState
+from datacore.coordinator.group.classic import (
+    CONSUMER_PROTOCOL_TYPE,
+    ClassicGroup,
+    ClassicMember,
+    GroupState,
+)
 from datacore.coordinator.group.state import Turn
 from datacore.protocol.names import GroupId
 
 GROUP_ID_NOT_FOUND_FROM = 6
 CLASSIC_TYPE = "classic"
+CONSUMER_TYPE = "consumer"
 
 
 def describe_groups(turn: Turn, request: DescribeGroupsRequest, context: RequestContext) -> None:
@@ -28,7 +35,10 @@ def describe_groups(turn: Turn, request: DescribeGroupsRequest, context: Request
     for group_id in request.groups:
         group = turn.state.groups.get(GroupId(group_id))
         if group is None:
-            described.append(_not_there(group_id, context.api_version))
+            why = "not found"
+            if GroupId(group_id) in turn.state.consumer_groups:
+                why = "is not a classic group"
+            described.append(_not_there(group_id, context.api_version, why))
         else:
             described.append(_describe(group))
     turn.outcome.reply(context.token, DescribeGroupsResponse(groups=described))
@@ -38,25 +48,36 @@ def list_groups(turn: Turn, request: ListGroupsRequest, context: RequestContext)
     """Handles ListGroups."""
     states = {state.strip().lower() for state in request.states_filter}
     types = {group_type.strip().lower() for group_type in request.types_filter}
-    listed = [
-        ListedGroup(
-            group_id=group.group_id,
-            protocol_type=group.protocol_type or "",
-            group_state=group.state.value,
-            group_type=CLASSIC_TYPE,
-        )
-        for group in turn.state.groups.values()
-        if (not states or group.state.value.lower() in states)
-        and (not types or CLASSIC_TYPE in types)
-    ]
+    listed = []
+    if not types or CLASSIC_TYPE in types:
+        listed += [
+            ListedGroup(
+                group_id=group.group_id,
+                protocol_type=group.protocol_type or "",
+                group_state=group.state.value,
+                group_type=CLASSIC_TYPE,
+            )
+            for group in turn.state.groups.values()
+        ]
+    if not types or CONSUMER_TYPE in types:
+        listed += [
+            ListedGroup(
+                group_id=group_id,
+                protocol_type=CONSUMER_PROTOCOL_TYPE,
+                group_state=consumer_group.state.value,
+                group_type=CONSUMER_TYPE,
+            )
+            for group_id, consumer_group in turn.state.consumer_groups.items()
+        ]
+    listed = [group for group in listed if not states or group.group_state.lower() in states]
     turn.outcome.reply(context.token, ListGroupsResponse(groups=listed))
 
 
-def _not_there(group_id: str, api_version: int) -> DescribedGroup:
+def _not_there(group_id: str, api_version: int, why: str) -> DescribedGroup:
     described = DescribedGroup(group_id=group_id, group_state=GroupState.DEAD.value)
     if api_version >= GROUP_ID_NOT_FOUND_FROM:
         described.error_code = ErrorCode.GROUP_ID_NOT_FOUND
-        described.error_message = f"Group {group_id} not found."
+        described.error_message = f"Group {group_id} {why}."
     return described
 
 

@@ -1,9 +1,9 @@
 """The end of offsets and of empty groups (KIP-211).
 
 An offset lives for ``offsets.retention.minutes``: in a group without a type since its commit; in an
-empty group since the group became empty; in a Stable consumer group since its commit, and there
-only if no member reads its topic. Other groups' offsets do not end. An empty group without offsets
-ends with the next look.
+empty group since the group became empty; in a Stable group of consumers since its commit, and there
+only if no member reads its topic, as in a group of KIP-848. Other groups' offsets do not end. An
+empty group without offsets ends with the next look.
 
 Kafka's counterparts are ``cleanupExpiredOffsets`` and ``cleanupGroupMetadata``.
 """
@@ -11,6 +11,8 @@ Kafka's counterparts are ``cleanupExpiredOffsets`` and ``cleanupGroupMetadata``.
 from collections.abc import Collection
 
 from datacore.coordinator.group.classic import CONSUMER_PROTOCOL_TYPE, ClassicGroup, GroupState
+from datacore.coordinator.group.consumer.group import ConsumerGroup
+from datacore.coordinator.group.consumer.records import group_tombstones
 from datacore.coordinator.group.records import group_metadata_tombstone, offset_commit_tombstone
 from datacore.coordinator.group.state import Timer, TimerKind, Turn
 from datacore.protocol.names import GroupId, TopicName
@@ -30,7 +32,9 @@ def start_sweeping(turn: Turn) -> None:
 
 def sweep(turn: Turn) -> None:
     """Drops what is expired, and plans the next look."""
-    for group in list(turn.state.groups.values()):
+    groups: list[ClassicGroup | ConsumerGroup] = [*turn.state.groups.values()]
+    groups += turn.state.consumer_groups.values()
+    for group in groups:
         if len(turn.outcome.records) < SWEEP_MAX_RECORDS:
             _sweep_group(turn, group)
     if len(turn.outcome.records) < SWEEP_MAX_RECORDS:
@@ -51,7 +55,7 @@ def drop_partitions(turn: Turn, partitions: Collection[tuple[TopicName, int]]) -
     turn.outcome.is_only_records = True
 
 
-def _sweep_group(turn: Turn, group: ClassicGroup) -> None:
+def _sweep_group(turn: Turn, group: ClassicGroup | ConsumerGroup) -> None:
     group_id = group.group_id
     kept = expired = 0
     pending = turn.state.pending.partitions_of(group_id)
@@ -70,11 +74,16 @@ def _sweep_group(turn: Turn, group: ClassicGroup) -> None:
     if expired:
         turn.outcome.say(f"{expired} offsets of group {group_id!r} expired")
     if kept == 0 and group.is_void and group_id not in turn.state.pending:
-        turn.outcome.append(group_metadata_tombstone(group_id))
+        if isinstance(group, ConsumerGroup):
+            turn.outcome.records += group_tombstones(group)
+        else:
+            turn.outcome.append(group_metadata_tombstone(group_id))
         turn.outcome.say(f"group {group_id!r} is gone: it has no members and no offsets")
 
 
-def _can_expire(group: ClassicGroup, topic: TopicName) -> bool:
+def _can_expire(group: ClassicGroup | ConsumerGroup, topic: TopicName) -> bool:
+    if isinstance(group, ConsumerGroup):
+        return not group.is_subscribed(topic)
     if group.protocol_type is None:
         return True
     if group.state is GroupState.EMPTY:
@@ -87,8 +96,10 @@ def _can_expire(group: ClassicGroup, topic: TopicName) -> bool:
     )
 
 
-def _retention_base_ms(group: ClassicGroup) -> int | None:
+def _retention_base_ms(group: ClassicGroup | ConsumerGroup) -> int | None:
     """Since when all offsets of a group age; None where each ages since its commit."""
+    if isinstance(group, ConsumerGroup):
+        return None
     if group.protocol_type is not None and group.state is GroupState.EMPTY:
         return group.state_timestamp_ms
     return None

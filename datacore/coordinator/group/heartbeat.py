@@ -8,8 +8,10 @@ from datacore._generated.errors import ErrorCode
 from datacore._generated.heartbeat import HeartbeatRequest, HeartbeatResponse
 from datacore.coordinator.context import RequestContext
 from datacore.coordinator.group.classic import GroupState
+from datacore.coordinator.group.consumer import classic_members
 from datacore.coordinator.group.rebalance import renew_session
 from datacore.coordinator.group.state import Turn
+from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import GroupId, MemberId
 
 
@@ -22,6 +24,12 @@ def heartbeat(turn: Turn, request: HeartbeatRequest, context: RequestContext) ->
 def _heartbeat(turn: Turn, request: HeartbeatRequest) -> ErrorCode:
     if not request.group_id:
         return ErrorCode.INVALID_GROUP_ID
+    consumer_group = turn.state.consumer_groups.get(GroupId(request.group_id))
+    if consumer_group is not None:
+        try:
+            return classic_members.heartbeat(turn, consumer_group, request)
+        except KafkaError as error:
+            return error.code
     group = turn.state.groups.get(GroupId(request.group_id))
     if group is None:
         return ErrorCode.UNKNOWN_MEMBER_ID

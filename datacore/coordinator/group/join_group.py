@@ -14,6 +14,8 @@ from datacore._generated.errors import ErrorCode
 from datacore._generated.join_group import JoinGroupRequest, JoinGroupResponse
 from datacore.coordinator.context import RequestContext
 from datacore.coordinator.group.classic import ClassicGroup, ClassicMember, GroupState, Parked
+from datacore.coordinator.group.consumer import classic_members, migration
+from datacore.coordinator.group.consumer.group import ConsumerGroup
 from datacore.coordinator.group.rebalance import (
     answer_join,
     answer_sync,
@@ -28,6 +30,7 @@ from datacore.coordinator.group.rebalance import (
 from datacore.coordinator.group.records import group_metadata_record
 from datacore.coordinator.group.replies import SKIP_ASSIGNMENT_FROM, join_failed, joined
 from datacore.coordinator.group.state import Turn
+from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import NO_MEMBER_ID, GroupId, MemberId
 from datacore.wire.strings import STRING_BYTES_MAX
 
@@ -94,9 +97,12 @@ def join_group(
     known_group = turn.state.groups.get(group_id)
     group = known_group or ClassicGroup(group_id=group_id, state_timestamp_ms=turn.now_ms)
     join = _Join(turn, group, request, context, fresh_id)
+    consumer_group = turn.state.consumer_groups.get(group_id)
     error_code = _validate(join)
     if error_code is not ErrorCode.NONE:
         join.fail(error_code, member_id)
+    elif consumer_group is not None and consumer_group.members:
+        _join_consumer_group(join, consumer_group, member_id)
     elif known_group is None and member_id != NO_MEMBER_ID:
         join.fail(ErrorCode.UNKNOWN_MEMBER_ID, member_id)
     elif known_group is None and len(turn.state.groups) >= turn.config.max_groups:
@@ -108,6 +114,7 @@ def join_group(
     elif not group.supports(request.protocol_type, join.protocols):
         join.fail(ErrorCode.INCONSISTENT_GROUP_PROTOCOL, member_id)
     elif member_id == NO_MEMBER_ID:
+        migration.drop_empty_consumer_group(turn, group_id)
         turn.state.groups[group_id] = group
         _join_without_id(join)
     else:
@@ -125,6 +132,36 @@ def _validate(join: _Join) -> ErrorCode:
     if len(join.new_member_id.encode()) > STRING_BYTES_MAX:
         return ErrorCode.INVALID_REQUEST
     return ErrorCode.NONE
+
+
+def _join_consumer_group(join: _Join, group: ConsumerGroup, member_id: MemberId) -> None:
+    """A group that has members of the consumer protocol answers in their way (KIP-848)."""
+    turn, request, instance_id = join.turn, join.request, join.request.group_instance_id
+    is_new = member_id == NO_MEMBER_ID
+    try:
+        classic_members.check_join(turn, group, request, member_id)
+        if is_new and instance_id is not None:
+            holder = group.static_member(instance_id)
+            classic = None if holder is None else migration.downgrade_without(turn, group, holder)
+            if classic is not None:
+                join.group = classic
+                _add_member(join, join.new_member_id)
+                return
+        elif is_new and join.context.api_version >= MEMBER_ID_REQUIRED_FROM:
+            join.fail(ErrorCode.MEMBER_ID_REQUIRED, join.new_member_id)
+            return
+        join.answer(
+            classic_members.join(
+                turn,
+                group,
+                request,
+                join.context,
+                join.new_member_id if is_new else member_id,
+                join.rebalance_timeout_ms,
+            )
+        )
+    except KafkaError as error:
+        join.fail(error.code, member_id)
 
 
 def _has_room(turn: Turn, group: ClassicGroup, member_id: MemberId) -> bool:

@@ -16,6 +16,7 @@ from datacore._generated.leave_group import (
 )
 from datacore.coordinator.context import RequestContext
 from datacore.coordinator.group.classic import ClassicGroup, GroupState
+from datacore.coordinator.group.consumer import classic_members
 from datacore.coordinator.group.rebalance import (
     complete_join_if_all_have_joined,
     prepare_rebalance,
@@ -37,7 +38,10 @@ def leave_group(turn: Turn, request: LeaveGroupRequest, context: RequestContext)
         turn.outcome.reply(context.token, response)
         return
     group = turn.state.groups.get(GroupId(request.group_id))
-    if group is None:
+    consumer_group = turn.state.consumer_groups.get(GroupId(request.group_id))
+    if consumer_group is not None:
+        error_codes = classic_members.leave(turn, consumer_group, leaving)
+    elif group is None:
         error_codes = [ErrorCode.UNKNOWN_MEMBER_ID] * len(leaving)
     else:
         members_before = len(group.members)

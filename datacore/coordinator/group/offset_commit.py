@@ -2,7 +2,8 @@
 
 Versions: 0 has no member, so it is a client without a group; 1 may set the commit's timestamp; 2 to
 4 may set a retention of its own (KIP-211 ended that); 6 has the leader epoch (KIP-320); 7
-group.instance.id; 9 answers GROUP_ID_NOT_FOUND where earlier ones get ILLEGAL_GENERATION (KIP-848).
+group.instance.id; 9 answers GROUP_ID_NOT_FOUND where earlier ones get ILLEGAL_GENERATION, and is
+the first for members of consumer groups, whose epoch stands for the generation (KIP-848).
 
 Whether a topic exists and may be read is asked before; a request comes here with the others left
 out. Offsets are kept as given, beyond the log's end too.
@@ -18,6 +19,7 @@ from datacore._generated.offset_commit import (
 )
 from datacore.coordinator.context import RequestContext
 from datacore.coordinator.group.classic import ClassicGroup, GroupState
+from datacore.coordinator.group.consumer import commits
 from datacore.coordinator.group.offsets import CommittedOffset
 from datacore.coordinator.group.rebalance import renew_session
 from datacore.coordinator.group.records import offset_commit_record
@@ -90,6 +92,9 @@ def commit_failed(request: OffsetCommitRequest, error_code: ErrorCode) -> Offset
 def _validate(turn: Turn, request: OffsetCommitRequest, context: RequestContext) -> ErrorCode:
     # An empty group id is as good as any other here, for old clients without a group.
     group = turn.state.groups.get(GroupId(request.group_id))
+    consumer_group = turn.state.consumer_groups.get(GroupId(request.group_id))
+    if consumer_group is not None:
+        return commits.validate_commit(turn, consumer_group, request, context.api_version)
     if group is None:
         if request.generation_id_or_member_epoch <= _NO_GENERATION:
             if len(turn.state.groups) >= turn.config.max_groups:

@@ -21,7 +21,7 @@ def offset_delete(turn: Turn, request: OffsetDeleteRequest, context: RequestCont
         turn.outcome.reply(context.token, OffsetDeleteResponse(error_code=error_code))
         return
     group_id = GroupId(request.group_id)
-    group = turn.state.groups[group_id]
+    group = turn.state.consumer_groups.get(group_id) or turn.state.groups[group_id]
     response = OffsetDeleteResponse()
     pending = turn.state.pending.partitions_of(group_id)
     for topic in request.topics:
@@ -48,6 +48,8 @@ def offset_delete(turn: Turn, request: OffsetDeleteRequest, context: RequestCont
 def _validate(turn: Turn, request: OffsetDeleteRequest) -> ErrorCode:
     if not request.group_id:
         return ErrorCode.INVALID_GROUP_ID
+    if GroupId(request.group_id) in turn.state.consumer_groups:
+        return ErrorCode.NONE
     group = turn.state.groups.get(GroupId(request.group_id))
     if group is None:
         return ErrorCode.GROUP_ID_NOT_FOUND

@@ -1,8 +1,8 @@
 """OffsetFetch: what a group has committed.
 
 Versions: up to 7 one group, from 8 several (KIP-709); null topics are all of them, from 2; 5 has
-the leader epoch; 7 require_stable (KIP-447); 9 the member's epoch, which says nothing in a classic
-group.
+the leader epoch; 7 require_stable (KIP-447); 9 the member's id and epoch, which are
+checked in a consumer group (KIP-848).
 
 A group that is not there, and a partition without a commit, are offset -1 and no error. Unstable
 is an offset that an open transaction has committed anew: who asks for stable ones alone is told so,
@@ -25,6 +25,7 @@ from datacore._generated.offset_fetch import (
     OffsetFetchResponseTopics,
 )
 from datacore.coordinator.context import RequestContext
+from datacore.coordinator.group.consumer import commits
 from datacore.coordinator.group.offsets import NO_OFFSET, CommittedOffset
 from datacore.coordinator.group.state import ShardState, Turn
 from datacore.protocol.names import GroupId, TopicName
@@ -81,6 +82,11 @@ def _fetch_group(
     state: ShardState, group: OffsetFetchRequestGroup, *, is_stable: bool
 ) -> OffsetFetchResponseGroup:
     group_id = GroupId(group.group_id)
+    consumer_group = state.consumer_groups.get(group_id)
+    if consumer_group is not None:
+        error_code = commits.validate_fetch(consumer_group, group)
+        if error_code is not ErrorCode.NONE:
+            return OffsetFetchResponseGroup(group_id=group_id, error_code=error_code)
     unstable = state.pending.partitions_of(group_id) if is_stable else set()
     asked = None
     if group.topics is not None:

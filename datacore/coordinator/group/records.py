@@ -3,8 +3,8 @@
 A key is an int16 record type and a body of version 0; a value is an int16 version and its body.
 Written are the versions that Kafka 4.1 writes: OffsetCommitValue 4 (1 where a client asked for a
 retention of its own, which only that version can hold) and GroupMetadataValue 3. Read is every
-version. Record types of newer Kafka, and those of groups that this shard does not keep, are not
-an error to a reader: ``decode`` gives back None.
+version. Other record types are not an error to a reader: ``decode`` gives back None. Those of
+consumer groups are read by consumer/replay.py.
 
 Kafka's counterparts are ``GroupCoordinatorRecordHelpers`` and ``GroupCoordinatorRecordSerde``.
 """

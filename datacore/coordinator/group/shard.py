@@ -16,6 +16,8 @@ Kafka's counterpart is ``GroupCoordinatorShard``.
 from collections.abc import Callable, Collection
 from typing import TypeVar
 
+from datacore._generated.consumer_group_describe import ConsumerGroupDescribeRequest
+from datacore._generated.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest
 from datacore._generated.delete_groups import DeleteGroupsRequest
 from datacore._generated.describe_groups import DescribeGroupsRequest
 from datacore._generated.errors import ErrorCode
@@ -45,8 +47,12 @@ from datacore.coordinator.group import (
 )
 from datacore.coordinator.group.classic import ClassicGroup, group_of_image
 from datacore.coordinator.group.config import GroupConfig
+from datacore.coordinator.group.consumer import describe as consumer_describe
+from datacore.coordinator.group.consumer import heartbeat as consumer_heartbeat
+from datacore.coordinator.group.consumer import replay, timeouts
+from datacore.coordinator.group.consumer.topics import ClusterView
 from datacore.coordinator.group.records import GroupStored, OffsetCommitted, decode
-from datacore.coordinator.group.state import ShardState, Timer, TimerKind, Turn
+from datacore.coordinator.group.state import MEMBER_TIMERS, ShardState, Timer, TimerKind, Turn
 from datacore.coordinator.outcome import Outcome
 from datacore.protocol.names import TopicName
 from datacore.wire.buffer import Buffer
@@ -62,8 +68,8 @@ class GroupShard:
         skipped_records: Records of types that are not known here, as newer Kafka may write them.
     """
 
-    def __init__(self, config: GroupConfig) -> None:
-        self.state = ShardState(config)
+    def __init__(self, config: GroupConfig, cluster: ClusterView) -> None:
+        self.state = ShardState(config, cluster)
         self.skipped_records = 0
         self._is_live = False
         self._records_to_apply = 0
@@ -88,7 +94,8 @@ class GroupShard:
             case OffsetCommitted() as committed:
                 self._apply_offset(committed, producer_id)
             case None:
-                self.skipped_records += 1
+                if not replay.apply(self.state, key, value):
+                    self.skipped_records += 1
 
     def apply_marker(self, producer_id: int, *, is_commit: bool) -> None:
         """Takes in how a producer's transaction ended: its offsets count, or are nothing."""
@@ -105,7 +112,10 @@ class GroupShard:
         for group_id, image in self.state.images.items():
             groups[group_id] = group_of_image(group_id, image)
         for group_id in (*self.state.offsets.group_ids(), *self.state.pending.group_ids()):
-            groups.setdefault(group_id, ClassicGroup(group_id=group_id))
+            if group_id not in self.state.consumer_groups:
+                groups.setdefault(group_id, ClassicGroup(group_id=group_id))
+        for consumer_group in self.state.consumer_groups.values():
+            timeouts.expect_members(turn, consumer_group)
         for group in list(groups.values()):
             for member in group.members.values():
                 rebalance.renew_session(turn, group, member)
@@ -124,9 +134,13 @@ class GroupShard:
         return self.state.timers.deadline()
 
     def expire(self, now_ms: int) -> Outcome:
-        """Does what is due; what becomes due by that is done too."""
+        """Does what is due, or its beginning: what is left over is still due then."""
         turn = self._begin(now_ms)
         while (timer := self.state.timers.pop_due(now_ms)) is not None:
+            if timer.kind in MEMBER_TIMERS:
+                timeouts.member_expired(turn, timer)
+                # The group is read again only when what was written is true of it.
+                break
             self._fire(turn, timer)
         return self._end(turn)
 
@@ -187,6 +201,20 @@ class GroupShard:
     def offset_delete(self, request: OffsetDeleteRequest, context: RequestContext) -> Outcome:
         """OffsetDelete 0."""
         return self._handle(offset_delete.offset_delete, request, context)
+
+    def consumer_group_heartbeat(
+        self, request: ConsumerGroupHeartbeatRequest, context: RequestContext, fresh_id: str
+    ) -> Outcome:
+        """ConsumerGroupHeartbeat 0-1. ``fresh_id``: a new UUID, for a member without an id."""
+        turn = self._begin(context.now_ms)
+        consumer_heartbeat.consumer_group_heartbeat(turn, request, context, fresh_id)
+        return self._end(turn)
+
+    def consumer_group_describe(
+        self, request: ConsumerGroupDescribeRequest, context: RequestContext
+    ) -> Outcome:
+        """ConsumerGroupDescribe 0-1."""
+        return self._handle(consumer_describe.consumer_group_describe, request, context)
 
     def describe_groups(self, request: DescribeGroupsRequest, context: RequestContext) -> Outcome:
         """DescribeGroups 0-6."""
@@ -266,5 +294,6 @@ class GroupShard:
             pending.was_committed(group_id, topic, partition)
         else:
             pending.put(producer_id, group_id, topic, partition, committed)
-        if self._is_live and group_id not in self.state.groups:
+        is_known = group_id in self.state.groups or group_id in self.state.consumer_groups
+        if self._is_live and not is_known:
             self.state.groups[group_id] = ClassicGroup(group_id=group_id)

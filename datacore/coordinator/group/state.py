@@ -1,7 +1,9 @@
 """What a group shard knows, and one call's hold on it.
 
-Durable are ``images``, ``offsets`` and ``pending``: replay alone writes them, and they are all that
-a new coordinator starts from. ``groups`` and ``timers`` are what a coordinator adds while it leads.
+Durable are ``images``, ``consumer_groups``, ``offsets`` and ``pending``: replay alone writes them,
+and they are all that a new coordinator starts from. ``groups`` (of the classic protocol),
+``watches`` and ``timers`` are what a coordinator adds while it leads. ``cluster`` is seen, and not
+kept.
 """
 
 from dataclasses import dataclass, field
@@ -11,6 +13,8 @@ from typing import NamedTuple
 from datacore._generated.records.group_metadata import GroupMetadataValue
 from datacore.coordinator.group.classic import ClassicGroup
 from datacore.coordinator.group.config import GroupConfig
+from datacore.coordinator.group.consumer.group import ConsumerGroup
+from datacore.coordinator.group.consumer.topics import ClusterView
 from datacore.coordinator.group.offsets import OffsetStore
 from datacore.coordinator.group.pending_offsets import PendingOffsets
 from datacore.coordinator.outcome import Outcome
@@ -29,6 +33,23 @@ class TimerKind(Enum):
     """A group's wait for its members to sync."""
     SWEEP = auto()
     """The shard's time between two looks for expired offsets."""
+    CONSUMER_SESSION = auto()
+    """The silence of a member of a consumer group."""
+    REVOCATION = auto()
+    """A member's time to give up what it was told to (its rebalance timeout)."""
+    CLASSIC_JOIN = auto()
+    """A classic member's time to join again in a consumer group (likewise)."""
+    CLASSIC_SYNC = auto()
+    """And then to send SyncGroup (likewise)."""
+
+
+MEMBER_TIMERS = (
+    TimerKind.CONSUMER_SESSION,
+    TimerKind.REVOCATION,
+    TimerKind.CLASSIC_JOIN,
+    TimerKind.CLASSIC_SYNC,
+)
+"""All that may run for a member of a consumer group."""
 
 
 class Timer(NamedTuple):
@@ -40,15 +61,37 @@ class Timer(NamedTuple):
 
 
 @dataclass(slots=True)
+class Watch:
+    """What a coordinator remembers of a consumer group while it leads.
+
+    Attributes:
+        topics_version: Of the cluster when the group's topics were last looked at; None for never.
+        began_ms: When the rebalance that goes on began; None when none does.
+        reason: And why.
+    """
+
+    topics_version: int | None = None
+    began_ms: int | None = None
+    reason: str = ""
+
+
+@dataclass(slots=True)
 class ShardState:
     """All of one shard."""
 
     config: GroupConfig
+    cluster: ClusterView
     images: dict[GroupId, GroupMetadataValue] = field(default_factory=dict)
     offsets: OffsetStore = field(default_factory=OffsetStore)
     pending: PendingOffsets = field(default_factory=PendingOffsets)
     groups: dict[GroupId, ClassicGroup] = field(default_factory=dict)
+    consumer_groups: dict[GroupId, ConsumerGroup] = field(default_factory=dict)
+    watches: dict[GroupId, Watch] = field(default_factory=dict)
     timers: Timers[Timer] = field(default_factory=Timers)
+
+    def watch(self, group_id: GroupId) -> Watch:
+        """What is remembered of a consumer group."""
+        return self.watches.setdefault(group_id, Watch())
 
     def drop_group(self, group_id: GroupId) -> None:
         """Forgets a live group and its deadlines."""
@@ -59,6 +102,21 @@ class ShardState:
         self.timers.cancel(Timer(TimerKind.SYNC, group_id))
         for member_id in (*group.members, *group.pending_members):
             self.timers.cancel(Timer(TimerKind.SESSION, group_id, member_id))
+
+    def drop_group_of_commits(self, group_id: GroupId) -> None:
+        """Forgets a live classic group that is there for its offsets alone."""
+        if group_id not in self.images:
+            self.drop_group(group_id)
+
+    def drop_consumer_group(self, group_id: GroupId) -> None:
+        """Forgets a consumer group and its deadlines; where offsets are left, they have a group."""
+        group = self.consumer_groups.pop(group_id)
+        self.watches.pop(group_id, None)
+        for member_id in group.members:
+            for kind in MEMBER_TIMERS:
+                self.timers.cancel(Timer(kind, group_id, member_id))
+        if group_id in self.offsets or group_id in self.pending:
+            self.groups.setdefault(group_id, ClassicGroup(group_id=group_id))
 
     def drop_group_if_void(self, group_id: GroupId) -> None:
         """Forgets a live group of which neither members nor records are left."""

@@ -11,6 +11,8 @@ from datacore._generated.errors import ErrorCode
 from datacore._generated.sync_group import SyncGroupRequest
 from datacore.coordinator.context import RequestContext
 from datacore.coordinator.group.classic import ClassicGroup, ClassicMember, GroupState, Parked
+from datacore.coordinator.group.consumer import classic_members
+from datacore.coordinator.group.consumer.group import ConsumerGroup
 from datacore.coordinator.group.rebalance import (
     answer_sync,
     drop_assignments,
@@ -20,6 +22,7 @@ from datacore.coordinator.group.rebalance import (
 from datacore.coordinator.group.records import group_metadata_record
 from datacore.coordinator.group.replies import sync_failed, synced
 from datacore.coordinator.group.state import Timer, TimerKind, Turn
+from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import GroupId, MemberId
 
 PROTOCOL_REQUIRED_FROM = 5
@@ -27,6 +30,10 @@ PROTOCOL_REQUIRED_FROM = 5
 
 def sync_group(turn: Turn, request: SyncGroupRequest, context: RequestContext) -> None:
     """Handles SyncGroup."""
+    consumer_group = turn.state.consumer_groups.get(GroupId(request.group_id))
+    if consumer_group is not None:
+        _sync_in_consumer_group(turn, consumer_group, request, context)
+        return
     error_code = _validate(turn, request, context)
     if error_code is not ErrorCode.NONE:
         turn.outcome.reply(context.token, sync_failed(error_code))
@@ -44,6 +51,19 @@ def sync_group(turn: Turn, request: SyncGroupRequest, context: RequestContext) -
     member.parked_sync = Parked(context.token, context.api_version)
     if group.leader_id == member.member_id:
         _become_stable(turn, group, request)
+
+
+def _sync_in_consumer_group(
+    turn: Turn, group: ConsumerGroup, request: SyncGroupRequest, context: RequestContext
+) -> None:
+    is_protocol_missing = request.protocol_type is None or request.protocol_name is None
+    try:
+        if context.api_version >= PROTOCOL_REQUIRED_FROM and is_protocol_missing:
+            raise KafkaError(ErrorCode.INCONSISTENT_GROUP_PROTOCOL)
+        response = classic_members.sync(turn, group, request)
+    except KafkaError as error:
+        response = sync_failed(error.code)
+    turn.outcome.reply(context.token, response)
 
 
 def _validate(turn: Turn, request: SyncGroupRequest, context: RequestContext) -> ErrorCode:

@@ -18,6 +18,7 @@ from datacore._generated.txn_offset_commit import (
 )
 from datacore.coordinator.context import RequestContext
 from datacore.coordinator.group.classic import GroupState
+from datacore.coordinator.group.consumer import commits
 from datacore.coordinator.group.offset_commit import validate_partition
 from datacore.coordinator.group.offsets import CommittedOffset
 from datacore.coordinator.group.records import offset_commit_record
@@ -87,6 +88,9 @@ def _validate(turn: Turn, request: TxnOffsetCommitRequest) -> ErrorCode:
     if not request.group_id:
         return ErrorCode.INVALID_GROUP_ID
     generation = request.generation_id
+    consumer_group = turn.state.consumer_groups.get(GroupId(request.group_id))
+    if consumer_group is not None:
+        return commits.validate_txn_commit(consumer_group, request)
     group = turn.state.groups.get(GroupId(request.group_id))
     if group is None:
         if generation > _NO_GENERATION:

@@ -8,6 +8,7 @@ from datacore.metadata.configs.key import (
     INT,
     MEDIUM,
     STRING,
+    YES,
     ConfigKey,
     OneOf,
     Shape,
@@ -25,10 +26,10 @@ RESETS: Final = Shape(
 
 # fmt: off
 _GROUP: Final = (
-    ConfigKey("consumer.session.timeout.ms", INT, "45000", MEDIUM, at_least(1),
+    ConfigKey("consumer.session.timeout.ms", INT, "45000", MEDIUM, at_least(1), effect=YES,
               synonym="group.consumer.session.timeout.ms",
               about="How long a member of the consumer group may be silent."),
-    ConfigKey("consumer.heartbeat.interval.ms", INT, "5000", MEDIUM, at_least(1),
+    ConfigKey("consumer.heartbeat.interval.ms", INT, "5000", MEDIUM, at_least(1), effect=YES,
               synonym="group.consumer.heartbeat.interval.ms",
               about="How often members of the consumer group are to be heard."),
     ConfigKey("share.session.timeout.ms", INT, "45000", MEDIUM, at_least(1),

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from datacore.metadata.configs.key import ConfigKey
 
-CONFIG_VALUE_LENGTH_MAX: Final = 32_767
-"""Characters; Kafka's limit, too."""
+CONFIG_VALUE_BYTES_MAX: Final = 32_767
+"""What a record of the metadata log has room for; Kafka's limit, too."""
 
 CLIENT_MATCHES: Final = frozenset(
     {

@@ -42,7 +42,11 @@ async def _produce(options: contract.Options, records: list[contract.Record]) ->
 
 
 async def _consume(options: contract.Options) -> None:
-    consumer = AIOKafkaConsumer(bootstrap_servers=options.bootstrap, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=options.bootstrap,
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+    )
     await consumer.start()
     partitions = [TopicPartition(options.topic, index) for index in range(options.partitions)]
     consumer.assign(partitions)
@@ -85,6 +89,42 @@ async def _join(options: contract.Options, commands: contract.Commands) -> None:
     await consumer.stop()
 
 
+async def _copy(options: contract.Options) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=options.bootstrap, transactional_id=options.group)
+    await producer.start()
+    await producer.begin_transaction()
+    await producer.send_and_wait(options.to, value=b"aborted", partition=0)
+    await producer.abort_transaction()
+    consumer = AIOKafkaConsumer(
+        options.topic,
+        bootstrap_servers=options.bootstrap,
+        group_id=options.group,
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+    )
+    await consumer.start()
+    wanted = options.count
+    while wanted > 0:
+        batches = await consumer.getmany(timeout_ms=_POLL_MS)
+        if not batches:
+            continue
+        async with producer.transaction():
+            for partition, batch in batches.items():
+                for record in batch:
+                    await producer.send(
+                        options.to,
+                        value=record.value,
+                        key=record.key,
+                        partition=partition.partition,
+                    )
+            offsets = {partition: batch[-1].offset + 1 for partition, batch in batches.items()}
+            await producer.send_offsets_to_transaction(offsets, options.group)
+        wanted -= sum(map(len, batches.values()))
+    await consumer.stop()
+    await producer.stop()
+
+
 async def _poll(consumer: AIOKafkaConsumer) -> int:
     batches = await consumer.getmany(timeout_ms=_POLL_MS)
     records = [record for batch in batches.values() for record in batch]
@@ -105,4 +145,5 @@ if __name__ == "__main__":
         produce=lambda options, records: asyncio.run(_produce(options, records)),
         consume=lambda options: asyncio.run(_consume(options)),
         join=lambda options, commands: asyncio.run(_join(options, commands)),
+        copy=lambda options: asyncio.run(_copy(options)),
     )

@@ -62,23 +62,30 @@ def _consume(options: contract.Options) -> None:
 
 
 def _join(options: contract.Options, commands: contract.Commands) -> None:
-    consumer = Consumer(
-        {
-            "bootstrap.servers": options.bootstrap,
-            "group.id": options.group,
-            "enable.auto.commit": False,
-            "auto.offset.reset": "earliest",
-            "session.timeout.ms": contract.SESSION_TIMEOUT_MS,
-            "heartbeat.interval.ms": contract.HEARTBEAT_INTERVAL_MS,
-        }
-    )
-
-    def on_assign(_consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        contract.assigned(partition.partition for partition in partitions)
-
-    consumer.subscribe([options.topic], on_assign=on_assign)
+    config: dict[str, Any] = {
+        "bootstrap.servers": options.bootstrap,
+        "group.id": options.group,
+        "enable.auto.commit": False,
+        "auto.offset.reset": "earliest",
+        "session.timeout.ms": contract.SESSION_TIMEOUT_MS,
+        "heartbeat.interval.ms": contract.HEARTBEAT_INTERVAL_MS,
+    }
+    config |= contract.member_config()
+    if config.get("group.protocol") == "consumer":
+        # The broker says both then (KIP-848).
+        del config["session.timeout.ms"], config["heartbeat.interval.ms"]
+    consumer = Consumer(config)
+    # librdkafka takes what begins with "^" for a regular expression.
+    pattern = contract.member_pattern()
+    consumer.subscribe([options.topic if pattern is None else f"^{pattern}"])
+    owned: set[int] | None = None
     while True:
         _poll(consumer)
+        # What a cooperative member owns is more than what a callback says to be new.
+        now = {partition.partition for partition in consumer.assignment()}
+        if now != owned and (now or owned is not None):
+            owned = now
+            contract.assigned(now)
         command = commands.next()
         if isinstance(command, contract.Commit):
             done = consumer.commit(
@@ -91,6 +98,48 @@ def _join(options: contract.Options, commands: contract.Commands) -> None:
             contract.committed(command.offsets)
         elif isinstance(command, contract.Leave):
             break
+    consumer.close()
+
+
+def _copy(options: contract.Options) -> None:
+    producer = Producer({"bootstrap.servers": options.bootstrap, "transactional.id": options.group})
+    producer.init_transactions(options.deadline_s)
+    producer.begin_transaction()
+    producer.produce(options.to, value=b"aborted", partition=0)
+    producer.flush(options.deadline_s)
+    producer.abort_transaction(options.deadline_s)
+    consumer = Consumer(
+        {
+            "bootstrap.servers": options.bootstrap,
+            "group.id": options.group,
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+        }
+    )
+    consumer.subscribe([options.topic])
+    wanted = options.count
+    while wanted > 0:
+        messages: list[Any] = consumer.consume(_POLL_RECORDS, _POLL_S)
+        if not messages:
+            continue
+        producer.begin_transaction()
+        for message in messages:
+            if message.error() is not None:
+                raise KafkaException(message.error())
+            producer.produce(
+                options.to,
+                value=message.value(),
+                key=message.key(),
+                partition=message.partition(),
+            )
+        producer.send_offsets_to_transaction(
+            [p for p in consumer.position(consumer.assignment()) if p.offset >= 0],
+            consumer.consumer_group_metadata(),
+            options.deadline_s,
+        )
+        producer.commit_transaction(options.deadline_s)
+        wanted -= len(messages)
     consumer.close()
 
 
@@ -112,4 +161,4 @@ def _poll(consumer: Consumer) -> int:
 
 
 if __name__ == "__main__":
-    contract.run(produce=_produce, consume=_consume, join=_join)
+    contract.run(produce=_produce, consume=_consume, join=_join, copy=_copy)

@@ -27,6 +27,8 @@ __all__ = [
     "assigned",
     "committed",
     "log",
+    "member_config",
+    "member_pattern",
     "run",
     "runs_of_one_codec",
     "seen",
@@ -40,12 +42,15 @@ Headers = list[tuple[str, bytes | None]]
 
 @dataclass(frozen=True)
 class Options:
-    """The command line. `partitions` and `count` belong to consume, `group` to join."""
+    """The command line. `partitions` belongs to consume, `count` to it and copy, `group` to join
+    and copy, `to` to copy.
+    """
 
     action: str
     bootstrap: str
     topic: str
     group: str
+    to: str
     partitions: int
     count: int
     deadline_s: float
@@ -111,6 +116,7 @@ def run(
     produce: Callable[[Options, list[Record]], None],
     consume: Callable[[Options], None],
     join: Callable[[Options, Commands], None],
+    copy: Callable[[Options], None] | None = None,
 ) -> None:
     """Do what the command line asks for and end the process as the contract wants it."""
     options = _options()
@@ -120,6 +126,10 @@ def run(
             produce(options, [_record(line) for line in sys.stdin])
         elif options.action == "consume":
             consume(options)
+        elif options.action == "copy":
+            if copy is None:
+                raise NotImplementedError("this client knows no transactions")
+            copy(options)
         else:
             join(options, Commands())
     except Exception as error:  # noqa: BLE001 - whatever a client raises is the finding to report
@@ -172,6 +182,17 @@ def committed(offsets: dict[int, int]) -> None:
     _emit("committed", offsets=offsets)
 
 
+def member_config() -> dict[str, str]:
+    """What a group member is told beside its command line, by its client's own names."""
+    config: dict[str, str] = json.loads(os.environ.get("DATACORE_COMPAT_CONFIG", "{}"))
+    return config
+
+
+def member_pattern() -> str | None:
+    """The regular expression that a group member subscribes by, instead of the topic's name."""
+    return os.environ.get("DATACORE_COMPAT_PATTERN")
+
+
 def log(line: str) -> None:
     """Say something to whoever reads the driver's stderr."""
     sys.stderr.write(line + "\n")
@@ -179,10 +200,11 @@ def log(line: str) -> None:
 
 def _options() -> Options:
     parser = argparse.ArgumentParser()
-    parser.add_argument("action", choices=("produce", "consume", "join"))
+    parser.add_argument("action", choices=("produce", "consume", "join", "copy"))
     parser.add_argument("--bootstrap", required=True)
     parser.add_argument("--topic", required=True)
     parser.add_argument("--group", default="")
+    parser.add_argument("--to", default="")
     parser.add_argument("--partitions", type=int, default=1)
     parser.add_argument("--count", type=int, default=0)
     parser.add_argument("--deadline-s", type=float, required=True)

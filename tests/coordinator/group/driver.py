@@ -45,9 +45,11 @@ from datacore._generated.sync_group import (
 from datacore.coordinator.context import RequestContext
 from datacore.coordinator.group.classic import ClassicGroup, ClassicMember
 from datacore.coordinator.group.config import GroupConfig
+from datacore.coordinator.group.consumer.config import ConsumerGroupConfig
 from datacore.coordinator.group.shard import GroupShard
 from datacore.coordinator.outcome import Outcome, Record
 from datacore.protocol.names import GroupId, MemberId
+from tests.coordinator.group.cluster import FakeCluster
 
 Message = TypeVar("Message")
 
@@ -59,15 +61,16 @@ RANGE = {"range": b"range metadata"}
 class Driver:
     """One shard, its log, its clock and all that it answered."""
 
-    def __init__(self, **config: int) -> None:
-        self.config = GroupConfig(**config)
+    def __init__(self, *, consumer: ConsumerGroupConfig | None = None, **config: int) -> None:
+        self.config = GroupConfig(consumer=consumer or ConsumerGroupConfig(), **config)
+        self.cluster = FakeCluster()
         self.log: list[Record] = []
         self.now_ms = 1_000_000
         self.answers: dict[int, Any] = {}
         self.versions: dict[int, int] = {}
         self.sentences: list[str] = []
         self.last_token = 0
-        self.shard = GroupShard(self.config)
+        self.shard = GroupShard(self.config, self.cluster)
         self.take(self.shard.load(self.now_ms))
 
     # The runtime's part.
@@ -79,7 +82,7 @@ class Driver:
         for reply in outcome.replies:
             token = cast("int", reply.token)
             assert token not in self.answers, "a request is answered once"
-            self.answers[token] = _through_codec(reply.message, self.versions[token])
+            self.answers[token] = through_codec(reply.message, self.versions[token])
         self.sentences += outcome.sentences
 
     def advance(self, ms: int) -> None:
@@ -97,7 +100,7 @@ class Driver:
         self.take(self.shard.load(self.now_ms))
 
     def replayed(self) -> GroupShard:
-        shard = GroupShard(self.config)
+        shard = GroupShard(self.config, self.cluster)
         for record in self.log:
             shard.apply(record.key, record.value)
         return shard
@@ -144,7 +147,7 @@ class Driver:
         )
         context = self.context(version, client_id)
         fresh_id = f"uuid{context.token}"
-        self.take(self.shard.join_group(_through_codec(request, version), context, fresh_id))
+        self.take(self.shard.join_group(through_codec(request, version), context, fresh_id))
         return cast("int", context.token)
 
     def ask_sync(
@@ -172,7 +175,7 @@ class Driver:
             ],
         )
         context = self.context(version)
-        self.take(self.shard.sync_group(_through_codec(request, version), context))
+        self.take(self.shard.sync_group(through_codec(request, version), context))
         return cast("int", context.token)
 
     # Requests that are answered at once.
@@ -193,7 +196,7 @@ class Driver:
             group_instance_id=instance,
         )
         context = self.context(version)
-        self.take(self.shard.heartbeat(_through_codec(request, version), context))
+        self.take(self.shard.heartbeat(through_codec(request, version), context))
         return self.answer(cast("int", context.token), HeartbeatResponse).error_code
 
     def leave(
@@ -205,7 +208,7 @@ class Driver:
         else:
             request.member_id = members[0].member_id
         context = self.context(version)
-        self.take(self.shard.leave_group(_through_codec(request, version), context))
+        self.take(self.shard.leave_group(through_codec(request, version), context))
         return self.answer(cast("int", context.token), LeaveGroupResponse)
 
     def leave_one(self, member_id: str) -> int:
@@ -248,7 +251,7 @@ class Driver:
             ],
         )
         context = self.context(version)
-        self.take(self.shard.offset_commit(_through_codec(request, version), context))
+        self.take(self.shard.offset_commit(through_codec(request, version), context))
         response = self.answer(cast("int", context.token), OffsetCommitResponse)
         return {
             (topic.name, partition.partition_index): partition.error_code
@@ -286,7 +289,7 @@ class Driver:
                     for topic, partition in partitions
                 ]
         context = self.context(version)
-        self.take(self.shard.offset_fetch(_through_codec(request, version), context))
+        self.take(self.shard.offset_fetch(through_codec(request, version), context))
         response = self.answer(cast("int", context.token), OffsetFetchResponse)
         topics = response.groups[0].topics if version >= 8 else response.topics
         found = {}
@@ -303,7 +306,7 @@ class Driver:
     def describe(self, group: str = GROUP, *, version: int = 6) -> DescribedGroup:
         context = self.context(version)
         request = DescribeGroupsRequest(groups=[group])
-        self.take(self.shard.describe_groups(_through_codec(request, version), context))
+        self.take(self.shard.describe_groups(through_codec(request, version), context))
         described: DescribedGroup = self.answers[cast("int", context.token)].groups[0]
         return described
 
@@ -312,13 +315,13 @@ class Driver:
     ) -> ListGroupsResponse:
         context = self.context(version)
         request = ListGroupsRequest(states_filter=list(states), types_filter=list(types))
-        self.take(self.shard.list_groups(_through_codec(request, version), context))
+        self.take(self.shard.list_groups(through_codec(request, version), context))
         return self.answer(cast("int", context.token), ListGroupsResponse)
 
     def delete(self, *groups: str) -> list[int]:
         context = self.context(2)
         request = DeleteGroupsRequest(groups_names=list(groups))
-        self.take(self.shard.delete_groups(_through_codec(request, 2), context))
+        self.take(self.shard.delete_groups(through_codec(request, 2), context))
         response = self.answer(cast("int", context.token), DeleteGroupsResponse)
         return [result.error_code for result in response.results]
 
@@ -335,7 +338,7 @@ class Driver:
             ],
         )
         context = self.context(0)
-        self.take(self.shard.offset_delete(_through_codec(request, 0), context))
+        self.take(self.shard.offset_delete(through_codec(request, 0), context))
         return self.answer(cast("int", context.token), OffsetDeleteResponse)
 
     # Short ways.
@@ -383,6 +386,6 @@ class Driver:
         )
 
 
-def _through_codec(message: Any, version: int) -> Any:
+def through_codec(message: Any, version: int) -> Any:
     decoded, _ = type(message).decode(message.encode(version), version)
     return decoded

@@ -520,7 +520,7 @@ def test_a_shard_takes_over_from_kafkas_log(twin: Twin) -> None:
     script = Script(twin, group)
     script.stable_pair()
     script.commit(5, member="<b>", generation=2)
-    shard = GroupShard(twin.driver.config)
+    shard = GroupShard(twin.driver.config, twin.driver.cluster)
     for record in kafkas_log(twin.port):
         shard.apply(record.key, record.value)
     shard.load(twin.driver.now_ms)

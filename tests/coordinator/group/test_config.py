@@ -24,4 +24,4 @@ def test_defaults_are_kafkas_but_for_the_initial_delay() -> None:
 )
 def test_a_config_that_cannot_be_kept_is_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=r"_ms|_size|_minutes"):
-        GroupConfig(**wrong)
+        GroupConfig(**wrong)  # type: ignore[arg-type]  # each is an int

@@ -10,11 +10,12 @@ from datacore.coordinator.group.config import GroupConfig
 from datacore.coordinator.group.shard import GroupShard
 from datacore.coordinator.outcome import Record
 from datacore.wire.errors import DecodeError
+from tests.coordinator.group.cluster import FakeCluster
 from tests.coordinator.group.driver import TOPIC, Driver
 
 
 def test_a_shard_has_no_deadline_before_it_leads_and_looks_for_expiry_after() -> None:
-    shard = GroupShard(GroupConfig())
+    shard = GroupShard(GroupConfig(), FakeCluster())
     assert shard.deadline() is None
     outcome = shard.load(1_000)
     assert not outcome.records
@@ -22,20 +23,20 @@ def test_a_shard_has_no_deadline_before_it_leads_and_looks_for_expiry_after() ->
 
 
 def test_record_types_of_newer_kafka_are_counted_and_skipped() -> None:
-    shard = GroupShard(GroupConfig())
-    shard.apply(struct.pack(">h", 16) + b"whatever", b"\0\0")
+    shard = GroupShard(GroupConfig(), FakeCluster())
+    shard.apply(struct.pack(">h", 1_000) + b"whatever", b"\0\0")
     shard.apply(struct.pack(">h", 21) + b"whatever", None)
     assert shard.skipped_records == 2
 
 
 def test_a_broken_record_stops_the_load() -> None:
     with pytest.raises(DecodeError):
-        GroupShard(GroupConfig()).apply(b"\0\2\0\7broken", b"\0\3")
+        GroupShard(GroupConfig(), FakeCluster()).apply(b"\0\2\0\7broken", b"\0\3")
 
 
 def test_a_shard_that_does_not_lead_answers_nobody() -> None:
     driver = Driver()
-    shard = GroupShard(GroupConfig())
+    shard = GroupShard(GroupConfig(), FakeCluster())
     with pytest.raises(AssertionError):
         shard.heartbeat(HeartbeatRequest(group_id="g"), driver.context(4))
 

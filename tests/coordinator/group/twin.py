@@ -18,6 +18,10 @@ from datacore._generated.api_keys import (
     response_class,
     response_header_version,
 )
+from datacore._generated.consumer_group_heartbeat import (
+    ConsumerGroupHeartbeatRequest,
+    ConsumerGroupHeartbeatResponse,
+)
 from datacore._generated.describe_groups import DescribeGroupsRequest
 from datacore._generated.errors import ErrorCode
 from datacore._generated.fetch import FetchPartition, FetchRequest, FetchTopic
@@ -27,6 +31,7 @@ from datacore._generated.join_group import JoinGroupRequest, JoinGroupResponse
 from datacore._generated.metadata import MetadataRequest, MetadataRequestTopic
 from datacore._generated.request_header import RequestHeader
 from datacore._generated.response_header import ResponseHeader
+from datacore.coordinator.group.consumer.config import INT32_MAX, ConsumerGroupConfig
 from datacore.coordinator.outcome import Record
 from datacore.record.batch import iterate_headers
 from datacore.record.records import iterate_records
@@ -88,9 +93,12 @@ class Wire:
 class Twin:
     """Both sides of a script."""
 
-    def __init__(self, port: int, **config: int) -> None:
+    def __init__(
+        self, port: int, *, group_max_size: int, consumer_max_size: int = INT32_MAX
+    ) -> None:
         self.port = port
-        self.driver = Driver(**config)
+        consumer = ConsumerGroupConfig(max_size=consumer_max_size)
+        self.driver = Driver(consumer=consumer, group_max_size=group_max_size)
         self.waiting: dict[int, tuple[str, int, Wire]] = {}
         self.ours: dict[str, str] = {}
         self.theirs: dict[str, str] = {}
@@ -104,6 +112,8 @@ class Twin:
         shard = self.driver.shard
         if isinstance(ours, JoinGroupRequest):
             outcome = shard.join_group(ours, context, _uuid(self.driver.last_token))
+        elif isinstance(ours, ConsumerGroupHeartbeatRequest):
+            outcome = shard.consumer_group_heartbeat(ours, context, _uuid(self.driver.last_token))
         else:
             outcome = self._handler(ours)(ours, context)
         wire = Wire(self.port, theirs, version, client_id)
@@ -152,7 +162,8 @@ class Twin:
         for token in answered:
             name, _, wire = self.waiting.pop(token)
             ours, theirs = self.driver.answers[token], wire.answer()
-            if name and isinstance(ours, JoinGroupResponse) and ours.member_id:
+            names_a_member = isinstance(ours, JoinGroupResponse | ConsumerGroupHeartbeatResponse)
+            if name and names_a_member and ours.member_id:
                 self.ours[name], self.theirs[name] = ours.member_id, theirs.member_id
             pairs.append((ours, theirs))
         for ours, theirs in pairs:

@@ -37,7 +37,7 @@ LOGS: Final = (
     ConfigKey("default.replication.factor", INT, "1", MEDIUM,
               about="How many replicas a topic gets that was made without a number. One broker "
                     "can keep one."),
-    ConfigKey("delete.topic.enable", BOOLEAN, "true", HIGH,
+    ConfigKey("delete.topic.enable", BOOLEAN, "true", HIGH, effect=YES,
               about="Whether topics may be deleted."),
     ConfigKey("create.topic.policy.class.name", CLASS, None, LOW, effect=REFUSED,
               about="Java class that may veto the making of topics."),

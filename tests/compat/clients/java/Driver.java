@@ -80,6 +80,9 @@ public final class Driver {
             case "join":
                 join();
                 break;
+            case "copy":
+                copy();
+                break;
             default:
                 throw new IllegalArgumentException(action);
         }
@@ -148,7 +151,9 @@ public final class Driver {
             partitions.add(new TopicPartition(topic, index));
         }
         int wanted = Integer.parseInt(options.get("--count"));
-        try (KafkaConsumer<byte[], byte[]> consumer = consumer(new HashMap<>())) {
+        Map<String, Object> config = new HashMap<>();
+        config.put("isolation.level", "read_committed");
+        try (KafkaConsumer<byte[], byte[]> consumer = consumer(config)) {
             consumer.assign(partitions);
             consumer.seekToBeginning(partitions);
             while (wanted > 0) {
@@ -164,8 +169,16 @@ public final class Driver {
         config.put("auto.offset.reset", "earliest");
         config.put("session.timeout.ms", 6_000);
         config.put("heartbeat.interval.ms", 300);
+        for (Map.Entry<String, JsonElement> entry : variable("DATACORE_COMPAT_CONFIG").entrySet()) {
+            config.put(entry.getKey(), entry.getValue().getAsString());
+        }
+        if ("consumer".equals(config.get("group.protocol"))) {
+            // The broker says both then (KIP-848).
+            config.remove("session.timeout.ms");
+            config.remove("heartbeat.interval.ms");
+        }
         try (KafkaConsumer<byte[], byte[]> consumer = consumer(config)) {
-            consumer.subscribe(Collections.singletonList(topic), new Listener(consumer));
+            subscribe(consumer, System.getenv("DATACORE_COMPAT_PATTERN"));
             while (true) {
                 poll(consumer);
                 JsonObject command = commands.poll();
@@ -177,6 +190,88 @@ public final class Driver {
                 }
                 commit(consumer, command.getAsJsonObject("offsets"));
             }
+        }
+    }
+
+    /** SubscriptionPattern came with 4.0. */
+    private void subscribe(KafkaConsumer<byte[], byte[]> consumer, String pattern) throws Exception {
+        Listener listener = new Listener(consumer);
+        if (pattern == null) {
+            consumer.subscribe(Collections.singletonList(topic), listener);
+            return;
+        }
+        Class<?> type = Class.forName("org.apache.kafka.clients.consumer.SubscriptionPattern");
+        Object wanted = type.getConstructor(String.class).newInstance(pattern);
+        KafkaConsumer.class
+                .getMethod("subscribe", type, ConsumerRebalanceListener.class)
+                .invoke(consumer, wanted, listener);
+    }
+
+    private static JsonObject variable(String name) {
+        String text = System.getenv(name);
+        return parse(text == null ? "{}" : text);
+    }
+
+    private void copy() throws Exception {
+        String group = options.get("--group");
+        String to = options.get("--to");
+        Map<String, Object> config = new HashMap<>();
+        config.put("bootstrap.servers", options.get("--bootstrap"));
+        config.put("transactional.id", group);
+        Map<String, Object> reading = new HashMap<>();
+        reading.put("group.id", group);
+        reading.put("auto.offset.reset", "earliest");
+        reading.put("isolation.level", "read_committed");
+        try (KafkaProducer<byte[], byte[]> producer =
+                        new KafkaProducer<>(config, new ByteArraySerializer(), new ByteArraySerializer());
+                KafkaConsumer<byte[], byte[]> consumer = consumer(reading)) {
+            producer.initTransactions();
+            producer.beginTransaction();
+            producer.send(new ProducerRecord<>(to, 0, null, "aborted".getBytes(StandardCharsets.UTF_8))).get();
+            producer.abortTransaction();
+            consumer.subscribe(Collections.singletonList(topic));
+            int wanted = Integer.parseInt(options.get("--count"));
+            while (wanted > 0) {
+                ConsumerRecords<byte[], byte[]> records = pollOnce(consumer);
+                if (records.isEmpty()) {
+                    continue;
+                }
+                producer.beginTransaction();
+                Map<TopicPartition, OffsetAndMetadata> offsets = new HashMap<>();
+                for (ConsumerRecord<byte[], byte[]> record : records) {
+                    producer.send(new ProducerRecord<>(to, record.partition(), record.key(), record.value()));
+                    offsets.put(
+                            new TopicPartition(topic, record.partition()),
+                            new OffsetAndMetadata(record.offset() + 1));
+                }
+                sendOffsets(producer, consumer, offsets);
+                producer.commitTransaction();
+                wanted -= records.count();
+            }
+        }
+    }
+
+    /** The member's own metadata came with 2.5 (KIP-447), the group's id alone went with 4.0. */
+    private void sendOffsets(
+            KafkaProducer<byte[], byte[]> producer,
+            KafkaConsumer<byte[], byte[]> consumer,
+            Map<TopicPartition, OffsetAndMetadata> offsets)
+            throws Exception {
+        Object member = options.get("--group");
+        Class<?> type = String.class;
+        try {
+            Method groupMetadata = KafkaConsumer.class.getMethod("groupMetadata");
+            member = groupMetadata.invoke(consumer);
+            type = groupMetadata.getReturnType();
+        } catch (NoSuchMethodException before25) {
+            // The group's id it is.
+        }
+        try {
+            KafkaProducer.class
+                    .getMethod("sendOffsetsToTransaction", Map.class, type)
+                    .invoke(producer, offsets, member);
+        } catch (InvocationTargetException wrapped) {
+            throw (Exception) wrapped.getCause();
         }
     }
 

@@ -1,5 +1,8 @@
-"""compression.type of a topic: what is stored, in which order, and what is refused."""
+"""Batches that take more than a look at their header: another codec, keys, the age of records."""
 
+import shutil
+import subprocess
+import time
 import zlib
 from collections.abc import Iterator
 
@@ -20,6 +23,7 @@ from datacore.record.batch import BatchHeader, clear_log_append_time, iterate_he
 from datacore.record.compression import Codec
 from datacore.record.records import Record, decode_records, encode_batch
 from datacore.testing.broker import Broker
+from tests.oracle.apache_kafka import java_command
 
 VERSION = 9
 TOPICS = {"uncompressed": Codec.NONE} | {
@@ -36,7 +40,8 @@ def broker() -> Iterator[Broker]:
                 create_topic(cluster, name, configs={"compression.type": name})
             stamped = {"compression.type": "zstd", "message.timestamp.type": "LogAppendTime"}
             create_topic(cluster, "stamped", configs=stamped)
-            create_topic(cluster, "producer")
+            create_topic(cluster, "compacted", configs={"cleanup.policy": "compact"})
+            create_topic(cluster, "young", configs={"message.timestamp.before.max.ms": "1000"})
         yield broker
 
 
@@ -178,6 +183,36 @@ def test_without_an_answer_a_batch_is_recompressed_too(connection: Connection) -
     assert {header.codec for header, _ in stored(connection, "lz4", before)} == {Codec.LZ4}
 
 
+@pytest.mark.parametrize("size", [100, LARGE])
+@pytest.mark.parametrize("codec", [Codec.NONE, Codec.ZSTD])
+def test_a_compacted_topic_takes_no_record_without_a_key(
+    connection: Connection, codec: Codec, size: int
+) -> None:
+    sent = records(size)
+    assert produce(connection, "compacted", encode_batch(sent, codec=codec))[0] == 0
+    sent[1].key = None
+    request = produce_request("compacted", encode_batch(sent, codec=codec))
+    answer = connection.send(request, ProduceResponse, VERSION)
+    (result,) = answer.responses[0].partition_responses
+    assert result.error_code == ErrorCode.INVALID_RECORD
+    assert [each.batch_index for each in result.record_errors] == [1]
+
+
+@pytest.mark.parametrize("size", [100, LARGE])
+def test_no_record_may_be_older_than_its_topic_allows(connection: Connection, size: int) -> None:
+    now_ms = int(time.time() * 1000)
+    sent = [Record(0, now_ms, b"key", bytes(size)) for _ in range(3)]
+    assert produce(connection, "young", encode_batch(sent))[0] == 0
+    sent[1].timestamp_ms = -1
+    assert produce(connection, "young", encode_batch(sent))[0] == 0
+    sent[2].timestamp_ms = now_ms - 100_000
+    request = produce_request("young", encode_batch(sent))
+    answer = connection.send(request, ProduceResponse, VERSION)
+    (result,) = answer.responses[0].partition_responses
+    assert result.error_code == ErrorCode.INVALID_TIMESTAMP
+    assert [each.batch_index for each in result.record_errors] == [2]
+
+
 def test_levels_are_those_of_the_topic(broker: Broker, connection: Connection) -> None:
     with Cluster([Address(broker.host, broker.port)]) as cluster:
         for level in (1, 9):
@@ -191,3 +226,31 @@ def test_levels_are_those_of_the_topic(broker: Broker, connection: Connection) -
         ((header, _),) = stored(connection, f"gzip-{level}", offset)
         sizes.append(header.size)
     assert sizes[0] > sizes[1] > len(zlib.compress(text, 9)) - 100
+
+
+@pytest.mark.compat
+@pytest.mark.skipif(
+    shutil.which("java") is None or shutil.which("mvn") is None,
+    reason="Java has not read it: java or mvn is missing",
+)
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("topic", TOPICS)
+def test_java_reads_what_was_recompressed(broker: Broker, topic: str) -> None:
+    name = f"java-{topic}"
+    text = b" ".join(b"%d" % (at * at) for at in range(20_000))
+    with Cluster([Address(broker.host, broker.port)]) as cluster:
+        create_topic(cluster, name, configs={"compression.type": topic})
+    with Connection(broker.host, broker.port) as connection:
+        for codec in Codec:
+            sent = [Record(0, 1000, b"key", text), Record(0, 1000, b"key", b"small")]
+            assert produce(connection, name, encode_batch(sent, codec=codec))[0] == 0
+    arguments = [
+        *("--bootstrap-server", f"{broker.host}:{broker.port}", "--topic", name),
+        *("--from-beginning", "--max-messages", str(2 * len(Codec)), "--timeout-ms", "60000"),
+    ]
+    done = subprocess.run(
+        java_command("4.1.1", "org.apache.kafka.tools.consumer.ConsoleConsumer", arguments),
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == [text, b"small"] * len(Codec)
