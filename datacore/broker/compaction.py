@@ -108,6 +108,10 @@ class Compaction:
             cleaning = await clean(candidate.log, part, self._keys, pace, self._now_ms())
         except KafkaError as error:
             self._note_failed(candidate, error)
+        except Exception:
+            # One log that brings out a fault of ours must not leave all others to grow.
+            logger.exception("Compaction of %s-%d has failed", candidate.topic, candidate.partition)
+            self._failed[candidate.log] = FAILED_WAITS
         else:
             logger.info(
                 "%s-%d: compacted up to offset %d, %d of %d records kept, %d bytes became %d",
@@ -119,9 +123,7 @@ class Compaction:
                 cleaning.bytes_before,
                 cleaning.bytes_after,
             )
-        finally:
-            with anyio.CancelScope(shield=True):
-                await pace.finish(self._keys.clear())
+        await pace.finish(self._keys.clear())
 
     def _note_failed(self, candidate: _Candidate, error: KafkaError) -> None:
         self._failed[candidate.log] = FAILED_WAITS
