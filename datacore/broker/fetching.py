@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from datacore.wire.buffer import Buffer
 
 READ_COMMITTED = 1
+CONVERTED_BYTES_MAX = 256 * 1024
+"""What one answer brings to a client of message sets, the first batch apart: everybody waits while
+its records are taken apart and put together again."""
 _NOT_FOUND = frozenset({ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID})
 
 
@@ -113,7 +116,10 @@ class _Fetch:
         self._version = version
         self._magic = 2 if version >= 4 else 1 if version >= 2 else 0
         self._before_lso = request.isolation_level == READ_COMMITTED
-        self._bytes_max = max(min(request.max_bytes, fetching.fetch_bytes_max), 0)
+        bytes_max = fetching.fetch_bytes_max
+        if self._magic < 2:
+            bytes_max = min(bytes_max, CONVERTED_BYTES_MAX)
+        self._bytes_max = max(min(request.max_bytes, bytes_max), 0)
         # As Kafka does: more than it may carry, an answer need not wait for.
         self._bytes_min = min(request.min_bytes, self._bytes_max)
         self._pending: Pending[FetchResponse] | None = None

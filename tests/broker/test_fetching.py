@@ -10,6 +10,7 @@ from datacore._generated.fetch import FetchPartition, FetchRequest, FetchRespons
 from datacore._generated.fetch import PartitionData as FetchedPartition
 from datacore.broker.broker import Broker
 from datacore.broker.context import RequestContext
+from datacore.broker.fetching import CONVERTED_BYTES_MAX
 from datacore.broker.topics import NewTopic
 from datacore.log.partition_log import PartitionLog
 from datacore.protocol.names import TopicName
@@ -155,6 +156,18 @@ async def test_what_one_partition_may_not_bring_is_not_counted_while_a_request_w
             assert not waiting.is_settled
         produce(broker, 1)
         assert sizes(waiting.result()) == [SMALL, SMALL]
+
+
+async def test_one_answer_converts_a_little_for_clients_of_message_sets() -> None:
+    async with running(MemoryEngine()) as broker:
+        await broker.topics.create(NewTopic(T, 1))
+        for _ in range(4):
+            produce(broker, size=100_000)
+        asked = request(0, max_bytes=LARGE, partition_max_bytes=LARGE)
+        old = broker.fetching.fetch(request_context(ApiKey.FETCH, 3), asked)
+        assert isinstance(old, FetchResponse)
+        assert 200_000 < sizes(old)[0] < CONVERTED_BYTES_MAX
+        assert sizes(now(broker, asked))[0] > 400_000
 
 
 async def test_an_append_wakes_whoever_waits_for_it() -> None:
