@@ -23,10 +23,12 @@ from tests.broker.harness import running, until
 from tests.broker.test_groups import commit, committed
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from datacore.log.partition_log import PartitionLog
-    from datacore.storage.engine import Engine
+    from datacore.storage.engine import Engine, EngineLog
+    from datacore.wire.buffer import Buffer
 
 pytestmark = pytest.mark.anyio
 
@@ -64,6 +66,27 @@ async def values_of(log: PartitionLog) -> list[bytes | None]:
                 values += [record.value for record in decode_records(view[at:], header)]
                 offset = header.next_offset
     return values
+
+
+class Replacing:
+    """Tells when a log's engine begins to replace a range, and when it has ended."""
+
+    def __init__(self, log: PartitionLog, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun = anyio.Event()
+        self.ended = anyio.Event()
+        kind = type(log._engine_log)
+        replace = kind.replace
+
+        async def noting(
+            log: EngineLog, base_offset: int, next_offset: int, batches: AsyncIterator[Buffer]
+        ) -> None:
+            self.begun.set()
+            try:
+                await replace(log, base_offset, next_offset, batches)
+            finally:
+                self.ended.set()
+
+        monkeypatch.setattr(kind, "replace", noting)
 
 
 def suffixes_in(data_dir: Path) -> set[str]:
@@ -182,31 +205,33 @@ async def test_a_log_whose_start_moves_meanwhile_is_tried_again(
         assert await values_of(log) == [b"200", b"100"]
 
 
-async def test_a_topic_that_is_deleted_while_it_is_compacted_is_gone(engine: Engine) -> None:
+async def test_a_topic_that_is_deleted_while_it_is_compacted_is_gone(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with running(engine, **SOON) as broker:
         await broker.topics.create(NewTopic(T, 1, configs=COMPACTED))
         log = broker.partitions.log(T, 0)
+        replacing = Replacing(log, monkeypatch)
         for number in range(300):
             put(log, f"key-{number % 7}", "x" * 1000, 10_000 - 2 * number)
-        await until_durable(log)
-        await until(lambda: log._engine_log._is_replacing)  # type: ignore[attr-defined]  # both have it
+        await replacing.begun.wait()
         await broker.delete_topic(broker.topics.by_name[T])
-        await until(lambda: not log._engine_log._is_replacing)  # type: ignore[attr-defined]  # as above
+        await replacing.ended.wait()
         assert T not in broker.partitions.by_topic
 
 
 async def test_a_broker_that_stops_while_it_compacts_leaves_nothing_half_done(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = DiskConfig(data_dir=tmp_path)
     async with running(DiskEngine(config), **SOON) as broker:
         await broker.topics.create(NewTopic(T, 1, configs=COMPACTED))
         log = broker.partitions.log(T, 0)
+        replacing = Replacing(log, monkeypatch)
         for number in range(300):
-            put(log, f"key-{number % 7}", "x" * 1000, 10_000 - 2 * number)
-        await until_durable(log)
-        kept = (await values_of(log))[-7:]
-        await until(lambda: log._engine_log._is_replacing)  # type: ignore[attr-defined]  # disk's
+            put(log, f"key-{number % 7}", f"{number}" + "x" * 1000, 10_000 - 2 * number)
+        kept = [f"{number}".encode() + b"x" * 1000 for number in range(293, 300)]
+        await replacing.begun.wait()
     assert suffixes_in(tmp_path) <= {"", ".log", ".index", ".timeindex"}
     async with running(DiskEngine(config), **LATER) as broker:
         log = broker.partitions.log(T, 0)
