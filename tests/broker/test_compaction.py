@@ -66,6 +66,12 @@ async def values_of(log: PartitionLog) -> list[bytes | None]:
     return values
 
 
+def suffixes_in(data_dir: Path) -> set[str]:
+    """Of the files of the topic's log."""
+    (folder,) = data_dir.glob("logs/t-0*")
+    return {path.suffix for path in folder.iterdir()}
+
+
 async def test_the_task_compacts_by_itself(engine: Engine) -> None:
     async with running(engine, **SOON) as broker:
         await broker.topics.create(NewTopic(T, 1, configs=COMPACTED))
@@ -180,10 +186,47 @@ async def test_a_topic_that_is_deleted_while_it_is_compacted_is_gone(engine: Eng
     async with running(engine, **SOON) as broker:
         await broker.topics.create(NewTopic(T, 1, configs=COMPACTED))
         log = broker.partitions.log(T, 0)
-        for number in range(2000):
-            put(log, f"key-{number % 7}", "x" * 100, 10_000 - number)
+        for number in range(300):
+            put(log, f"key-{number % 7}", "x" * 1000, 10_000 - 2 * number)
         await until_durable(log)
         await until(lambda: log._engine_log._is_replacing)  # type: ignore[attr-defined]  # both have it
         await broker.delete_topic(broker.topics.by_name[T])
         await until(lambda: not log._engine_log._is_replacing)  # type: ignore[attr-defined]  # as above
         assert T not in broker.partitions.by_topic
+
+
+async def test_a_broker_that_stops_while_it_compacts_leaves_nothing_half_done(
+    tmp_path: Path,
+) -> None:
+    config = DiskConfig(data_dir=tmp_path)
+    async with running(DiskEngine(config), **SOON) as broker:
+        await broker.topics.create(NewTopic(T, 1, configs=COMPACTED))
+        log = broker.partitions.log(T, 0)
+        for number in range(300):
+            put(log, f"key-{number % 7}", "x" * 1000, 10_000 - 2 * number)
+        await until_durable(log)
+        kept = (await values_of(log))[-7:]
+        await until(lambda: log._engine_log._is_replacing)  # type: ignore[attr-defined]  # disk's
+    assert suffixes_in(tmp_path) <= {"", ".log", ".index", ".timeindex"}
+    async with running(DiskEngine(config), **LATER) as broker:
+        log = broker.partitions.log(T, 0)
+        assert (await values_of(log))[-7:] == kept
+        assert await broker.compaction.run_once() or log.cleaned_offset > 0
+
+
+async def test_a_log_that_brings_out_a_fault_does_not_end_the_task(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    async with running(MemoryEngine(), **LATER) as broker:
+        await broker.topics.create(NewTopic(T, 1, configs=COMPACTED))
+        log = broker.partitions.log(T, 0)
+        for age_ms in (900, 800, 700):
+            put(log, "key", str(age_ms), age_ms)
+        monkeypatch.setattr(type(log._engine_log), "replace", fail)
+        assert await broker.compaction.run_once()
+        assert "ZeroDivisionError" in caplog.text
+        assert broker.compaction._keys.count == 0
+        assert not await broker.compaction.run_once()
