@@ -47,7 +47,8 @@ SUBSCRIPTIONS: list[tuple[list[str], str]] = [
 INSTANCES = [None, None, None, "i1", "i2"]
 CLASSIC_INSTANCES = [None, "i2", None]
 LONGEST_SESSION_MS = 45_000
-SETTLING_ROUNDS = 40
+SETTLING_ROUNDS = 100
+"""Of a second each: whoever is gone is out by then, and those who waited for it have gone on."""
 
 
 class GroupMachine(RuleBasedStateMachine):
