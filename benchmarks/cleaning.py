@@ -33,7 +33,11 @@ VALUE_BYTES = 1024
 
 _QUIET = {"log.cleaner.enable": False, "log.retention.check.interval.ms": 3_600_000}
 _BUSY = {"log.cleaner.backoff.ms": 50, "log.retention.check.interval.ms": 200}
-_COMPACTED = {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.01"}
+_COMPACTED = {
+    "cleanup.policy": "compact",
+    "min.cleanable.dirty.ratio": "0.01",
+    "segment.bytes": str(16 << 20),
+}
 _DELETED_FROM = {"retention.bytes": str(16 << 20), "segment.bytes": str(8 << 20)}
 
 
