@@ -1,4 +1,4 @@
-"""One log over PostgreSQL; ``EngineLog`` says what its methods do.
+"""One log over a store of chunks; ``EngineLog`` says what its methods do.
 
 Rules:
 
@@ -16,35 +16,41 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from datacore.storage.batches import split_batches
+from datacore.storage.chunked.cache import CachedLog
+from datacore.storage.chunked.chunk import Chunk
+from datacore.storage.chunked.replacement import Replacement
+from datacore.storage.chunked.round import Gathered
+from datacore.storage.chunked.segments import Segments
 from datacore.storage.engine import Fenced, LogName, OffsetTruncated, StorageError
-from datacore.storage.postgresql.cache import CachedLog
-from datacore.storage.postgresql.chunk import Chunk
-from datacore.storage.postgresql.replacement import Replacement
-from datacore.storage.postgresql.round import Gathered
-from datacore.storage.postgresql.segments import Segments
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from datacore.storage.chunked.cache import ChunkCache
+    from datacore.storage.chunked.config import ChunkedConfig
+    from datacore.storage.chunked.flusher import Flusher
+    from datacore.storage.chunked.store import ChunkStore, OpenedLog, Round
     from datacore.storage.engine import LogExtent, SegmentLimits
     from datacore.storage.pending import Pending
-    from datacore.storage.postgresql.cache import ChunkCache
-    from datacore.storage.postgresql.config import PostgresqlConfig
-    from datacore.storage.postgresql.flusher import Flusher
-    from datacore.storage.postgresql.store import OpenedLog, Round, Store
     from datacore.wire.buffer import Buffer
 
 
 class LogStore(Protocol):
     """What all logs of an engine share."""
 
-    config: PostgresqlConfig
-    store: Store
     flusher: Flusher
     cache: ChunkCache
 
+    @property
+    def config(self) -> ChunkedConfig:
+        """Limits."""
 
-class PostgresqlLog:
+    @property
+    def store(self) -> ChunkStore:
+        """Where the chunks are."""
+
+
+class ChunkedLog:
     """One open log."""
 
     __slots__ = (
@@ -133,7 +139,7 @@ class PostgresqlLog:
         engine = self._engine
         size = len(data)
         if engine.flusher.unflushed_bytes + size > engine.config.unflushed_bytes_max:
-            message = "PostgreSQL is behind: what it has not stored yet fills the memory for it"
+            message = "the store is behind: what it has not stored yet fills the memory for it"
             raise StorageError(message)
         chunk = Chunk(
             bytes(data),
@@ -251,7 +257,7 @@ class PostgresqlLog:
         if self._refusal is not None:
             raise self._refusal
         if self._is_lost:
-            message = f"{self.name} waits for PostgreSQL"
+            message = f"{self.name} waits for its store"
             raise StorageError(message)
 
     # --- reading
