@@ -1,7 +1,7 @@
 """``python -m benchmarks.groups``: what groups cost, DataCore beside Apache Kafka 4.1.1.
 
-Three figures: how long a rebalance of 50 members over 500 partitions takes when every member
-answers at once (so it is the broker's part, not that of the clients' heartbeat intervals); the
+Three figures: how long a rebalance of 50 members over 500 partitions takes in the consumer protocol
+when every member answers at once (so it is the broker's part, not that of heartbeat intervals); the
 broker's CPU for 1,000 idle members; how long a broker with 10,000 groups takes to serve them after
 a restart. Prints a Markdown table with machine, date and versions. Nothing else should run on the
 machine meanwhile; the load average is printed so that a reader sees whether that was so.
@@ -12,11 +12,11 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-import struct
+import sys
 import time
 import uuid
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from benchmarks.__main__ import machine
@@ -38,16 +38,6 @@ from datacore._generated.create_topics import (
 )
 from datacore._generated.errors import ErrorCode
 from datacore._generated.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
-from datacore._generated.join_group import (
-    JoinGroupRequest,
-    JoinGroupRequestProtocol,
-    JoinGroupResponse,
-)
-from datacore._generated.sync_group import (
-    SyncGroupRequest,
-    SyncGroupRequestAssignment,
-    SyncGroupResponse,
-)
 from datacore.client.connection import Connection
 from datacore.testing.broker_process import BrokerProcess
 from tests.oracle.apache_kafka import ApacheKafka
@@ -56,9 +46,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HEARTBEAT_VERSION = 1
-JOIN_VERSION, SYNC_VERSION = 3, 3
 HEARTBEAT_INTERVAL_S = 5.0
 ANSWER_TIMEOUT_S = 120.0
+
+
+class RefusedError(Exception):
+    """A heartbeat was answered with an error."""
 
 
 @dataclass
@@ -67,6 +60,8 @@ class Broker:
 
     name: str
     process: BrokerProcess | ApacheKafka
+    topics: dict[int, str] = field(default_factory=dict)
+    """By number of partitions."""
 
     @property
     def address(self) -> tuple[str, int]:
@@ -107,7 +102,7 @@ class Member:
             request, ConsumerGroupHeartbeatResponse, version=HEARTBEAT_VERSION
         )
         if answer.error_code != ErrorCode.NONE:
-            raise RuntimeError(f"{answer.error_code}: {answer.error_message}")
+            raise RefusedError(f"{answer.error_code}: {answer.error_message}")
         is_news = answer.member_epoch != self.epoch or answer.assignment is not None
         self.epoch = answer.member_epoch
         if answer.assignment is not None:
@@ -138,7 +133,7 @@ def crowd(broker: Broker, group: str, topic: str, count: int) -> Iterator[list[M
 
 def rebalance_s(broker: Broker, members: int, partitions: int) -> float:
     """From the first join to the last member's having its share."""
-    topic, group = make_topic(broker, partitions), f"group-{uuid.uuid4()}"
+    topic, group = topic_of(broker, partitions), f"group-{uuid.uuid4()}"
     share = partitions // members
     with crowd(broker, group, topic, members) as joining:
         began = time.perf_counter()
@@ -150,7 +145,7 @@ def rebalance_s(broker: Broker, members: int, partitions: int) -> float:
 
 def newcomer_s(broker: Broker, members: int, partitions: int) -> float:
     """From the join of one more member to everybody's having the newest epoch."""
-    topic, group = make_topic(broker, partitions), f"group-{uuid.uuid4()}"
+    topic, group = topic_of(broker, partitions), f"group-{uuid.uuid4()}"
     with crowd(broker, group, topic, members) as joining:
         for _ in range(4):
             for member in joining:
@@ -171,60 +166,9 @@ def newcomer_s(broker: Broker, members: int, partitions: int) -> float:
         return time.perf_counter() - began
 
 
-def classic_rebalance_s(broker: Broker, members: int, partitions: int) -> float:
-    """From the first JoinGroup to the last SyncGroup's answer."""
-    topic, group = make_topic(broker, partitions), f"classic-{uuid.uuid4()}"
-    metadata = b"\0\0" + struct.pack(">ih", 1, len(topic)) + topic.encode() + b"\xff\xff\xff\xff"
-    share = struct.pack(
-        f">i{partitions // members}i", partitions // members, *range(partitions // members)
-    )
-    assignment = (
-        b"\0\0" + struct.pack(">ih", 1, len(topic)) + topic.encode() + share + b"\xff\xff\xff\xff"
-    )
-    with ExitStack() as stack:
-        connections = [stack.enter_context(broker.connect()) for _ in range(members)]
-        ids = [""] * members
-
-        def join_all(start: int) -> list[JoinGroupResponse]:
-            posted = []
-            for place in range(start, members):
-                request = JoinGroupRequest(
-                    group_id=group,
-                    session_timeout_ms=60_000,
-                    rebalance_timeout_ms=60_000,
-                    member_id=ids[place],
-                    protocol_type="consumer",
-                    protocols=[JoinGroupRequestProtocol(name="range", metadata=metadata)],
-                )
-                posted.append(connections[place].post(request, JOIN_VERSION))
-            return [
-                connections[start + at].take(JoinGroupResponse, JOIN_VERSION, correlation)
-                for at, correlation in enumerate(posted)
-            ]
-
-        ids[0] = join_all(members - 1)[0].member_id
-        connections[0], connections[-1] = connections[-1], connections[0]
-        began = time.perf_counter()
-        answers = join_all(0)
-        posted = []
-        for place, answer in enumerate(answers):
-            assert answer.error_code == ErrorCode.NONE, answer.error_code
-            request = SyncGroupRequest(
-                group_id=group, generation_id=answer.generation_id, member_id=answer.member_id
-            )
-            request.assignments = [
-                SyncGroupRequestAssignment(member_id=m.member_id, assignment=assignment)
-                for m in answer.members
-            ]
-            posted.append((place, connections[place].post(request, SYNC_VERSION)))
-        for place, correlation in posted:
-            connections[place].take(SyncGroupResponse, SYNC_VERSION, correlation)
-        return time.perf_counter() - began
-
-
 def idle_cpu_ms_per_s(broker: Broker, members: int, seconds: float) -> float:
     """CPU of the broker for members that have nothing to say but that they live."""
-    topic, group = make_topic(broker, members), f"idle-{uuid.uuid4()}"
+    topic, group = topic_of(broker, members), f"idle-{uuid.uuid4()}"
     with crowd(broker, group, topic, members) as idle:
         for _ in range(2):
             for member in idle:
@@ -251,7 +195,7 @@ def idle_cpu_ms_per_s(broker: Broker, members: int, seconds: float) -> float:
 
 def restart_s(broker: Broker, groups: int) -> float:
     """From the start of the process to the last group's description."""
-    topic = make_topic(broker, 1)
+    topic = topic_of(broker, 1)
     names = [f"many-{number:05}-{uuid.uuid4().hex[:4]}" for number in range(groups)]
     with broker.connect() as connection:
         for name in names:
@@ -275,8 +219,10 @@ def restart_s(broker: Broker, groups: int) -> float:
     return time.perf_counter() - began
 
 
-def make_topic(broker: Broker, partitions: int) -> str:
-    name = f"t{uuid.uuid4().hex[:8]}"
+def topic_of(broker: Broker, partitions: int) -> str:
+    if partitions in broker.topics:
+        return broker.topics[partitions]
+    name = broker.topics[partitions] = f"t{partitions}"
     with broker.connect() as connection:
         topic = CreatableTopic(name=name, num_partitions=partitions, replication_factor=1)
         request = CreateTopicsRequest(topics=[topic], timeout_ms=60_000)
@@ -286,11 +232,12 @@ def make_topic(broker: Broker, partitions: int) -> str:
             found = connection.send(find, FindCoordinatorResponse).coordinators[0]
             if found.error_code == ErrorCode.NONE:
                 break
-    # Kafka's coordinator hears of a topic a little later than its creation is acknowledged.
+    # Kafka's coordinator is there, and hears of a topic, a little later than is acknowledged.
     probe = Member(broker, f"probe-{uuid.uuid4()}", name)
     while probe.load != partitions:
         probe.epoch, probe.owned = 0, []
-        probe.beat()
+        with suppress(RefusedError):
+            probe.beat()
     probe.close()
     return name
 
@@ -313,6 +260,7 @@ def main() -> None:
     with ours, kafka:
         for broker in (Broker("DataCore", ours), Broker(f"Apache Kafka {KAFKA_VERSION}", kafka)):
             for name, value in _measured(broker, options):
+                print(f"{broker.name}: {name}: {value}", file=sys.stderr, flush=True)
                 rows.setdefault(name, []).append(value)
     print(f"| | DataCore | Apache Kafka {KAFKA_VERSION} |\n|---|---|---|")
     for name, values in rows.items():
@@ -323,7 +271,6 @@ def _measured(broker: Broker, options: argparse.Namespace) -> Iterator[tuple[str
     for name, measure in (
         ("50 members join, 500 partitions (consumer protocol)", rebalance_s),
         ("a 50th member joins (consumer protocol)", newcomer_s),
-        ("50 members join and sync, 500 partitions (classic protocol)", classic_rebalance_s),
     ):
         measure(broker, 50, 500)  # warms the JVM, and us
         took_ms = [measure(broker, 50, 500) * 1_000 for _ in range(options.rounds)]

@@ -125,9 +125,8 @@ def consume_load(
 ) -> Load:
     """librdkafka reads everything from the beginning, out of the page cache.
 
-    The first time that anybody reads pages which were just written costs much more than later ones
-    on virtual machines like ours, and it costs whoever copies them: this broker, but the client of
-    a broker that uses sendfile. So there are rows for both.
+    Whether it is the first time that anybody does has a row of its own: it tells whether a broker
+    lets the page cache keep what was just produced (docs/decisions/0015).
     """
 
     def run(side: Side, divisor: int) -> Measured:

@@ -1,8 +1,9 @@
 """The rows of a log's life, each once and end to end: client, socket, broker, files.
 
-Segments, retention by time and size, cleanup by deletion, sparse index, CRC, batching, durability
-before the answer, deletion of topics in the background, round robin for records without a key,
-groups that outlive the broker. Rooms have tests of their own for all that can go wrong in them.
+Segments, retention by time and size, cleanup by deletion and by compaction, sparse index, CRC,
+batching, durability before the answer, deletion of topics in the background, round robin for
+records without a key, groups that outlive the broker. Rooms have tests of their own for all that
+can go wrong in them.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def files(monkeypatch: pytest.MonkeyPatch) -> FaultyFiles:
 @pytest.fixture
 def broker(files: FaultyFiles, tmp_path: Path) -> Iterator[Broker]:
     del files
-    kafka = {"log.retention.check.interval.ms": 50}
+    kafka = {"log.retention.check.interval.ms": 50, "log.cleaner.backoff.ms": 50}
     with Broker(storage_engine="disk", data_dir=tmp_path, kafka=kafka) as running:
         yield running
 
@@ -153,6 +154,21 @@ def test_cleanup_policy_delete(cluster: Cluster) -> None:
     await_that(lambda: start_offset(cluster, "deleted") == 3)
     assert start_offset(cluster, "kept") == 0
     assert len(read(cluster, 3, topic="kept")) == 3
+
+
+def test_cleanup_policy_compact(cluster: Cluster) -> None:
+    """Of each key the last record stays, at its offset; what is being written is left alone."""
+    configs = {
+        "segment.bytes": str(MIB),
+        "cleanup.policy": "compact",
+        "min.cleanable.dirty.ratio": "0.01",
+    }
+    admin.create_topic(cluster, TOPIC, partitions=1, configs=configs)
+    for key in (b"a", b"b", b"a", b"a", b"c"):
+        write(cluster, key + bytes(600_000), key=key)
+    await_that(lambda: [record.offset for record in read(cluster, 3)[:3]] == [1, 3, 4])
+    assert [record.key for record in read(cluster, 3)] == [b"b", b"a", b"c"]
+    assert admin.list_offsets(cluster, TOPIC, admin.LATEST)[0].offset == 5
 
 
 def test_sparse_index(broker: Broker, cluster: Cluster, tmp_path: Path) -> None:

@@ -53,22 +53,19 @@ class Compaction:
         now_ms: Callable[[], int],
     ) -> None:
         self._partitions = partitions
-        self._is_enabled = broker_value("log.cleaner.enable", broker_values) == "true"
-        self._backoff_s = broker_int("log.cleaner.backoff.ms", broker_values) / 1000
-        self._keys = KeyOffsets(
-            broker_int("log.cleaner.dedupe.buffer.size", broker_values),
-            float(broker_value("log.cleaner.io.buffer.load.factor", broker_values)),
-        )
+        self._broker_values = broker_values
+        self._keys = KeyOffsets(0)
         self._now_ms = now_ms
         self._failed: dict[PartitionLog, int] = {}
         """How many waits each of them is left alone for."""
 
     async def run(self) -> None:
         """Compacts what needs it until cancelled."""
-        while self._is_enabled:
+        values = self._broker_values
+        while broker_value("log.cleaner.enable", values) == "true":
             while await self.run_once():
                 await checkpoint()
-            await anyio.sleep(self._backoff_s)
+            await anyio.sleep(broker_int("log.cleaner.backoff.ms", values) / 1000)
             self._failed = {log: left - 1 for log, left in self._failed.items() if left > 1}
 
     async def run_once(self) -> bool:
@@ -103,11 +100,20 @@ class Compaction:
         return self._partitions.by_topic.get(topic, {}).get(partition) is log
 
     async def _clean(self, candidate: _Candidate, part: Cleanable) -> None:
-        pace = Pace()
+        values = self._broker_values
+        self._keys.limit(
+            broker_int("log.cleaner.dedupe.buffer.size", values),
+            float(broker_value("log.cleaner.io.buffer.load.factor", values)),
+        )
+        pace = Pace(float(broker_value("log.cleaner.io.max.bytes.per.second", values)))
         try:
             cleaning = await clean(candidate.log, part, self._keys, pace, self._now_ms())
         except KafkaError as error:
             self._note_failed(candidate, error)
+        except Exception:
+            # One log that brings out a fault of ours must not leave all others to grow.
+            logger.exception("Compaction of %s-%d has failed", candidate.topic, candidate.partition)
+            self._failed[candidate.log] = FAILED_WAITS
         else:
             logger.info(
                 "%s-%d: compacted up to offset %d, %d of %d records kept, %d bytes became %d",
@@ -119,9 +125,7 @@ class Compaction:
                 cleaning.bytes_before,
                 cleaning.bytes_after,
             )
-        finally:
-            with anyio.CancelScope(shield=True):
-                await pace.finish(self._keys.clear())
+        await pace.finish(self._keys.clear())
 
     def _note_failed(self, candidate: _Candidate, error: KafkaError) -> None:
         self._failed[candidate.log] = FAILED_WAITS

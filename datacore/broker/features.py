@@ -72,19 +72,19 @@ class Features:
         ]
 
     async def update(self, updates: Sequence[FeatureUpdate], *, validate_only: bool) -> None:
-        """Puts other levels in force.
+        """Puts other levels in force; of a feature that is named twice, the last counts.
 
         Raises:
             KafkaError: INVALID_UPDATE_VERSION, one of them cannot be; nothing has changed.
         """
+        last = {update.name: update for update in updates}
         async with self._metadata.lock:
-            for update in updates:
+            for update in last.values():
                 self._check(update)
-            levels = {update.name: update.level for update in updates}
             records = [
-                FeatureLevelRecord(name=name, feature_level=level)
-                for name, level in levels.items()
-                if level != self.level(name)
+                FeatureLevelRecord(name=update.name, feature_level=update.level)
+                for update in last.values()
+                if update.level != self.level(update.name)
             ]
             if records and not validate_only:
                 await self._metadata.commit(records)
@@ -94,29 +94,26 @@ class Features:
         if reason is not None:
             raise KafkaError(
                 ErrorCode.INVALID_UPDATE_VERSION,
-                "The update failed for all features since the following feature had an error: "
-                f"Invalid update version {update.level} for feature {update.name}. {reason}",
+                f"No feature was updated: {update.name or 'a feature without a name'} cannot be at "
+                f"level {update.level}. {reason}",
             )
 
     def _why_not(self, update: FeatureUpdate) -> str | None:
         feature = self._supported.get(update.name)
         if update.upgrade_type not in set(UpgradeType) - {UpgradeType.UNKNOWN}:
-            return "The controller does not support the given upgrade type."
+            return f"There is no upgrade type {update.upgrade_type}."
         if update.level < 0:
-            return "A feature version cannot be less than 0."
+            return "A level is at least 0."
         if feature is None:
-            return f"Local controller {self._broker_id} does not support this feature."
+            return f"Broker {self._broker_id} does not know it."
         if not feature.min_level <= update.level <= feature.max_level:
             return (
-                f"Local controller {self._broker_id} only supports versions "
-                f"{feature.min_level}-{feature.max_level}"
+                f"Broker {self._broker_id} can do levels {feature.min_level} to "
+                f"{feature.max_level}."
             )
         present = self.level(update.name)
         if update.level < present and update.upgrade_type == UpgradeType.UPGRADE:
-            return (
-                "Can't downgrade the version of this feature without setting the upgrade type to "
-                "either safe or unsafe downgrade."
-            )
+            return f"It is at {present}, so this is a downgrade, and the request is for an upgrade."
         if update.level > present and update.upgrade_type != UpgradeType.UPGRADE:
-            return "Can't downgrade to a newer version."
+            return f"It is at {present}, so this is an upgrade, and the request is for a downgrade."
         return None

@@ -13,6 +13,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from datacore._generated.errors import ErrorCode
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
     from datacore.wire.buffer import Buffer
 
 READ_COMMITTED = 1
+CONVERTED_BYTES_MAX = 256 * 1024
+"""What one answer brings to a client of message sets, the first batch apart: everybody waits while
+its records are taken apart and put together again."""
 _NOT_FOUND = frozenset({ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID})
 
 
@@ -91,6 +95,7 @@ class _Fetch:
         "_request",
         "_scope",
         "_size",
+        "_sizes",
         "_timer",
         "_version",
         "_watched",
@@ -111,13 +116,18 @@ class _Fetch:
         self._version = version
         self._magic = 2 if version >= 4 else 1 if version >= 2 else 0
         self._before_lso = request.isolation_level == READ_COMMITTED
-        self._bytes_max = max(min(request.max_bytes, fetching.fetch_bytes_max), 0)
+        bytes_max = fetching.fetch_bytes_max
+        if self._magic < 2:
+            bytes_max = min(bytes_max, CONVERTED_BYTES_MAX)
+        self._bytes_max = max(min(request.max_bytes, bytes_max), 0)
         # As Kafka does: more than it may carry, an answer need not wait for.
         self._bytes_min = min(request.min_bytes, self._bytes_max)
         self._pending: Pending[FetchResponse] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._watched: list[PartitionLog] = []
+        self._watched: list[tuple[PartitionLog, Callable[[], None]]] = []
         self._size = 0
+        self._sizes: list[int] = []
+        """Bytes by position in the scope, of a request that waits."""
         self._has_error = False
         self._deadline_s = 0.0
         self._is_over = False
@@ -142,7 +152,7 @@ class _Fetch:
         elif self._is_enough():
             self._finish(collected)
         else:
-            self._park()
+            self._park(collected)
 
     # --- reading
 
@@ -293,13 +303,18 @@ class _Fetch:
 
     # --- waiting
 
-    def _park(self) -> None:
+    def _park(self, collected: list[FetchedPartition]) -> None:
         loop = asyncio.get_running_loop()
         self._timer = loop.call_at(self._deadline_s, self._give_up_waiting)
-        for wanted in self._scope.partitions:
+        self._note_sizes(collected)
+        for at, wanted in enumerate(self._scope.partitions):
             log = self._log(wanted)
-            log.watch(self._wake)
-            self._watched.append(log)
+            wake = partial(self._wake, at)
+            log.watch(wake)
+            self._watched.append((log, wake))
+
+    def _note_sizes(self, collected: list[FetchedPartition]) -> None:
+        self._sizes = [len(result.records or b"") for result in collected]
 
     def _abandon(self) -> None:
         """The client is gone."""
@@ -309,18 +324,35 @@ class _Fetch:
     def _unpark(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        for log in self._watched:
-            log.unwatch(self._wake)
+        for log, wake in self._watched:
+            log.unwatch(wake)
         self._watched.clear()
 
-    def _wake(self) -> None:
+    def _wake(self, at: int) -> None:
+        """Something has happened to the log of the partition at that position in the scope."""
         try:
+            if not self._may_be_enough(at):
+                return
             collected = self._collect({})
             if isinstance(collected, _Cold) or self._is_enough():
                 self._unpark()
                 self._go_on(collected)
+            else:
+                self._note_sizes(collected)
         except Exception as error:  # noqa: BLE001  # see _fail
             self._fail(error)
+
+    def _may_be_enough(self, at: int) -> bool:
+        """Looks at that one partition again, so that an append costs the same however many wait."""
+        wanted = self._scope.partitions[at]
+        self._size -= self._sizes[at]
+        result = FetchedPartition(partition_index=wanted.index, records=b"")
+        try:
+            cold = self._read(wanted, result, None)
+        except KafkaError:
+            return True
+        self._sizes[at] = len(result.records or b"")
+        return cold is not None or self._is_enough()
 
     def _give_up_waiting(self) -> None:
         self._is_over = True

@@ -319,8 +319,6 @@ class Groups:
             if len(missing) < len(topic.partitions):
                 topic.partitions = [p for p in topic.partitions if p.partition_index in there]
                 known.append(topic)
-        if unknown.topics and not known:
-            return unknown
         request.topics = known
         response: OffsetDeleteResponse = await self._ask(
             request.group_id, context, lambda shard, asker: shard.offset_delete(request, asker)
@@ -463,9 +461,12 @@ class Groups:
     async def delete(
         self, context: RequestContext, request: DeleteGroupsRequest
     ) -> DeleteGroupsResponse:
-        """Deletes groups without members; a shard that cannot answer fails its own groups only."""
+        """Deletes groups without members; a shard that cannot answer fails its own groups only.
+
+        A group that is named more than once is answered once, as in Kafka.
+        """
         response = DeleteGroupsResponse()
-        for group_ids in self._by_shard(request.groups_names):
+        for group_ids in self._by_shard(list(dict.fromkeys(request.groups_names))):
             request.groups_names = group_ids
             try:
                 answer: DeleteGroupsResponse = await self._ask(

@@ -7,7 +7,7 @@ large batch makes its request wait, and with it the connection behind it; nobody
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import anyio.to_thread
 
@@ -36,6 +36,10 @@ class Preparation:
                 data.records = bytearray(data.records or b"")
         for where, (records, oldest_timestamp_ms) in self.prepared.items():
             self.prepared[where] = Prepared(memoryview(bytearray(records)), oldest_timestamp_ms)
+
+
+NOTHING_PREPARED: Final = Preparation()
+"""For requests whose batches need no preparation; nobody adds to it."""
 
 
 class LargeBatch(NamedTuple):

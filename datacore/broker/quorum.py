@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 METADATA_TOPIC: Final = "__cluster_metadata"
 METADATA_PARTITION: Final = 0
+_NO_DIRECTORY: Final = bytes(16)
 
 
 class QuorumState(NamedTuple):
@@ -29,6 +30,13 @@ class QuorumState(NamedTuple):
     log_end_offset: int
     now_ms: int
     """A leader has caught up with itself at any time."""
+
+
+class VoterKey(NamedTuple):
+    """Who a voter is: a node with one directory for the log."""
+
+    node_id: int
+    directory_id: bytes
 
 
 class Quorum:
@@ -56,37 +64,44 @@ class Quorum:
             self._now_ms(),
         )
 
-    def add_voter(self, cluster_id: str | None, *, has_endpoint: bool) -> None:
+    def add_voter(self, cluster_id: str | None, voter: VoterKey, *, has_endpoint: bool) -> None:
         """Has another voter join.
 
         Raises:
             KafkaError: It cannot. INCONSISTENT_CLUSTER_ID, INVALID_REQUEST or UNSUPPORTED_VERSION.
         """
         self._check_cluster_id(cluster_id)
+        _check_voter(voter)
         if not has_endpoint:
             raise KafkaError(
                 ErrorCode.INVALID_REQUEST, "The request has no endpoint of the new voter."
             )
-        self._refuse("adding")
+        self._refuse("Adding")
 
-    def remove_voter(self, cluster_id: str | None) -> None:
+    def remove_voter(self, cluster_id: str | None, voter: VoterKey) -> None:
         """Has a voter leave.
 
         Raises:
-            KafkaError: It cannot. INCONSISTENT_CLUSTER_ID or UNSUPPORTED_VERSION.
+            KafkaError: It cannot. INCONSISTENT_CLUSTER_ID, INVALID_REQUEST or UNSUPPORTED_VERSION.
         """
         self._check_cluster_id(cluster_id)
-        self._refuse("removing")
+        _check_voter(voter)
+        self._refuse("Removing")
 
     def _check_cluster_id(self, asked: str | None) -> None:
         if asked is not None and asked != self._cluster_id():
             raise KafkaError(
                 ErrorCode.INCONSISTENT_CLUSTER_ID,
-                f'The given id "{asked}" doesn\'t match the cluster id "{self._cluster_id()}"',
+                f"The cluster is {self._cluster_id()}, the request is for {asked}.",
             )
 
     def _refuse(self, what: str) -> None:
         raise KafkaError(
             ErrorCode.UNSUPPORTED_VERSION,
-            f"Cluster doesn't support {what} voter because the kraft.version feature is 0",
+            f"{what} a voter needs kraft.version 1; the voters here are fixed.",
         )
+
+
+def _check_voter(voter: VoterKey) -> None:
+    if voter.node_id < 0 or voter.directory_id == _NO_DIRECTORY:
+        raise KafkaError(ErrorCode.INVALID_REQUEST, "The request names no voter.")

@@ -26,16 +26,16 @@ def check_replicas(broker_id: int, replicas: Sequence[int]) -> None:
     """
     strangers = set(replicas) - {broker_id}
     if not replicas:
-        reason = "an empty replica list"
+        reason = "names no broker"
     elif strangers:
-        reason = f"broker {min(strangers)}, but no such broker is registered"
+        reason = f"names broker {min(strangers)}, which the cluster does not have"
     elif len(replicas) > 1:
-        reason = f"the broker {broker_id} more than once"
+        reason = f"names broker {broker_id} more than once"
     else:
         return
     raise KafkaError(
         ErrorCode.INVALID_REPLICA_ASSIGNMENT,
-        f"The manual partition assignment includes {reason}.",
+        f"An assignment of replicas {reason}.",
     )
 
 
@@ -53,9 +53,7 @@ class Replicas:
             KafkaError: ELECTION_NOT_NEEDED, the only replica leads; UNKNOWN_TOPIC_OR_PARTITION.
         """
         self._check_known(topic, partition)
-        raise KafkaError(
-            ErrorCode.ELECTION_NOT_NEEDED, "Leader election not needed for topic partition."
-        )
+        raise KafkaError(ErrorCode.ELECTION_NOT_NEEDED, "The only replica leads already.")
 
     def reassign(self, topic: TopicName, partition: int, replicas: Sequence[int] | None) -> None:
         """Has a partition moved to these replicas; None calls off a move that is under way.
@@ -72,8 +70,8 @@ class Replicas:
     def _check_known(self, topic: TopicName, partition: int) -> None:
         known = self._topics.get(topic)
         if known is None:
-            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"No such topic as {topic}")
+            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"There is no topic {topic}.")
         if partition not in known.partitions:
             raise KafkaError(
-                ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"No such partition as {topic}-{partition}"
+                ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"There is no partition {topic}-{partition}."
             )

@@ -410,11 +410,22 @@ class Transactions:
         marker = EndTransactionMarker(control_type, shard.log.leader_epoch)
         left = list(owed.partitions)
         delay_s = MARKERS_AGAIN_MIN_S
+        tries = 0
         while is_wanted():
             error_codes = await self._markers.write(producer, marker, left, is_wanted)
             left = [each for each in left if _is_still_owed(owed, each, error_codes.get(each))]
             if not left:
                 break
+            tries += 1
+            if tries & (tries - 1) == 0:  # seldomer and seldomer
+                logger.warning(
+                    "The transaction of %r waits for %d markers, the first of them in %s-%d: %s",
+                    owed.transactional_id,
+                    len(left),
+                    left[0].topic,
+                    left[0].partition,
+                    error_codes.get(left[0], ErrorCode.NONE).name,
+                )
             await anyio.sleep(delay_s)
             delay_s = min(delay_s * 2, MARKERS_AGAIN_MAX_S)
         if is_wanted():
@@ -443,14 +454,6 @@ def _is_still_owed(owed: WriteMarkers, at: TopicPartition, error_code: ErrorCode
             error_code.name,
         )
         return False
-    if error_code is not None:
-        logger.warning(
-            "The transaction of %r waits for its marker in %s-%d: %s",
-            owed.transactional_id,
-            at.topic,
-            at.partition,
-            error_code.name,
-        )
     return True
 
 

@@ -19,6 +19,7 @@ from datacore.config import Config, ConfigError, KafkaConfigValue, Key, keys, lo
 from datacore.metadata.configs import BROKER_CONFIGS, InvalidConfig
 from datacore.server.event_loop import new_event_loop
 from datacore.server.listener import ListenError
+from datacore.server.open_files import raise_open_files_limit
 from datacore.server.serve import RunningBroker, serve
 from datacore.storage.engine import StorageError
 from datacore.version import VERSION
@@ -93,6 +94,7 @@ def start(file: str | None, kafka: tuple[str, ...], **given: object) -> None:
         configure_logging(config.logging)
     except ConfigError as error:
         raise Mistake(str(error)) from None
+    raise_open_files_limit()
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(_run(config))
 

@@ -222,6 +222,38 @@ ENTRY = Struct("offset" / Int64sb, "size" / Int32sb, Padding(4), "magic" / Int8s
 ENTRY_SIZE_FROM = 12
 """How many bytes of an entry come before those that its size counts."""
 
+# --- files beside a segment ---
+
+OFFSET_INDEX_ENTRY = Struct("relative_offset" / Int32sb, "position" / Int32sb)
+TIME_INDEX_ENTRY = Struct("timestamp" / Int64sb, "relative_offset" / Int32sb)
+ABORTED_TRANSACTION_ENTRY = Struct(
+    "version" / Int16sb,
+    "producer_id" / Int64sb,
+    "first_offset" / Int64sb,
+    "last_offset" / Int64sb,
+    "last_stable_offset" / Int64sb,
+)
+PRODUCER_SNAPSHOT = Struct(
+    "version" / Int16sb,
+    "crc" / Int32ub,
+    "entries"
+    / PrefixedArray(
+        Int32sb,
+        Struct(
+            "producer_id" / Int64sb,
+            "epoch" / Int16sb,
+            "last_sequence" / Int32sb,
+            "last_offset" / Int64sb,
+            "offset_delta" / Int32sb,
+            "timestamp" / Int64sb,
+            "coordinator_epoch" / Int32sb,
+            "current_transaction_first_offset" / Int64sb,
+        ),
+    ),
+)
+PRODUCER_SNAPSHOT_CRC_FROM = 6
+"""The first byte of a snapshot that its CRC32C covers."""
+
 # --- a few central APIs ---
 
 _API_VERSION_FIELDS = ("api_key" / Int16sb, "min_version" / Int16sb, "max_version" / Int16sb)

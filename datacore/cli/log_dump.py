@@ -1,4 +1,7 @@
-"""``datacore log dump FILE``: what is in a segment file, for people or for programs.
+"""``datacore log dump FILE``: what is in a segment or beside it, for people or for programs.
+
+Segments (``.log``), their indexes, and what Apache Kafka keeps beside them: ``.txnindex``,
+``.snapshot``, ``leader-epoch-checkpoint``. Of DataCore and of Apache Kafka alike.
 
 Reads files only, never a running broker; a segment that is being written is shown as far as it is
 whole. It needs the extra ``dump`` (construct), because it reads by layouts that are apart from
@@ -9,13 +12,16 @@ Kafka's counterpart: ``kafka-dump-log.sh``.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import click
 import msgspec
 
 from datacore.cli.failure import Failure
 from datacore.cli.segment import Found, StoredBatch, StoredRecord, Tail
+
+if TYPE_CHECKING:
+    from datacore.cli.side_file_reader import Row, SideEntry
 
 Output: TypeAlias = Literal["table", "json"]
 
@@ -26,7 +32,13 @@ _HEADINGS: Final = ("POSITION", "SIZE", "FIRST", "LAST", "COUNT", "MAGIC", "CODE
 
 @click.command(name="dump")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--records", is_flag=True, help="Show the records of each batch, too.")
+@click.option(
+    "--deep",
+    "--records",
+    "records",
+    is_flag=True,
+    help="Show the records of each batch, too.",
+)
 @click.option(
     "-o",
     "--output",
@@ -36,10 +48,10 @@ _HEADINGS: Final = ("POSITION", "SIZE", "FIRST", "LAST", "COUNT", "MAGIC", "CODE
     help="A table for people, JSON for programs.",
 )
 def log_dump(file: Path, *, records: bool, output: Output) -> None:
-    """Show the batches of a segment FILE.
+    """Show the batches of a segment FILE, or the entries of a file beside one.
 
-    JSON is one object a line: a batch, or at the end the tail that is no batch. Keys, values and
-    header values are base64 there.
+    JSON is one object a line: a batch or an entry, or at the end the tail that is none. Keys,
+    values and header values are base64 there.
     """
     try:
         for line in dump(file, records=records, output=output):
@@ -49,10 +61,10 @@ def log_dump(file: Path, *, records: bool, output: Output) -> None:
 
 
 def dump(path: Path, *, records: bool, output: Output) -> Iterator[str]:
-    """Yields the lines that show a segment file.
+    """Yields the lines that show a segment file, or one beside it.
 
     Args:
-        path: The ``.log`` file.
+        path: The file, whose name says what it is.
         records: Whether to show the records, too.
         output: ``table``, or ``json`` for one object a line.
 
@@ -60,39 +72,60 @@ def dump(path: Path, *, records: bool, output: Output) -> Iterator[str]:
         Failure: The extra ``dump`` is not installed.
         OSError: The file cannot be read.
     """
-    found = _read_segment(path, records=records)
+    found = _read(path, records=records)
     return _as_json(found) if output == "json" else _as_table(found)
 
 
-def _read_segment(path: Path, *, records: bool) -> Iterator[Found]:
+def _read(path: Path, *, records: bool) -> "Iterator[Found | Row]":
     try:
         from datacore.cli.segment_reader import read_segment  # noqa: PLC0415  # needs construct
+        from datacore.cli.side_file_reader import read_side_file  # noqa: PLC0415  # as above
     except ModuleNotFoundError as error:
         if error.name != "construct":
             raise
         sentence = "`datacore log dump` needs construct: pip install 'datacore[dump]'."
         raise Failure(sentence) from error
-    return read_segment(path, records=records)
+    return read_side_file(path) or read_segment(path, records=records)
 
 
-def _as_json(found: Iterator[Found]) -> Iterator[str]:
+def _as_json(found: "Iterator[Found | Row]") -> Iterator[str]:
     for each in found:
-        kind = "batch" if isinstance(each, StoredBatch) else "tail"
-        yield msgspec.json.encode({"kind": kind, **msgspec.structs.asdict(each)}).decode()
+        if isinstance(each, StoredBatch):
+            shown = {"kind": "batch", **msgspec.structs.asdict(each)}
+        elif isinstance(each, Tail):
+            shown = {"kind": "tail", **msgspec.structs.asdict(each)}
+        else:
+            shown = {"kind": each.kind, **each.fields, "problem": each.problem}
+        yield msgspec.json.encode(shown).decode()
 
 
-def _as_table(found: Iterator[Found]) -> Iterator[str]:
-    yield _ROW.format(*_HEADINGS, "MAX TIMESTAMP", "ABOUT")
-    count = wrong = 0
-    for each in found:
+def _as_table(found: "Iterator[Found | Row]") -> Iterator[str]:
+    count = wrong = entries = 0
+    for number, each in enumerate(found):
+        if number == 0 and isinstance(each, StoredBatch):
+            yield _ROW.format(*_HEADINGS, "MAX TIMESTAMP", "ABOUT")
         if isinstance(each, Tail):
             yield f"{each.position:>10}  {each.size_bytes:>9}  {each.reason}"
+            continue
+        if not isinstance(each, StoredBatch):
+            entries += 1
+            wrong += each.problem is not None
+            yield _entry_line(each)
             continue
         count += 1
         wrong += not each.is_crc_valid
         yield _batch_line(each)
-        yield from map(_record_line, each.records or ())
-    yield f"{count} batches, {wrong} with a wrong CRC"
+        line_of = _control_line if each.is_control else _record_line
+        yield from map(line_of, each.records or ())
+    if entries:
+        yield f"{entries} entries, {wrong} of them wrong"
+    else:
+        yield f"{count} batches, {wrong} with a wrong CRC"
+
+
+def _entry_line(entry: "SideEntry") -> str:
+    line = "  ".join(f"{name} {value}" for name, value in entry.fields.items())
+    return line if entry.problem is None else f"{line}  WRONG: {entry.problem}"
 
 
 def _batch_line(batch: StoredBatch) -> str:
@@ -130,6 +163,12 @@ def _about(batch: StoredBatch) -> Iterator[str]:
         yield f"delete horizon {batch.delete_horizon_ms}"
     if batch.problem is not None:
         yield f"records cannot be read: {batch.problem}"
+
+
+def _control_line(record: StoredRecord) -> str:
+    """A record of the broker's own (KIP-98): its key is a version and a type."""
+    kind = {b"\0\0": "abort", b"\0\1": "commit"}.get((record.key or b"")[2:], "of another kind")
+    return f"    {record.offset}  at {record.timestamp_ms}  control record: {kind}"
 
 
 def _record_line(record: StoredRecord) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from datacore._generated.add_raft_voter import AddRaftVoterResponse
+from datacore.broker.quorum import VoterKey
 
 if TYPE_CHECKING:
     from datacore._generated.add_raft_voter import AddRaftVoterRequest
@@ -17,5 +18,9 @@ def handle(
 ) -> AddRaftVoterResponse:
     """Has the voter join."""
     del context
-    broker.quorum.add_voter(request.cluster_id, has_endpoint=bool(request.listeners))
+    broker.quorum.add_voter(
+        request.cluster_id,
+        VoterKey(request.voter_id, request.voter_directory_id),
+        has_endpoint=bool(request.listeners),
+    )
     return AddRaftVoterResponse(error_message=None)

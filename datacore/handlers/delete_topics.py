@@ -38,7 +38,7 @@ async def handle(
         )
     response = DeleteTopicsResponse()
     charge = broker.quotas.mutations(context, is_strict=context.api_version >= 5)
-    for (name, topic_id), times_asked in Counter(_asked(context, request)).items():
+    for (name, topic_id), times_asked in _counted(_asked(context, request)):
         result = DeletableTopicResult(name=name, topic_id=topic_id)
         try:
             if times_asked > 1:
@@ -59,6 +59,12 @@ def _asked(context: RequestContext, request: DeleteTopicsRequest) -> list[tuple[
     if context.api_version < 6:
         return [(name, NO_TOPIC_ID) for name in request.topic_names]
     return [(topic.name, topic.topic_id) for topic in request.topics]
+
+
+def _counted(asked: list[tuple[str | None, bytes]]) -> list[tuple[tuple[str | None, bytes], int]]:
+    """Each topic and how often it is asked for; what names none is answered each time."""
+    named = Counter(each for each in asked if (each[0] is None) != (each[1] == NO_TOPIC_ID))
+    return [*((each, 1) for each in asked if each not in named), *named.items()]
 
 
 def _find(broker: Broker, name: str | None, topic_id: bytes) -> TopicImage:

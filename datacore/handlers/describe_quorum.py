@@ -73,7 +73,7 @@ def _refused(request: DescribeQuorumRequest) -> DescribeQuorumResponse:
                     DescribeQuorumResponsePartitionData(
                         partition_index=partition.partition_index,
                         error_code=ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
-                        error_message="This server does not host this topic-partition.",
+                        error_message="It is not the partition of the cluster's metadata alone.",
                     )
                     for partition in topic.partitions
                 ],

@@ -34,13 +34,14 @@ def handle(
 ) -> DescribeTopicPartitionsResponse:
     """One page of topics and partitions, from the cursor on."""
     del context
-    left = min(request.response_partition_limit, PARTITIONS_PER_PAGE_MAX)
-    if left < 1:
-        raise KafkaError(ErrorCode.INVALID_REQUEST, "The page's size must be above 0.")
+    # A page holds one partition at least, whatever was asked: readers get ahead.
+    left = max(1, min(request.response_partition_limit, PARTITIONS_PER_PAGE_MAX))
     names = {topic.name for topic in request.topics}
     cursor = request.cursor
     if cursor is not None and cursor.partition_index < 0:
         raise KafkaError(ErrorCode.INVALID_REQUEST, "The cursor's partition is below 0.")
+    if cursor is not None and names and cursor.topic_name not in names:
+        raise KafkaError(ErrorCode.INVALID_REQUEST, "The cursor's topic was not asked for.")
     response = DescribeTopicPartitionsResponse()
     for name in sorted(names or broker.topics.by_name):
         if cursor is not None and name < cursor.topic_name:

@@ -32,9 +32,11 @@ def handle(
 ) -> ElectLeadersResponse:
     """For each partition why its leader stays."""
     del context
+    if request.topic_partitions == []:
+        return ElectLeadersResponse()
     if request.election_type not in {PREFERRED, UNCLEAN}:
         raise KafkaError(
-            ErrorCode.INVALID_REQUEST, f"Unknown election type {request.election_type}"
+            ErrorCode.INVALID_REQUEST, f"There is no election type {request.election_type}."
         )
     response = ElectLeadersResponse()
     if request.topic_partitions is None:

@@ -24,7 +24,13 @@ from datacore._generated.produce import (
     ProduceResponse,
     TopicProduceResponse,
 )
-from datacore.broker.preparation import LargeBatch, Preparation, prepare_large, prepare_small
+from datacore.broker.preparation import (
+    NOTHING_PREPARED,
+    LargeBatch,
+    Preparation,
+    prepare_large,
+    prepare_small,
+)
 from datacore.broker.topics import INTERNAL_TOPICS
 from datacore.coordinator.outcome import Producer
 from datacore.coordinator.transaction.metadata import TopicPartition
@@ -77,8 +83,9 @@ def handle(
     if request.transactional_id is not None and acks == 0:
         # Nobody could be told that the transaction does not take them.
         raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
-    preparation = Preparation()
+    preparation = NOTHING_PREPARED
     if broker.partitions.prepares_batches and acks != 0 and context.api_version >= ZSTD_SINCE:
+        preparation = Preparation()
         large = prepare_small(broker, request, preparation)
         if large:
             return _append_prepared(broker, context, request, large, preparation)
@@ -261,10 +268,13 @@ def _append_transactional(
     response: Pending[ProduceResponse] = Pending()
 
     def append(verdict: Pending[dict[TopicPartition, ErrorCode]]) -> None:
-        for partition, error_code in verdict.result().items():
-            preparation.refused[partition] = _refusal(error_code, version)
+        not_added = {
+            partition: _refusal(error_code, version)
+            for partition, error_code in verdict.result().items()
+        }
+        refused = Preparation(preparation.prepared, {**preparation.refused, **not_added})
         try:
-            appended = _append_all(broker, context, request, preparation)
+            appended = _append_all(broker, context, request, refused)
         except Exception as error:  # noqa: BLE001  # dispatch tells the client, whatever it is
             response.fail(error)
             return

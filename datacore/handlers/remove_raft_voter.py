@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from datacore._generated.remove_raft_voter import RemoveRaftVoterResponse
+from datacore.broker.quorum import VoterKey
 
 if TYPE_CHECKING:
     from datacore._generated.remove_raft_voter import RemoveRaftVoterRequest
@@ -17,5 +18,7 @@ def handle(
 ) -> RemoveRaftVoterResponse:
     """Has the voter leave."""
     del context
-    broker.quorum.remove_voter(request.cluster_id)
+    broker.quorum.remove_voter(
+        request.cluster_id, VoterKey(request.voter_id, request.voter_directory_id)
+    )
     return RemoveRaftVoterResponse(error_message=None)

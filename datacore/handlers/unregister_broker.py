@@ -32,5 +32,5 @@ def handle(
         )
     raise KafkaError(
         ErrorCode.BROKER_ID_NOT_REGISTERED,
-        f"Broker ID {request.broker_id} is not currently registered",
+        f"There is no broker {request.broker_id}.",
     )

@@ -145,6 +145,7 @@ async def _index(log: PartitionLog, part: Cleanable, keys: KeyOffsets, pace: Pac
         buffers = await log.read(offset, SCAN_BYTES, part.end_offset)
         if not buffers:
             break
+        await pace.spend(sum(map(len, buffers)))
         work = index_keys(buffers, part.first_dirty_offset, keys, transactions)
         async for _ in pace.run(work):
             return  # the map is full
@@ -164,6 +165,7 @@ async def _surviving(
         buffers = await log.read(offset, SCAN_BYTES, next_offset)
         if not buffers:
             break
+        await pace.spend(sum(map(len, buffers)))
         surviving: AsyncIterator[Buffer] = pace.run(survivors.of(buffers))
         async for batch in surviving:
             parts.append(batch)
@@ -171,6 +173,7 @@ async def _surviving(
             written_offset = parse_header(batch).next_offset
             if size >= WRITE_BYTES:
                 yield b"".join(parts)
+                await pace.spend(size)
                 parts, size = [], 0
         offset = end_offset_of(buffers[-1])
     end = survivors.end_range(next_offset, written_offset)

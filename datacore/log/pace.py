@@ -7,10 +7,12 @@ Rules:
   a slice is short.
 - Between two slices there is a rest, the longer the busier the loop is: work takes what the loop
   leaves, and a tenth of the time when it leaves nothing.
+- What is read and written may be limited, for a device that others need.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
@@ -33,11 +35,18 @@ LONG_SLICE_S: Final = 0.01
 class Pace:
     """The pace of one piece of work; called on the event loop's thread."""
 
-    __slots__ = ("_clock_s", "_loop_s")
+    __slots__ = ("_began_s", "_bytes", "_bytes_per_s", "_clock_s", "_loop_s")
 
-    def __init__(self) -> None:
-        self._clock_s = time.perf_counter()
+    def __init__(self, bytes_per_s: float = math.inf) -> None:
+        """Begins.
+
+        Args:
+            bytes_per_s: How much may be read and written, together, on the average.
+        """
+        self._clock_s = self._began_s = time.perf_counter()
         self._loop_s = time.thread_time()
+        self._bytes = 0
+        self._bytes_per_s = bytes_per_s
 
     async def run(self, work: Iterator[T | None]) -> AsyncIterator[T]:
         """Runs a generator to its end; what it yields but None comes back.
@@ -58,6 +67,13 @@ class Pace:
         """Runs a generator that yields nothing of interest."""
         async for _ in self.run(work):
             pass
+
+    async def spend(self, size_bytes: int) -> None:
+        """Waits until so many bytes more may have been read or written."""
+        self._bytes += size_bytes
+        due_s = self._began_s + self._bytes / self._bytes_per_s
+        if due_s > time.perf_counter():
+            await anyio.sleep(due_s - time.perf_counter())
 
     async def _rest(self, slice_s: float) -> None:
         clock_s, loop_s = time.perf_counter(), time.thread_time()

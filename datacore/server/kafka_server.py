@@ -20,6 +20,7 @@ from datacore.handlers.api import BrokerT
 from datacore.server.connection import Connection
 from datacore.server.dispatch import Dispatch
 from datacore.server.limits import ConnectionLimits
+from datacore.server.open_files import connections_that_fit
 from datacore.server.receive import new_scratch
 from datacore.server.refusals import RefusalLog
 from datacore.storage.pending import Pending
@@ -64,6 +65,7 @@ class KafkaServer(Generic[BrokerT]):
         self._connections: set[Connection] = set()
         self._count_by_host: dict[str, int] = {}
         self._refusals = RefusalLog(time.monotonic)
+        self._connections_that_fit = connections_that_fit()
         self._is_stopping = False
         self._running_handlers = 0
         self._all_ended = anyio.Event()
@@ -113,6 +115,8 @@ class KafkaServer(Generic[BrokerT]):
             return "the broker stops"
         if len(self._connections) >= limits.connections_max:
             return f"there are max.connections={limits.connections_max} already"
+        if len(self._connections) >= self._connections_that_fit:
+            return "the rest of the files that the process may open (ulimit -n) is for its logs"
         per_ip_max = limits.connections_by_ip_max.get(host, limits.connections_per_ip_max)
         if count >= per_ip_max:
             return f"it has max.connections.per.ip={per_ip_max} already"

@@ -156,10 +156,10 @@ class CrashingFiles(Files):
                 self._unnamed.remove(str(source))
                 self._unnamed.add(str(target))
 
-    def replace(self, path: Path, content: bytes) -> None:
+    def replace(self, path: Path, content: bytes, *, sync_folder: bool = True) -> None:
         """See ``Files``."""
         with self._lock:
-            super().replace(path, content)
+            super().replace(path, content, sync_folder=sync_folder)
             self._synced[str(path)] = content
 
     def crash_image(self, data_dir: Path, image: Path, random: Random) -> None:

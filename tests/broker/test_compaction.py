@@ -23,10 +23,12 @@ from tests.broker.harness import running, until
 from tests.broker.test_groups import commit, committed
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from datacore.log.partition_log import PartitionLog
-    from datacore.storage.engine import Engine
+    from datacore.storage.engine import Engine, EngineLog
+    from datacore.wire.buffer import Buffer
 
 pytestmark = pytest.mark.anyio
 
@@ -66,16 +68,49 @@ async def values_of(log: PartitionLog) -> list[bytes | None]:
     return values
 
 
-async def test_the_task_compacts_by_itself(engine: Engine) -> None:
+class Replacing:
+    """Tells when a log's engine begins to replace a range, and when it has ended."""
+
+    def __init__(self, log: PartitionLog, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun = anyio.Event()
+        self.ended = anyio.Event()
+        kind = type(log._engine_log)
+        replace = kind.replace
+
+        async def noting(
+            log: EngineLog, base_offset: int, next_offset: int, batches: AsyncIterator[Buffer]
+        ) -> None:
+            self.begun.set()
+            try:
+                await replace(log, base_offset, next_offset, batches)
+            finally:
+                self.ended.set()
+
+        monkeypatch.setattr(kind, "replace", noting)
+
+    async def another_end(self) -> None:
+        """Waits for an end that this was not asked about yet."""
+        await self.ended.wait()
+        self.ended = anyio.Event()
+
+
+def suffixes_in(data_dir: Path) -> set[str]:
+    """Of the files of the topic's log."""
+    (folder,) = data_dir.glob("logs/t-0*")
+    return {path.suffix for path in folder.iterdir()}
+
+
+async def test_the_task_compacts_by_itself(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     async with running(engine, **SOON) as broker:
         await broker.topics.create(NewTopic(T, 1, configs=COMPACTED))
         log = broker.partitions.log(T, 0)
+        replacing = Replacing(log, monkeypatch)
         for age_ms in range(2000, 1000, -100):
             put(log, "key", str(age_ms), age_ms)
         await until_durable(log)
         with anyio.fail_after(10):
             while len(await values_of(log)) > 2:
-                await anyio.wait_all_tasks_blocked()
+                await replacing.another_end()
         assert await values_of(log) == [b"1200", b"1100"]
 
 
@@ -176,14 +211,53 @@ async def test_a_log_whose_start_moves_meanwhile_is_tried_again(
         assert await values_of(log) == [b"200", b"100"]
 
 
-async def test_a_topic_that_is_deleted_while_it_is_compacted_is_gone(engine: Engine) -> None:
+async def test_a_topic_that_is_deleted_while_it_is_compacted_is_gone(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with running(engine, **SOON) as broker:
         await broker.topics.create(NewTopic(T, 1, configs=COMPACTED))
         log = broker.partitions.log(T, 0)
-        for number in range(2000):
-            put(log, f"key-{number % 7}", "x" * 100, 10_000 - number)
-        await until_durable(log)
-        await until(lambda: log._engine_log._is_replacing)  # type: ignore[attr-defined]  # both have it
+        replacing = Replacing(log, monkeypatch)
+        for number in range(300):
+            put(log, f"key-{number % 7}", "x" * 1000, 10_000 - 2 * number)
+        await replacing.begun.wait()
         await broker.delete_topic(broker.topics.by_name[T])
-        await until(lambda: not log._engine_log._is_replacing)  # type: ignore[attr-defined]  # as above
+        await replacing.ended.wait()
         assert T not in broker.partitions.by_topic
+
+
+async def test_a_broker_that_stops_while_it_compacts_leaves_nothing_half_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = DiskConfig(data_dir=tmp_path)
+    async with running(DiskEngine(config), **SOON) as broker:
+        await broker.topics.create(NewTopic(T, 1, configs=COMPACTED))
+        log = broker.partitions.log(T, 0)
+        replacing = Replacing(log, monkeypatch)
+        for number in range(300):
+            put(log, f"key-{number % 7}", f"{number}" + "x" * 1000, 10_000 - 2 * number)
+        kept = [f"{number}".encode() + b"x" * 1000 for number in range(293, 300)]
+        await replacing.begun.wait()
+    assert suffixes_in(tmp_path) <= {"", ".log", ".index", ".timeindex"}
+    async with running(DiskEngine(config), **LATER) as broker:
+        log = broker.partitions.log(T, 0)
+        assert (await values_of(log))[-7:] == kept
+        assert await broker.compaction.run_once() or log.cleaned_offset > 0
+
+
+async def test_a_log_that_brings_out_a_fault_does_not_end_the_task(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    async with running(MemoryEngine(), **LATER) as broker:
+        await broker.topics.create(NewTopic(T, 1, configs=COMPACTED))
+        log = broker.partitions.log(T, 0)
+        for age_ms in (900, 800, 700):
+            put(log, "key", str(age_ms), age_ms)
+        monkeypatch.setattr(type(log._engine_log), "replace", fail)
+        assert await broker.compaction.run_once()
+        assert "ZeroDivisionError" in caplog.text
+        assert broker.compaction._keys.count == 0
+        assert not await broker.compaction.run_once()

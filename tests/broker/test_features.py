@@ -44,6 +44,14 @@ async def test_a_level_that_was_set_is_in_force_after_a_restart() -> None:
         assert levels(features_of(broker)) == {"colour.version": 2, "shape.version": 3}
 
 
+async def test_of_two_updates_of_a_feature_the_last_counts() -> None:
+    async with running(MemoryEngine()) as broker:
+        features = features_of(broker)
+        updates = [FeatureUpdate("colour.version", level, UP) for level in (9, 2)]
+        await features.update(updates, validate_only=False)
+        assert features.level("colour.version") == 2
+
+
 async def test_level_0_turns_a_feature_off() -> None:
     async with running(MemoryEngine()) as broker:
         features = features_of(broker)
@@ -62,14 +70,14 @@ async def test_what_is_only_validated_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("update", "reason"),
     [
-        (FeatureUpdate("no.such", 1, UP), "does not support this feature"),
-        (FeatureUpdate("colour.version", 3, UP), "only supports versions 0-2"),
-        (FeatureUpdate("shape.version", 0, DOWN), "only supports versions 1-3"),
-        (FeatureUpdate("colour.version", -1, DOWN), "cannot be less than 0"),
-        (FeatureUpdate("colour.version", 0, UP), "Can't downgrade the version"),
-        (FeatureUpdate("colour.version", 2, DOWN), "Can't downgrade to a newer version"),
-        (FeatureUpdate("colour.version", 1, UpgradeType.UNKNOWN), "upgrade type"),
-        (FeatureUpdate("colour.version", 1, 9), "upgrade type"),
+        (FeatureUpdate("no.such", 1, UP), "does not know it"),
+        (FeatureUpdate("colour.version", 3, UP), "levels 0 to 2"),
+        (FeatureUpdate("shape.version", 0, DOWN), "levels 1 to 3"),
+        (FeatureUpdate("colour.version", -1, DOWN), "at least 0"),
+        (FeatureUpdate("colour.version", 0, UP), "this is a downgrade"),
+        (FeatureUpdate("colour.version", 2, DOWN), "this is an upgrade"),
+        (FeatureUpdate("colour.version", 1, UpgradeType.UNKNOWN), "no upgrade type"),
+        (FeatureUpdate("colour.version", 1, 9), "no upgrade type"),
     ],
 )
 async def test_one_impossible_update_keeps_all_as_they_are(

@@ -10,6 +10,7 @@ from datacore._generated.fetch import FetchPartition, FetchRequest, FetchRespons
 from datacore._generated.fetch import PartitionData as FetchedPartition
 from datacore.broker.broker import Broker
 from datacore.broker.context import RequestContext
+from datacore.broker.fetching import CONVERTED_BYTES_MAX
 from datacore.broker.topics import NewTopic
 from datacore.log.partition_log import PartitionLog
 from datacore.protocol.names import TopicName
@@ -115,6 +116,58 @@ async def test_nothing_to_wait_for_is_answered_at_once() -> None:
         assert sizes(now(broker, request(0, max_wait_ms=0))) == [0]
         assert sizes(now(broker, request(0, min_bytes=0))) == [0]
         assert partitions(now(broker, request())) == []
+
+
+async def test_an_append_costs_a_request_that_waits_one_look_at_one_partition(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with running(MemoryEngine()) as broker:
+        await broker.topics.create(NewTopic(T, 50))
+        produce(broker, 7)
+        waiting = parked(broker, request(*[0] * 50, min_bytes=4 * SMALL))
+        looks = 0
+        read_warm = PartitionLog.read_warm
+
+        def counted(
+            log: PartitionLog, offset: int, max_bytes: int, before_offset: int
+        ) -> list[Buffer] | None:
+            nonlocal looks
+            looks += 1
+            return read_warm(log, offset, max_bytes, before_offset)
+
+        monkeypatch.setattr(PartitionLog, "read_warm", counted)
+        produce(broker, 7)
+        produce(broker, 31)
+        assert looks == 2
+        assert not waiting.is_settled
+        produce(broker, 7)
+        assert sum(sizes(waiting.result())) == 4 * SMALL
+        assert sizes(waiting.result())[7] == 3 * SMALL
+        assert [watchers(broker, index) for index in (0, 7, 31)] == [0, 0, 0]
+
+
+async def test_what_one_partition_may_not_bring_is_not_counted_while_a_request_waits() -> None:
+    async with running(MemoryEngine()) as broker:
+        await broker.topics.create(NewTopic(T, 2))
+        asked = request(0, 0, min_bytes=2 * SMALL, partition_max_bytes=SMALL)
+        waiting = parked(broker, asked)
+        for _ in range(3):
+            produce(broker, 0)
+            assert not waiting.is_settled
+        produce(broker, 1)
+        assert sizes(waiting.result()) == [SMALL, SMALL]
+
+
+async def test_one_answer_converts_a_little_for_clients_of_message_sets() -> None:
+    async with running(MemoryEngine()) as broker:
+        await broker.topics.create(NewTopic(T, 1))
+        for _ in range(4):
+            produce(broker, size=100_000)
+        asked = request(0, max_bytes=LARGE, partition_max_bytes=LARGE)
+        old = broker.fetching.fetch(request_context(ApiKey.FETCH, 3), asked)
+        assert isinstance(old, FetchResponse)
+        assert 200_000 < sizes(old)[0] < CONVERTED_BYTES_MAX
+        assert sizes(now(broker, asked))[0] > 400_000
 
 
 async def test_an_append_wakes_whoever_waits_for_it() -> None:

@@ -21,11 +21,19 @@ from datacore._generated.produce import (
     ProduceResponse,
     TopicProduceData,
 )
+from datacore._generated.txn_offset_commit import (
+    TxnOffsetCommitRequest,
+    TxnOffsetCommitRequestPartition,
+    TxnOffsetCommitRequestTopic,
+)
 from datacore.broker.topics import NewTopic
+from datacore.coordinator.outcome import Producer
+from datacore.coordinator.transaction.metadata import TopicPartition
 from datacore.handlers import produce
 from datacore.protocol.errors import KafkaError
-from datacore.protocol.names import TopicName
+from datacore.protocol.names import GroupId, TopicName
 from datacore.record.batch import iterate_headers
+from datacore.record.control import ControlType, EndTransactionMarker
 from datacore.record.records import Record, encode_batch
 from datacore.storage.memory import MemoryEngine
 from datacore.storage.pending import Pending
@@ -243,6 +251,36 @@ async def test_a_marker_that_is_not_taken_is_written_as_soon_as_it_can_be() -> N
         held.refuses_appends = False
         assert (await ended).error_code == 0
         assert broker.partitions.log(T, 0).log_end_offset == 2
+
+
+async def test_an_operators_marker_decides_offsets_too() -> None:
+    async with running(
+        MemoryEngine(), transaction_state_log_num_partitions=1, offsets_topic_num_partitions=1
+    ) as broker:
+        producer = await begun(broker)
+        await broker.groups.create_topic_if_missing()
+        partition = TxnOffsetCommitRequestPartition(partition_index=0, committed_offset=7)
+        request = TxnOffsetCommitRequest(
+            transactional_id=ID,
+            group_id="g",
+            producer_id=producer[0],
+            producer_epoch=producer[1],
+            topics=[TxnOffsetCommitRequestTopic(name=T, partitions=[partition])],
+        )
+        context = request_context(ApiKey.TXN_OFFSET_COMMIT, 5)
+        committed = await broker.transactional_offsets.commit(context, request)
+        assert committed.topics[0].partitions[0].error_code == 0
+        offsets = TopicPartition(TopicName("__consumer_offsets"), 0)
+        for marked, code in ((offsets, 0), (offsets._replace(partition=1), 3)):
+            error_codes = await broker.transaction_markers.write(
+                Producer(*producer), EndTransactionMarker(ControlType.COMMIT, 0), [marked]
+            )
+            assert error_codes == {marked: code}
+        machine = broker.groups._shards[0].machine
+        assert machine is not None
+        stored = machine.state.offsets.get(GroupId("g"), T, 0)
+        assert stored is not None
+        assert stored.offset == 7
 
 
 async def test_a_topic_that_was_deleted_gets_no_marker_and_holds_up_nothing() -> None:

@@ -108,6 +108,24 @@ class ConsoleTools:
             for row in rows
         ]
 
+    def transactions(self, *arguments: str) -> list[dict[str, str]]:
+        """kafka-transactions (KIP-664), a row of its table each."""
+        main = "org.apache.kafka.tools.TransactionsCommand"
+        printed = self._run(main, ["--bootstrap-server", self.bootstrap, *arguments])
+        table = [[cell.strip() for cell in line.split("\t")] for line in printed.splitlines()]
+        return [dict(zip(table[0], row, strict=False)) for row in table[1:]] if table else []
+
+    def transaction_log(self, partition: int, count: int) -> str:
+        """Kafka's own words for the first records of a partition of __transaction_state."""
+        formatter = (
+            "org.apache.kafka.tools.consumer.TransactionLogMessageFormatter"
+            if self.release >= (4, 0)
+            else "kafka.coordinator.transaction.TransactionLog$TransactionLogMessageFormatter"
+        )
+        arguments = self._consumer_arguments("__transaction_state", None)
+        arguments += ["--partition", str(partition), "--max-messages", str(count)]
+        return self._run(self._consumer(), [*arguments, "--formatter", formatter])
+
     def _consumer(self) -> str:
         moved = self.release >= (3, 8)
         return (

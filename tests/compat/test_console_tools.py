@@ -4,7 +4,9 @@ import time
 from collections.abc import Callable
 
 import pytest
+from confluent_kafka import Producer
 
+from datacore.broker.groups import partition_for
 from tests.compat.console_tools import ConsoleTools, GroupRow, ToolFailedError
 from tests.compat.driver import DEADLINE_S
 from tests.compat.environments import Program
@@ -142,6 +144,39 @@ def test_two_console_consumers_share_a_topic_and_the_last_one_gets_all(
         _eventually(lambda: owned_by(2), "each of the two owns a partition")
         second.terminate()
         _eventually(lambda: owned_by(1), "one owns both")
+
+
+@pytest.mark.scenario("tools: transactions")
+@pytest.mark.usefixtures("client")
+def test_an_open_transaction_is_listed_described_and_aborted(
+    tools: ConsoleTools, bootstrap: str, topic: str
+) -> None:
+    if tools.release < (3, 6):
+        pytest.skip("it has no kafka-transactions in the tools jar")
+    create_topic(bootstrap, topic, partitions=1)
+    producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": topic})
+    producer.init_transactions(DEADLINE_S)
+    producer.begin_transaction()
+    producer.produce(topic, b"open", partition=0)
+    assert producer.flush(DEADLINE_S) == 0
+    partition = ("--topic", topic, "--partition", "0")
+
+    [listed] = [row for row in tools.transactions("list") if row["TransactionalId"] == topic]
+    [described] = tools.transactions("describe", "--transactional-id", topic)
+    [writing] = tools.transactions("describe-producers", *partition)
+    assert listed["TransactionState"] == described["TransactionState"] == "Ongoing"
+    assert described["TopicPartitions"] == f"{topic}-0"
+    assert listed["ProducerId"] == described["ProducerId"] == writing["ProducerId"]
+    assert writing["CurrentTransactionStartOffset"] == "0"
+    hanging = tools.transactions("find-hanging", "--topic", topic, "--max-transaction-timeout", "0")
+    assert hanging == [], "its coordinator knows it"
+
+    tools.transactions("abort", *partition, "--start-offset", "0")
+    [ended] = tools.transactions("describe-producers", *partition)
+    assert ended["CurrentTransactionStartOffset"] == "None"
+    told = tools.transaction_log(partition_for(topic, 50), 2)
+    assert topic in told
+    assert "state=Ongoing" in told or '"transactionStatus":1,' in told
 
 
 def _eventually(condition: Callable[[], bool], what: str) -> None:

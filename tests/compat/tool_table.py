@@ -110,7 +110,8 @@ def _row(name: str, *steps: Step | str, **settings: object) -> Row:
 _ONLY_NEW = ("4.1.1",)
 _CREATE = "kafka-topics --create --topic {row} --partitions 2 --replication-factor 1"
 _PRODUCE = _step(
-    "kafka-console-producer --topic {row} --request-required-acks all",
+    # One batch a record, however busy the machine is.
+    "kafka-console-producer --topic {row} --request-required-acks all --sync --timeout 1",
     stdin="".join(f"record {number}\n" for number in range(10)),
 )
 _CREATE_ONE = "kafka-topics --create --topic {row} --partitions 1 --replication-factor 1"

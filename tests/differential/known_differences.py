@@ -73,3 +73,33 @@ def config_differences() -> list[ConfigDifference]:
     """Every known difference of requests about configs."""
     entries = tomllib.loads(_FILE.read_text()).get("configs", [])
     return msgspec.convert(entries, list[ConfigDifference])
+
+
+class AdminDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A kind of request about the cluster that 4.1.1 and DataCore answer otherwise.
+
+    Attributes:
+        reason: Why.
+        api: Which API, by its name in ``ApiKey``.
+        theirs: The code that Apache Kafka answers.
+        ours: The code that DataCore answers in its place.
+    """
+
+    reason: str
+    api: str
+    theirs: int
+    ours: int
+
+    def is_about(self, request: WireMessage, theirs: Any, ours: Any) -> bool:
+        """Whether two answers, as sorted codes, differ in this way and in no other."""
+        if ApiKey[self.api] != request.api_key or "closed" in (theirs, ours):
+            return False
+        swapped = sorted(self.ours if code == self.theirs else code for code in theirs)
+        return bool(swapped == ours != theirs)
+
+
+@cache
+def admin_differences() -> list[AdminDifference]:
+    """Every known difference of requests about the cluster."""
+    entries = tomllib.loads(_FILE.read_text()).get("admin", [])
+    return msgspec.convert(entries, list[AdminDifference])

@@ -66,7 +66,7 @@ def prepare(host: str, port: int) -> None:
         made = connection.send(creation(), CreateTopicsResponse, 5)
         assert {topic.error_code for topic in made.topics} == {0}
         topics = [MetadataRequestTopic(name=name) for name in TOPICS]
-        _wait_until(
+        wait_until(
             lambda: (
                 {
                     topic.error_code
@@ -79,10 +79,10 @@ def prepare(host: str, port: int) -> None:
         )
         for key_type in (0, 1):
             coordinator = FindCoordinatorRequest(key="refused-group", key_type=key_type)
-            _wait_until(partial(_is_served, connection, coordinator))
+            wait_until(partial(_is_served, connection, coordinator))
         # The shard that would know the stranger comes a little later.
         strangers = DescribeTransactionsRequest(transactional_ids=[STRANGER])
-        _wait_until(
+        wait_until(
             lambda: (
                 connection.send(strangers, DescribeTransactionsResponse, 0)
                 .transaction_states[0]
@@ -96,7 +96,7 @@ def _is_served(connection: Connection, coordinator: FindCoordinatorRequest) -> b
     return connection.send(coordinator, FindCoordinatorResponse, 1).error_code == 0
 
 
-def _wait_until(is_ready: Callable[[], bool]) -> None:
+def wait_until(is_ready: Callable[[], bool]) -> None:
     deadline_s = time.monotonic() + READY_TIMEOUT_S
     while not is_ready():
         assert time.monotonic() < deadline_s

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from tests.handlers.topic_flow import TopicFlow
 
 BROKER_ID, STRANGER = 1, 99
+SOME_ID = bytes(range(16))
 UPGRADE, SAFE_DOWNGRADE = 1, 2
 METADATA_VERSION = 27
 
@@ -210,7 +211,10 @@ class ClusterFlow:
         )
         for cluster_id, listeners, code in answers:
             request = AddRaftVoterRequest(
-                cluster_id=cluster_id, voter_id=STRANGER, listeners=listeners
+                cluster_id=cluster_id,
+                voter_id=STRANGER,
+                voter_directory_id=SOME_ID,
+                listeners=listeners,
             )
             assert self.speaker.send(request, AddRaftVoterResponse).error_code == code
 
@@ -219,7 +223,9 @@ class ClusterFlow:
             (None, ErrorCode.UNSUPPORTED_VERSION),
             ("another", ErrorCode.INCONSISTENT_CLUSTER_ID),
         ):
-            request = RemoveRaftVoterRequest(cluster_id=cluster_id, voter_id=BROKER_ID)
+            request = RemoveRaftVoterRequest(
+                cluster_id=cluster_id, voter_id=BROKER_ID, voter_directory_id=SOME_ID
+            )
             assert self.speaker.send(request, RemoveRaftVoterResponse).error_code == code
 
     @property

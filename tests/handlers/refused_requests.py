@@ -4,6 +4,7 @@ tests/handlers judges the codes of our answers, tests/differential asks Apache K
 """
 
 from tests.handlers.refused import Refused
+from tests.handlers.refused_cluster import cluster_refusals
 from tests.handlers.refused_configs import config_refusals
 from tests.handlers.refused_groups import group_refusals
 from tests.handlers.refused_records import (
@@ -22,6 +23,7 @@ REFUSED: tuple[Refused, ...] = (
     *deletion_refusals(),
     *topic_refusals(),
     *config_refusals(),
+    *cluster_refusals(),
     *group_refusals(),
     *transaction_refusals(),
 )

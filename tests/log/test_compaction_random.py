@@ -119,7 +119,7 @@ def known(producers: dict[int, ProducerState]) -> dict[int, tuple[int, int, int]
     }
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(6))
 async def test_a_consumer_learns_the_same_with_and_without_compaction(
     engine: Engine, seed: int
 ) -> None:

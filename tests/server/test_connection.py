@@ -215,6 +215,23 @@ def test_the_next_request_starts_when_the_one_before_is_answered(bench: Bench) -
     assert correlation_ids(bench.transport.sent) == [1, 2, 3]
 
 
+def test_a_pipelined_request_may_hold_back_the_next(bench: Bench) -> None:
+    first: Pending[ProduceResponse] = Pending()
+
+    def hold_back(_: ProduceRequest) -> Pending[ProduceResponse]:
+        bench.broker.seen[-1].holds_back_next = True
+        bench.broker.on_produce = lambda _: ProduceResponse()
+        return first
+
+    bench.broker.on_produce = hold_back
+    bench.receive(produce(1) + produce(2) + heartbeat(3))
+    assert [context.correlation_id for context in bench.broker.seen] == [1]
+
+    first.resolve(ProduceResponse())
+    bench.loop.turn()
+    assert correlation_ids(bench.transport.sent) == [1, 2, 3]
+
+
 def test_a_request_that_arrives_while_another_is_parked_waits(bench: Bench) -> None:
     parked = park_heartbeats(bench)
     bench.receive(heartbeat(1))

@@ -173,6 +173,24 @@ def test_no_more_than_max_connections_are_admitted(run: Run) -> None:
     run(body)
 
 
+def test_clients_leave_the_storage_engine_its_half_of_the_open_files(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda _: (2 * 66, 2 * 66))
+
+    async def body() -> None:
+        async with running() as toy:
+            first = await toy.connect()
+            await toy.connect()
+            await toy.until_connected(2)
+            assert await (await toy.connect()).is_closed()
+            await first.close()
+            await toy.until_connected(1)
+            assert (await (await toy.connect()).ask(heartbeat(2)))[0] == 2
+
+    run(body)
+
+
 def test_no_more_than_max_connections_per_ip_are_admitted(run: Run) -> None:
     async def body() -> None:
         async with running(ConnectionLimits(connections_per_ip_max=1)) as toy:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 from struct import Struct
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import anyio
@@ -571,3 +573,22 @@ async def test_a_batch_that_would_not_fit_gets_a_segment_of_its_own(config: Disk
     assert [path.name for path in sorted(file_of(config, 0).parent.glob("*.log"))] == [
         f"{base_offset:020d}.log" for base_offset in (0, 1, 2, 3, 2**31 + 2)
     ]
+
+
+@on_loop
+async def test_a_log_opens_again_while_what_it_dropped_is_being_removed(
+    config: DiskConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = await written(config, 100)
+    scandir = os.scandir
+
+    def scanned_before_it_was_removed(path: Path) -> list[object]:
+        return [*scandir(path), SimpleNamespace(name=f"{0:020d}.index.1-2.deleted")]
+
+    with monkeypatch.context() as patch:
+        engine = DiskEngine(config)
+        await engine.start()
+        patch.setattr(os, "scandir", scanned_before_it_was_removed)
+        log = await engine.open_log(LOG, epoch=3)
+    assert await read(log, 0) == data
+    await engine.close()

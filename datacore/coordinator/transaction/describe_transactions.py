@@ -5,6 +5,7 @@ so nobody can hold the coordinator up with one.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 from datacore._generated import list_transactions as listing
@@ -68,6 +69,7 @@ def list_transactions(
     turn.outcome.reply(context.token, response)
 
 
+@lru_cache(maxsize=16)  # every shard of a broker is asked alike
 def _matcher(pattern: str | None) -> Callable[[str], object] | None:
     """What a pattern says to an id; None: it is no pattern."""
     if not pattern:

@@ -207,11 +207,11 @@ class ConfigKey(msgspec.Struct, frozen=True):
                 return text.lower() == "true"
             case ConfigType.INT | ConfigType.SHORT | ConfigType.LONG:
                 low, high = _INTEGERS[self.type]
-                if not _INTEGER.fullmatch(text) or not low <= int(text) <= high:
+                if not re.fullmatch(_INTEGER, text) or not low <= int(text) <= high:
                     self._refuse(text, f"Not a number of type {self.type.name}")
                 return int(text)
             case ConfigType.DOUBLE:
-                if not _DOUBLE.fullmatch(text):
+                if not re.fullmatch(_DOUBLE, text):
                     self._refuse(text, "Not a number of type DOUBLE")
                 return float(text.rstrip("dDfF") if text[-1] in "dDfF" else text)
             case ConfigType.LIST:
@@ -229,10 +229,9 @@ _INTEGERS: Final[Mapping[ConfigType, tuple[int, int]]] = {
     ConfigType.INT: (-(2**31), 2**31 - 1),
     ConfigType.LONG: (-(2**63), 2**63 - 1),
 }
-_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,40}")
-_DOUBLE: Final = re.compile(
-    r"[+-]?(NaN|Infinity|([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?[dDfF]?)"
-)
+# Compiled when a first value is read: a start need not pay for it.
+_INTEGER: Final = r"[+-]?[0-9]{1,40}"
+_DOUBLE: Final = r"[+-]?(NaN|Infinity|([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?[dDfF]?)"
 
 # What the tables are written with.
 BOOLEAN: Final = ConfigType.BOOLEAN

@@ -1,7 +1,9 @@
 """What spares a restart from reading back: complete index files, and a recovery point.
 
 Rules: taken on the event loop's thread behind what a round syncs; written by the flusher's thread
-after that sync. Index files are synced before the recovery point that vouches for them is written.
+after that sync. Indexes of full segments are synced before the recovery point is written. That of
+the segment that is written to is not: what a loss of power makes of it is noticed when it is read,
+and a clean stop of thousands of logs waits for the device that much less.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ class IndexWrite:
     path: Path
     position: int
     entries: bytes
+    is_complete: bool
+    """No more entries will follow."""
 
 
 @dataclass(slots=True)
@@ -63,8 +67,9 @@ def take_checkpoint(unsealed: Sequence[Segment], active: Segment, end_offset: in
         end_offset: The log's end.
     """
     writes: list[IndexWrite] = []
-    for segment in (*unsealed, active):
-        writes += _index_writes(segment)
+    for segment in unsealed:
+        writes += _index_writes(segment, is_complete=True)
+    writes += [write for write in _index_writes(active, is_complete=False) if write.entries]
     return Checkpoint(recovery_point(active, end_offset), writes, tuple(unsealed))
 
 
@@ -83,7 +88,7 @@ def recovery_point(segment: Segment, offset: int) -> RecoveryPoint:
     )
 
 
-def _index_writes(segment: Segment) -> list[IndexWrite]:
+def _index_writes(segment: Segment, *, is_complete: bool) -> list[IndexWrite]:
     assert segment.offset_index is not None
     assert segment.time_index is not None
     offset_size, time_size = segment.written_offset_index_size, segment.written_time_index_size
@@ -92,8 +97,8 @@ def _index_writes(segment: Segment) -> list[IndexWrite]:
     segment.written_offset_index_size += len(offset_entries)
     segment.written_time_index_size += len(time_entries)
     return [
-        IndexWrite(segment.path(".index"), offset_size, offset_entries),
-        IndexWrite(segment.path(".timeindex"), time_size, time_entries),
+        IndexWrite(segment.path(".index"), offset_size, offset_entries, is_complete),
+        IndexWrite(segment.path(".timeindex"), time_size, time_entries, is_complete),
     ]
 
 
@@ -102,6 +107,7 @@ def _write_index(files: Files, write: IndexWrite) -> None:
     try:
         write_all(files, fd, write.entries, write.position)
         files.ftruncate(fd, write.position + len(write.entries))
-        files.fdatasync(fd)
+        if write.is_complete:
+            files.fdatasync(fd)
     finally:
         os.close(fd)

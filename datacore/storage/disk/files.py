@@ -86,8 +86,11 @@ class Files:
         """Gives a file another name, in place of the file that has it; not durably yet."""
         source.replace(target)
 
-    def replace(self, path: Path, content: bytes) -> None:
-        """Writes a file so that a crash leaves the old content or the new, never a mix."""
+    def replace(self, path: Path, content: bytes, *, sync_folder: bool = True) -> None:
+        """Writes a file so that a crash leaves the old content or the new, never a mix.
+
+        With ``sync_folder`` it leaves the new one once this has returned.
+        """
         draft = path.with_name(path.name + "~")
         fd = self.open(str(draft), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:
@@ -96,7 +99,8 @@ class Files:
         finally:
             os.close(fd)
         draft.replace(path)
-        self.sync_folder(path.parent)
+        if sync_folder:
+            self.sync_folder(path.parent)
 
 
 def write_all(files: Files, fd: int, data: Buffer, position: int) -> None:

@@ -117,7 +117,8 @@ def _list_segments(folder: Path) -> list[int]:
         if match is not None:
             bases.append(int(match[1]))
         elif entry.name.endswith((".deleted", "~")):
-            (folder / entry.name).unlink()
+            # The janitor of a log that was open in this process a moment ago may be quicker.
+            (folder / entry.name).unlink(missing_ok=True)
     return sorted(bases)
 
 

@@ -21,7 +21,10 @@ _HEADER_SIZE: Final = _CRC.size + _OFFSET.size
 
 
 def write_snapshot(files: Files, folder: Path, offset: int, snapshot: bytes) -> None:
-    """Replaces the log's snapshot, durably, unless it says the same.
+    """Replaces the log's snapshot, unless it says the same.
+
+    A loss of power leaves this one or the one before, either of them whole: a start from the older
+    one takes longer, and that is all.
 
     Raises:
         OSError: The one before is still there.
@@ -29,7 +32,7 @@ def write_snapshot(files: Files, folder: Path, offset: int, snapshot: bytes) -> 
     if read_snapshot(folder) == (offset, snapshot):
         return
     content = _OFFSET.pack(offset) + snapshot
-    files.replace(folder / "snapshot", _CRC.pack(crc32.iscsi(content)) + content)
+    files.replace(folder / "snapshot", _CRC.pack(crc32.iscsi(content)) + content, sync_folder=False)
 
 
 def read_snapshot(folder: Path) -> tuple[int, bytes] | None:

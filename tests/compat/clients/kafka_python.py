@@ -8,6 +8,11 @@ from kafka.structs import OffsetAndMetadata
 from tests.compat.clients import contract
 
 _POLL_MS = 100
+# 3.0.12 forgets a second join that outlasts the poll that began it. A leader that assigns before it
+# knows the topic joins again because its two snapshots of the metadata differ; assigning makes them
+# equal, so that the next poll sees no need to wait for the join (ConsumerCoordinator.need_rejoin):
+# nobody takes the assignment, and no heartbeat is sent any more. So the first poll outlasts both.
+_FIRST_POLL_MS = 5_000
 
 
 def _produce(options: contract.Options, records: list[contract.Record]) -> None:
@@ -65,6 +70,7 @@ def _join(options: contract.Options, commands: contract.Commands) -> None:
         heartbeat_interval_ms=contract.HEARTBEAT_INTERVAL_MS,
     )
     consumer.subscribe([options.topic], listener=_Listener())
+    _poll(consumer, _FIRST_POLL_MS)
     while True:
         _poll(consumer)
         command = commands.next()
@@ -87,8 +93,8 @@ def _offset(offset: int) -> OffsetAndMetadata:
     return OffsetAndMetadata(offset, "", *rest)
 
 
-def _poll(consumer: KafkaConsumer) -> int:
-    records = [record for batch in consumer.poll(_POLL_MS).values() for record in batch]
+def _poll(consumer: KafkaConsumer, timeout_ms: int = _POLL_MS) -> int:
+    records = [record for batch in consumer.poll(timeout_ms).values() for record in batch]
     for record in records:
         contract.seen(
             partition=record.partition,

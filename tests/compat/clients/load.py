@@ -19,7 +19,9 @@ _QUEUED_BYTES = 2_000_000  # few, so that little is left to be acknowledged at t
 def _kafka_python(bootstrap: str, topic: str, is_over: Callable[[], bool]) -> int:
     from kafka import KafkaProducer  # noqa: PLC0415  # one client is imported
 
-    producer = KafkaProducer(bootstrap_servers=bootstrap, acks="all", linger_ms=5)
+    producer = KafkaProducer(
+        bootstrap_servers=bootstrap, acks="all", linger_ms=5, batch_size=100_000
+    )
     sent = 0
     unacknowledged: deque[Any] = deque()
     while not is_over():

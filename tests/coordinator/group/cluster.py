@@ -29,7 +29,10 @@ class FakeCluster:
         known = self.topics.get(TopicName(name))
         made = TopicId(topic_id or b"%016d" % len(self.names))
         used = known.topic_id if known is not None else made
-        self.names[used] = name
+        if used not in self.names:
+            # A topic is not the one of that name that was deleted before.
+            again = sum(1 for other in self.names.values() if other.partition("#")[0] == name)
+            self.names[used] = f"{name}#{again}" if again else name
         topic = FakeTopic(TopicName(name), used, range(partitions))
         self.topics[topic.name] = self.topics_by_id[used] = topic
         self.topics_version += 1

@@ -17,6 +17,8 @@ from datacore._generated.create_partitions import (
     CreatePartitionsRequest,
     CreatePartitionsTopic,
 )
+from datacore._generated.delete_groups import DeleteGroupsRequest
+from datacore._generated.delete_topics import DeleteTopicsRequest, DeleteTopicState
 from datacore._generated.describe_cluster import DescribeClusterRequest
 from datacore._generated.describe_log_dirs import DescribableLogDirTopic, DescribeLogDirsRequest
 from datacore._generated.describe_quorum import (
@@ -24,10 +26,20 @@ from datacore._generated.describe_quorum import (
     DescribeQuorumRequestPartitionData,
     DescribeQuorumRequestTopicData,
 )
+from datacore._generated.describe_topic_partitions import (
+    DescribeTopicPartitionsRequest,
+    DescribeTopicPartitionsRequestCursor,
+    TopicRequest,
+)
 from datacore._generated.elect_leaders import ElectLeadersRequest, TopicPartitions
 from datacore._generated.list_partition_reassignments import (
     ListPartitionReassignmentsRequest,
     ListPartitionReassignmentsTopics,
+)
+from datacore._generated.offset_delete import (
+    OffsetDeleteRequest,
+    OffsetDeleteRequestPartition,
+    OffsetDeleteRequestTopic,
 )
 from datacore._generated.remove_raft_voter import RemoveRaftVoterRequest
 from datacore._generated.unregister_broker import UnregisterBrokerRequest
@@ -186,6 +198,11 @@ LEADERS = (
     _elect("of an unknown topic", 2, ("missing", [0])),
     _elect("of an unknown partition", 2, ("untouched", [0, 7])),
     _elect("of one partition twice", 2, ("untouched", [0, 0])),
+    Question.of(
+        "ElectLeaders v2 of nothing, of a kind that nobody knows",
+        2,
+        ElectLeadersRequest(election_type=9, topic_partitions=[]),
+    ),
     _elect("of no partitions", 2, ("untouched", [])),
     _elect("of an unclean leader", 2, ("untouched", [0]), kind=UNCLEAN),
     _elect("of all unclean leaders", 2, kind=UNCLEAN),
@@ -246,6 +263,7 @@ QUORUM = (
         )
         for name, cluster_id, voter_id in (
             ("of a voter", None, 2),
+            ("of a voter below zero", None, -1),
             ("of the only voter", None, 1),
             ("of another cluster", "another", 1),
         )
@@ -299,6 +317,67 @@ FEATURES = (
     ),
 )
 
+
+def _page(name: str, cursor: tuple[str, int] | None, limit: int, *topics: str) -> Question:
+    request = DescribeTopicPartitionsRequest(
+        topics=[TopicRequest(name=topic) for topic in topics],
+        response_partition_limit=limit,
+        cursor=None
+        if cursor is None
+        else DescribeTopicPartitionsRequestCursor(topic_name=cursor[0], partition_index=cursor[1]),
+    )
+    name = f"DescribeTopicPartitions v0 {name}"
+    return Question.of(name, 0, request, "eligible_leader_replicas", "last_known_elr")
+
+
+PAGES = (
+    _page("of one partition", None, 1, "golden", "small"),
+    _page("of the page behind it", ("small", 0), 1, "golden", "small"),
+    _page("from behind the last partition", ("golden", 7), 9, "golden", "small"),
+    _page("from a topic that was not asked for", ("compacted", 0), 9, "golden", "small"),
+    _page("from an unknown topic that was asked for", ("missing", 0), 9, "golden", "missing"),
+    _page("of a topic asked for twice", None, 9, "golden", "golden"),
+    _page("of no partitions", None, 0, "golden"),
+    _page("of less than none", None, -1, "golden"),
+)
+
+TWICE = (
+    Question.of(
+        "DeleteTopics v6 of a name with an id, twice",
+        6,
+        DeleteTopicsRequest(
+            topics=[DeleteTopicState(name="missing", topic_id=SOME_ID)] * 2, timeout_ms=5_000
+        ),
+    ),
+    Question.of(
+        "DeleteTopics v6 of an unknown id, twice",
+        6,
+        DeleteTopicsRequest(
+            topics=[DeleteTopicState(name=None, topic_id=SOME_ID)] * 2, timeout_ms=5_000
+        ),
+    ),
+    Question.of(
+        "DeleteGroups v2 of an unknown group, twice",
+        2,
+        DeleteGroupsRequest(groups_names=["unknown", "unknown"]),
+    ),
+    *(
+        Question.of(
+            f"OffsetDelete v0 of an unknown topic of {name}",
+            0,
+            OffsetDeleteRequest(
+                group_id=group_id,
+                topics=[
+                    OffsetDeleteRequestTopic(
+                        name="missing", partitions=[OffsetDeleteRequestPartition()]
+                    )
+                ],
+            ),
+        )
+        for name, group_id in (("an unknown group", "unknown"), ("a group without an id", ""))
+    ),
+)
+
 CLUSTER = (
     *(
         Question.of(
@@ -331,4 +410,4 @@ CLUSTER = (
     _grow("to very many", 100_000, [1]),
 )
 
-QUESTIONS = (*LOG_DIRS, *LEADERS, *REASSIGNMENTS, *QUORUM, *FEATURES, *CLUSTER)
+QUESTIONS = (*LOG_DIRS, *LEADERS, *REASSIGNMENTS, *QUORUM, *FEATURES, *PAGES, *TWICE, *CLUSTER)

@@ -135,7 +135,7 @@ LOGS: Final = (
     ConfigKey("log.cleaner.threads", INT, "1", MEDIUM, at_least(0), update=CLUSTER_WIDE,
               about="How many logs are compacted at a time."),
     ConfigKey("log.cleaner.io.max.bytes.per.second", DOUBLE, "1.7976931348623157E308", MEDIUM,
-              update=CLUSTER_WIDE,
+              update=CLUSTER_WIDE, effect=YES,
               about="How much compaction reads and writes a second, at most."),
     ConfigKey("log.cleaner.dedupe.buffer.size", LONG, "134217728", MEDIUM,
               update=CLUSTER_WIDE, effect=YES,

@@ -10,6 +10,7 @@ from datacore.metadata.configs.key import (
     HIGH,
     INT,
     LOW,
+    REFUSED,
     SHORT,
     YES,
     ConfigKey,
@@ -42,7 +43,7 @@ TRANSACTIONS: Final = (
               update=CLUSTER_WIDE, effect=YES,
               about="Whether a partition checks that a transaction is open before it takes its "
                     "records."),
-    ConfigKey("transaction.two.phase.commit.enable", BOOLEAN, "false", LOW,
+    ConfigKey("transaction.two.phase.commit.enable", BOOLEAN, "false", LOW, effect=REFUSED,
               about="Whether transactions may wait for a commit decided elsewhere."),
     ConfigKey("transactional.id.expiration.ms", INT, "604800000", HIGH, at_least(1), effect=YES,
               about="How long a transactional id may be idle before it is forgotten."),

@@ -133,6 +133,7 @@ class Consumer:
     owned: Held = field(default_factory=set)
     assigned: Held = field(default_factory=set)
     error: int = 0
+    has_missed_an_answer: bool = False
 
     def join(self) -> int:
         self.epoch, self.owned = 0, set()
@@ -151,14 +152,30 @@ class Consumer:
         )
 
     def beat(self, *, says_owned: bool = True) -> int:
+        """A heartbeat; it says everything where the last one may not have been heard."""
+        says_all, self.has_missed_an_answer = self.has_missed_an_answer, False
         return self._say(
             self.driver.heartbeat_of(
                 self.member_id,
                 self.epoch,
                 group=self.group,
                 instance=self.instance,
-                owned=self.owned if says_owned else None,
+                rebalance_timeout_ms=self.rebalance_timeout_ms if says_all else -1,
+                topics=self.topics if says_all else None,
+                regex=self.regex if says_all else None,
+                owned=self.owned if says_owned or says_all else None,
             )
+        )
+
+    def beat_unheard(self) -> None:
+        """A heartbeat whose answer is lost."""
+        self.has_missed_an_answer = True
+        self.driver.heartbeat_of(
+            self.member_id,
+            self.epoch,
+            group=self.group,
+            instance=self.instance,
+            owned=self.owned,
         )
 
     def subscribe(self, *topics: str, regex: str | None = None) -> int:

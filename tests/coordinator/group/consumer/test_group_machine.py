@@ -124,12 +124,7 @@ class GroupMachine(RuleBasedStateMachine):
     def heartbeat_whose_answer_is_lost(self, index: int) -> None:
         consumer = self.consumers[index]
         if consumer.epoch > 0:
-            self.driver.heartbeat_of(
-                consumer.member_id,
-                consumer.epoch,
-                instance=consumer.instance,
-                owned=consumer.owned,
-            )
+            consumer.beat_unheard()
 
     @rule(index=st.integers(0, len(INSTANCES) - 1))
     def give_up(self, index: int) -> None:
@@ -310,14 +305,16 @@ class GroupMachine(RuleBasedStateMachine):
             # Their partitions stay theirs until their sessions end.
             return
         assert group.state is ConsumerGroupState.STABLE, group
+        names = self.driver.cluster.names
+        labels = {name: names[t.topic_id] for name, t in self.driver.cluster.topics.items()}
         readers = Counter(
-            partition
+            (labels.get(TopicName(topic), topic), index)
             for client in self.everybody
             if client.member_id in group.members
-            for partition in client.owned
+            for topic, index in client.owned
         )
         expected = {
-            (name, index)
+            (names[topic.topic_id], index)
             for name, topic in self.driver.cluster.topics.items()
             if group.is_subscribed(name)
             for index in topic.partitions
@@ -353,6 +350,23 @@ def check_member(timers: object, group: ConsumerGroup, member_id: MemberId) -> N
         assert (TimerKind.REVOCATION in running) is is_revoking
     else:
         assert TimerKind.REVOCATION not in running
+
+
+def test_life_of_a_static_member_that_comes_back_under_its_id() -> None:
+    life = GroupMachine()
+    life.step(life.begin, max_size=100)
+    joining = {
+        "index": 3,
+        "subscription": (["t1"], ""),
+        "assignor": None,
+        "rebalance_timeout_ms": 30_000,
+        "is_slow": False,
+    }
+    life.step(life.join, **joining, is_same=False)
+    life.step(life.coordinator_restarts)
+    life.step(life.leave, index=3, for_a_while=True)
+    life.step(life.join, **joining, is_same=True)
+    life.teardown()
 
 
 def test_random_lives_of_a_group() -> None:
