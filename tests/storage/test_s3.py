@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -14,6 +15,16 @@ from obstore.store import MemoryStore
 from datacore.storage.s3.bucket import Bucket
 from datacore.storage.s3.config import S3Config
 from datacore.storage.s3.engine import S3Engine
+from datacore.storage.s3.rewrite import SMALL_PIECES_JOINED
+from datacore.storage.s3.sweep import sweep
+from datacore.testing.engine_harness import (
+    LOG,
+    OTHER_LOG,
+    append_durably,
+    on_loop,
+    read,
+    running,
+)
 from datacore.testing.engine_model import EngineModel
 from datacore.testing.engine_suite import EngineSuite
 from datacore.testing.replace_suite import ReplaceSuite
@@ -61,6 +72,33 @@ class TestS3EngineThatForgetsAtOnce(EngineSuite, ReplaceSuite):
         return StoreHarness(FORGETFUL)
 
 
+class RestlessEngine(S3Engine):
+    """It puts everything in order all the time."""
+
+    async def _keep_in_order(self) -> None:
+        self.restless = asyncio.current_task()
+        while True:
+            await asyncio.sleep(0)
+            await self.rewriter.run()
+
+    async def close(self) -> None:
+        await super().close()
+        assert self.restless is not None
+        assert self.restless.cancelled(), self.restless.exception()
+
+
+@dataclass(frozen=True, slots=True)
+class RestlessHarness(StoreHarness):
+    def __call__(self) -> S3Engine:
+        return RestlessEngine(self.config, self.bucket())
+
+
+class TestS3EngineThatIsAlwaysPuttingInOrder(EngineSuite, ReplaceSuite):
+    @pytest.fixture
+    def harness(self) -> EngineHarness:
+        return RestlessHarness(FORGETFUL)
+
+
 @dataclass(frozen=True, slots=True)
 class ServerHarness:
     """Engines over a server."""
@@ -99,5 +137,61 @@ class S3Model(EngineModel):
         return StoreHarness(FORGETFUL)
 
 
-def test_it_does_what_a_list_of_batches_would_do() -> None:
-    run_state_machine_as_test(S3Model, settings=MODEL_SETTINGS)
+class RestlessModel(EngineModel):
+    def make_harness(self) -> EngineHarness:
+        return RestlessHarness(FORGETFUL)
+
+
+@pytest.mark.parametrize("model", [S3Model, RestlessModel])
+def test_it_does_what_a_list_of_batches_would_do(model: type[EngineModel]) -> None:
+    run_state_machine_as_test(model, settings=MODEL_SETTINGS)
+
+
+async def keys_of(engine: S3Engine, prefix: str) -> list[str]:
+    return [each.key for each in await engine.bucket.list(prefix)]
+
+
+@on_loop
+async def test_what_rounds_have_written_is_put_in_order_and_what_they_were_is_deleted() -> None:
+    harness = StoreHarness(FORGETFUL)
+    engine = harness()
+    await engine.start()
+    large = await engine.open_log(LOG, epoch=0)
+    small = await engine.open_log(OTHER_LOG, epoch=0)
+    of_large = b"".join([await append_durably(large, 100_000) for _ in range(30)])
+    of_small = b"".join([await append_durably(small, 10) for _ in range(3)])
+    await engine.rewriter.run()
+    state = engine.journal.state
+    assert [len(log.pieces) for log in state.logs.values()] == [3, 1]
+    assert not any(key.startswith("wal/") for key in state.referenced())
+    await engine.close()
+
+    engine = harness()
+    await engine.start()
+    assert len(await keys_of(engine, "wal/")) > 30
+    await sweep(engine.bucket, engine.journal, engine.liveness, grace_s=0)
+    assert await keys_of(engine, "wal/") == []
+    assert len(await keys_of(engine, "state/")) == 1
+    assert set(await keys_of(engine, "")) >= engine.journal.state.referenced()
+    assert await read(await engine.open_log(LOG, epoch=0), 0) == of_large
+    small = await engine.open_log(OTHER_LOG, epoch=0)
+    assert await read(small, 0) == of_small
+    await append_durably(small, 10)
+    await small.truncate_before(4)
+    await engine.delete_log(LOG)
+    await sweep(engine.bucket, engine.journal, engine.liveness, grace_s=0)
+    assert await keys_of(engine, "logs/") == await keys_of(engine, "mixed/") == []
+    await engine.close()
+
+
+@on_loop
+async def test_small_pieces_of_a_slow_log_are_joined_in_the_end() -> None:
+    async with running(StoreHarness(FORGETFUL)) as engine:
+        assert isinstance(engine, S3Engine)
+        log = await engine.open_log(LOG, epoch=0)
+        data = b""
+        for _ in range(SMALL_PIECES_JOINED):
+            data += await append_durably(log, 10)
+            await engine.rewriter.run()
+        assert [len(log.pieces) for log in engine.journal.state.logs.values()] == [1]
+        assert await read(log, 0) == data

@@ -24,7 +24,7 @@ from datacore.storage.chunked.segments import Segments
 from datacore.storage.engine import Fenced, LogName, OffsetTruncated, StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from datacore.storage.chunked.cache import ChunkCache
     from datacore.storage.chunked.config import ChunkedConfig
@@ -116,7 +116,7 @@ class ChunkedLog:
             )
             segments.skipped_bytes = first.durable_bytes - stored_bytes
             if self.start_offset < self.durable_end_offset:
-                chunk = await self._chunk_at(self.start_offset)
+                chunk = await self._stored_chunk(self.start_offset)
                 segments.skipped_bytes += chunk.position_of(self.start_offset)
         self.size_bytes = segments.readable_bytes()
 
@@ -272,7 +272,7 @@ class ChunkedLog:
             chunk = self._cached.find(at)
             if chunk is None:
                 return None
-            goes_on, remaining = _gather(chunk, buffers, offset, remaining, before_offset)
+            goes_on, remaining = _gather(chunk, buffers, at, remaining, before_offset)
             at = chunk.next_offset
             if not goes_on or at >= self.end_offset or at >= before_offset:
                 return buffers
@@ -288,7 +288,7 @@ class ChunkedLog:
                 found = await self._fetch(at, before_offset, remaining)
                 fetched = {each.base_offset: each for each in found}
                 fetched[at] = chunk = found[0]
-            goes_on, remaining = _gather(chunk, buffers, offset, remaining, before_offset)
+            goes_on, remaining = _gather(chunk, buffers, at, remaining, before_offset)
             at = chunk.next_offset
             if not goes_on or at >= self.end_offset or at >= before_offset:
                 break
@@ -319,8 +319,9 @@ class ChunkedLog:
                 self._cached.add(chunk)
         return found
 
-    async def _chunk_at(self, offset: int) -> Chunk:
-        return self._cached.find(offset) or (await self._fetch(offset, offset + 1, 0))[0]
+    async def _stored_chunk(self, offset: int) -> Chunk:
+        """The chunk that answers for ``offset``, as the store cuts them; the cache may differ."""
+        return (await self._fetch(offset, offset + 1, 0))[0]
 
     async def find_timestamp(self, timestamp_ms: int) -> int:
         """See ``EngineLog.find_timestamp``; exact."""
@@ -384,7 +385,7 @@ class ChunkedLog:
             return
         await self.drain()
         async with self._quiet():
-            chunk = await self._chunk_at(offset)
+            chunk = await self._stored_chunk(offset)
             if not chunk.is_base_offset(offset):
                 message = f"no batch of {self.name} starts at offset {offset}"
                 raise StorageError(message)
@@ -393,6 +394,16 @@ class ChunkedLog:
             self._cached.drop(offset, self.end_offset)
             self.end_offset = self.durable_end_offset = offset
             await self.learn()
+
+    async def move(self, moving: Callable[[], Awaitable[object]]) -> None:
+        """Lets the store keep the same batches in other chunks, while nothing else changes.
+
+        Raises:
+            StorageError: The log is not usable, or the store says no.
+        """
+        async with self._changing:
+            self._check_usable()
+            await moving()
 
     async def replace(
         self, base_offset: int, next_offset: int, batches: AsyncIterator[Buffer]

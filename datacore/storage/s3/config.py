@@ -67,3 +67,7 @@ class S3Config:
             if not lowest <= value <= highest:
                 message = f"{name} must lie between {lowest} and {highest}, not {value}"
                 raise ValueError(message)
+        if self.flush_timeout_s > self.grace_s / 4:
+            # What waits for the journal twice as long must not refer to what is deleted meanwhile.
+            message = f"flush_timeout_s must not be above a quarter of grace_s, {self.grace_s / 4}"
+            raise ValueError(message)

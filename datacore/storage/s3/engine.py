@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from datacore.storage.chunked.cache import ChunkCache
@@ -25,6 +26,7 @@ from datacore.storage.s3.bucket import Bucket, open_bucket
 from datacore.storage.s3.journal import Journal
 from datacore.storage.s3.liveness import DEAD_AFTER_S, INTERVAL_S, LOOK_INTERVAL_S, Liveness
 from datacore.storage.s3.probe import probe
+from datacore.storage.s3.rewrite import Rewriter
 from datacore.storage.s3.store import Store
 from datacore.storage.s3.sweep import sweep
 
@@ -61,6 +63,7 @@ class S3Engine:
         self.flusher = Flusher(self.store, config, workers=1, splits=False)
         self.cache = ChunkCache(config.cache_bytes)
         self._logs: dict[LogName, ChunkedLog] = {}
+        self.rewriter = Rewriter(self.store, self._logs)
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -80,6 +83,7 @@ class S3Engine:
         self.flusher.start()
         self._tasks = [
             asyncio.create_task(self._keep_alive()),
+            asyncio.create_task(self._keep_in_order()),
             asyncio.create_task(self._keep_clean()),
         ]
 
@@ -136,7 +140,8 @@ class S3Engine:
             self._logs.clear()
             await self.flusher.close()
             await self.journal.close()
-            await self.liveness.end()
+            with suppress(StorageError):  # then others see that it beats no more
+                await self.liveness.end()
 
     async def _keep_alive(self) -> None:
         """Shows that this engine lives, also when the bucket was away for a while."""
@@ -146,6 +151,15 @@ class S3Engine:
                 await self.liveness.beat()
             except StorageError as error:
                 logger.warning("The bucket does not answer: %s", error)
+
+    async def _keep_in_order(self) -> None:
+        """Rewrites what rounds have written."""
+        while True:
+            await asyncio.sleep(self.config.rewrite_interval_s)
+            try:
+                await self.rewriter.run()
+            except StorageError as error:
+                logger.warning("What was written is not put in order yet: %s", error)
 
     async def _keep_clean(self) -> None:
         """Deletes what nothing needs."""

@@ -42,6 +42,7 @@ logger = logging.getLogger("datacore.storage.s3")
 
 WAL: Final = "wal/"
 STATE: Final = "state/"
+NEWEST: Final = "newest"
 _HEAD: Final = Struct(">4s16sI")
 """Magic, the attempt's id, how long the changes are; then the changes, then data."""
 _MAGIC: Final = b"DCJ1"
@@ -153,7 +154,7 @@ class Journal:
             if self._checkpointing is not None:
                 await self._checkpointing
             if self.state.number > self._checkpoint:
-                await self._write_down(self.state.number, self.state.encode())
+                await self._try_to_write_down(self.state.number, self.state.encode())
 
     # --- writing
 
@@ -314,8 +315,11 @@ class Journal:
             window = READ_AT_ONCE
 
     async def _newest(self) -> int:
+        """Which state is the newest: as is listed, or as was noted, should a listing lack it."""
         listed = await self.bucket.list(STATE)
-        return max((int(each.key.rpartition("/")[2]) for each in listed), default=0)
+        noted = await self.bucket.get(NEWEST)
+        numbers = [int(each.key.rpartition("/")[2]) for each in listed]
+        return max(*numbers, int(noted or b"0"), 0)
 
     async def _load(self, number: int) -> None:
         data = await self.bucket.get(state_key(number))
@@ -390,4 +394,5 @@ class Journal:
 
     async def _write_down(self, number: int, data: bytes) -> None:
         await self.bucket.put(state_key(number), data)
+        await self.bucket.put(NEWEST, str(number).encode())
         self._checkpoint = max(self._checkpoint, number)

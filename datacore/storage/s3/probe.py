@@ -29,15 +29,19 @@ async def probe(bucket: Bucket) -> None:
     """
     keys = [f"{PROBES}{uuid.uuid4().hex}" for _ in range(ROUNDS)]
     first = [str(writer).encode() for writer in range(WRITERS)]
-    try:
-        for key in keys:
-            won = await asyncio.gather(*(bucket.create(key, data) for data in first))
-            winners = [data for data, is_winner in zip(first, won, strict=True) if is_winner]
-            if len(winners) != 1 or await bucket.get(key) != winners[0]:
-                message = (
-                    f"{bucket.place} cannot keep logs: of {WRITERS} conditional creates of one"
-                    f" object (If-None-Match: *) it let {len(winners)} succeed"
-                )
-                raise StorageError(message)
-    finally:
-        await bucket.delete(keys)
+    for key in keys:
+        results = await asyncio.gather(
+            *(bucket.create(key, data) for data in first), return_exceptions=True
+        )
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        winners = [data for data, has_won in zip(first, results, strict=True) if has_won]
+        if len(winners) != 1 or await bucket.get(key) != winners[0]:
+            await bucket.delete(keys)
+            message = (
+                f"{bucket.place} cannot keep logs: of {WRITERS} conditional creates of one"
+                f" object (If-None-Match: *) it let {len(winners)} succeed"
+            )
+            raise StorageError(message)
+    await bucket.delete(keys)

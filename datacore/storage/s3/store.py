@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from datacore.storage.chunked.chunk import Chunk
@@ -107,7 +108,7 @@ class Store:
 
     async def close_log(self, log_id: int, owner: int) -> None:
         """See ``ChunkStore.close_log``."""
-        if self._log(log_id).owner == owner:
+        with suppress(Fenced):  # then others may open it already
             await self._change(self._name(log_id), Close(log_id, owner))
 
     async def delete_log(self, name: LogName) -> None:
@@ -148,7 +149,7 @@ class Store:
         at = 0
         pieces: list[Piece] = []
         for chunk in round_.chunks:
-            pieces.append(_piece(chunk, "", at))
+            pieces.append(piece_of(chunk, "", at))
             at += chunk.size
         change = Append(
             round_.log_id,
@@ -186,14 +187,14 @@ class Store:
                 break
             wanted.append(piece)
             left -= piece.size
-        return await self._fetch(wanted)
+        return await self.fetch(wanted)
 
     async def find_timestamp(self, log_id: int, timestamp_ms: int, offset: int) -> Chunk | None:
         """See ``ChunkStore.find_timestamp``."""
         log = self._log(log_id)
         for piece in log.pieces[log.first_piece(offset) :]:
             if piece.max_timestamp_ms >= timestamp_ms:
-                return (await self._fetch([piece]))[0]
+                return (await self.fetch([piece]))[0]
         return None
 
     async def stored_bytes(self, log_id: int, offset: int, next_offset: int) -> int:
@@ -205,7 +206,7 @@ class Store:
             if piece.base_offset < next_offset
         )
 
-    async def _fetch(self, pieces: Sequence[Piece]) -> list[Chunk]:
+    async def fetch(self, pieces: Sequence[Piece]) -> list[Chunk]:
         """Chunks of the bucket, with a request for each stretch of an object."""
         found = await asyncio.gather(*(self._fetch_run(run) for run in _runs(pieces)))
         return [chunk for chunks in found for chunk in chunks]
@@ -213,18 +214,25 @@ class Store:
     async def _fetch_run(self, run: Sequence[Piece]) -> list[Chunk]:
         first = run[0]
         size = sum(piece.size for piece in run)
-        data: bytes | None = b""
-        if size:
-            data = await self.bucket.get_range(first.key, first.at, size)
-        if data is None or len(data) != size:
-            message = f"{first.key} is damaged: it has no {size} bytes at {first.at}"
-            raise StorageError(message)
+        data = await self.read_range(first.key, first.at, size)
         if len(run) == 1:
-            return [_chunk(first, data)]
+            return [chunk_of(first, data)]
         return [
-            _chunk(piece, data[piece.at - first.at : piece.at - first.at + piece.size])
+            chunk_of(piece, data[piece.at - first.at : piece.at - first.at + piece.size])
             for piece in run
         ]
+
+    async def read_range(self, key: str, start: int, size: int) -> bytes:
+        """Bytes that the state says are there.
+
+        Raises:
+            StorageError: They are not.
+        """
+        data = await self.bucket.get_range(key, start, size) if size else b""
+        if data is None or len(data) != size:
+            message = f"{key} is damaged: it has no {size} bytes at {start}"
+            raise StorageError(message)
+        return data
 
     # --- truncating
 
@@ -262,7 +270,7 @@ class Store:
         pieces = []
         at = 0
         for chunk in chunks:
-            pieces.append(_piece(chunk, key, at))
+            pieces.append(piece_of(chunk, key, at))
             at += chunk.size
         await self.bucket.put(key, b"".join(chunk.data for chunk in chunks))
         return pieces
@@ -342,7 +350,8 @@ class Store:
         return log.name if log is not None else f"#{log_id}"
 
 
-def _piece(chunk: Chunk, key: str, at: int) -> Piece:
+def piece_of(chunk: Chunk, key: str, at: int) -> Piece:
+    """Where a chunk lies."""
     return Piece(chunk.base_offset, chunk.next_offset, chunk.size, chunk.max_timestamp_ms, key, at)
 
 
@@ -356,7 +365,12 @@ def _stretch(segment: Segment) -> Stretch:
     )
 
 
-def _chunk(piece: Piece, data: bytes) -> Chunk:
+def chunk_of(piece: Piece, data: bytes) -> Chunk:
+    """What lies there.
+
+    Raises:
+        StorageError: It is not whole batches.
+    """
     return Chunk(
         data,
         base_offset=piece.base_offset,

@@ -15,7 +15,7 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from datacore.storage.s3.journal import STATE, WAL, state_key, wal_key
+from datacore.storage.s3.journal import NEWEST, STATE, WAL, state_key, wal_key
 
 if TYPE_CHECKING:
     from datacore.storage.s3.bucket import Bucket
@@ -48,7 +48,7 @@ async def sweep(bucket: Bucket, journal: Journal, liveness: Liveness, grace_s: f
         for each in listed
         if each.modified < before
         and each.key not in needed
-        and each.key not in {newest, liveness.key}
+        and each.key not in {NEWEST, newest, liveness.key}
         and not (each.key.startswith(WAL) and each.key > behind)
     ]
     await bucket.delete(gone)
