@@ -115,7 +115,7 @@ class ChunkedLog:
                 self.log_id, self.start_offset, min(first.next_offset, self.durable_end_offset)
             )
             segments.skipped_bytes = first.durable_bytes - stored_bytes
-            if self.start_offset < self.durable_end_offset:
+            if first.base_offset < self.start_offset < self.durable_end_offset:
                 chunk = await self._stored_chunk(self.start_offset)
                 segments.skipped_bytes += chunk.position_of(self.start_offset)
         self.size_bytes = segments.readable_bytes()

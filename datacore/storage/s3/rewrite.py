@@ -137,7 +137,7 @@ class Rewriter:
         little: list[tuple[_Run, list[Chunk]]] = []
         for run, chunks in runs:
             if run.size >= OWN_OBJECT_BYTES or len(run.pieces) >= SMALL_PIECES_JOINED:
-                pieces = []
+                pieces: list[Piece] = []
                 for some in _at_most(joined(chunks), OBJECT_BYTES):
                     pieces += await self._store.put_chunks(run.log.name, some)
                 moves.append((run, pieces))
@@ -159,12 +159,12 @@ class Rewriter:
         data: list[bytes] = []
         moves = []
         for run, chunks in little:
-            pieces = []
+            mixed: list[Piece] = []
             for chunk in chunks:
-                pieces.append(piece_of(chunk, key, at))
+                mixed.append(piece_of(chunk, key, at))
                 data.append(chunk.data)
                 at += chunk.size
-            moves.append((run, pieces))
+            moves.append((run, mixed))
         await self._store.bucket.put(key, b"".join(data))
         return moves
 
