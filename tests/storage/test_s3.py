@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,9 +28,11 @@ from datacore.testing.engine_harness import (
 from datacore.testing.engine_model import EngineModel
 from datacore.testing.engine_suite import EngineSuite
 from datacore.testing.replace_suite import ReplaceSuite
-from tests.storage.s3_server import BUCKET, KEY, SECRET
+from tests.storage.s3_server import BUCKET, KEY, SECRET, running_versitygw
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from datacore.testing.engine_harness import EngineHarness
     from tests.storage.s3_server import S3Server
 
@@ -128,6 +130,21 @@ class TestS3EngineOverItsProtocol(EngineSuite, ReplaceSuite):
     def harness(self, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> EngineHarness:
         monkeypatch.setattr("datacore.storage.s3.engine.probe", trusted)
         return ServerHarness(config_of(s3_server))
+
+
+@pytest.fixture(scope="module")
+def versitygw() -> Iterator[str]:
+    with running_versitygw() as endpoint:
+        yield endpoint
+
+
+@pytest.mark.slow
+class TestS3EngineOverVersitysGateway(EngineSuite, ReplaceSuite):
+    """With the probe, and with a file system behind it."""
+
+    @pytest.fixture
+    def harness(self, s3_server: S3Server, versitygw: str) -> EngineHarness:
+        return ServerHarness(replace(config_of(s3_server), endpoint=versitygw))
 
 
 async def trusted(_: Bucket) -> None:

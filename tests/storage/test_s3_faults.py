@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
+import subprocess
+import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import obstore
 import pytest
+from hypothesis.stateful import run_state_machine_as_test
+from obstore.exceptions import GenericError
 
 from datacore.storage.chunked.store import Unavailable
 from datacore.storage.engine import Fenced, StorageError
@@ -27,18 +33,32 @@ from datacore.testing.engine_harness import (
     read,
     running,
 )
+from datacore.testing.engine_model import EngineModel
 from tests.storage.s3_server import running_s3_server
-from tests.storage.test_s3 import StoreHarness, config_of, keys_of
+from tests.storage.test_s3 import (
+    FORGETFUL,
+    MODEL_SETTINGS,
+    RestlessHarness,
+    ServerHarness,
+    StoreHarness,
+    config_of,
+    keys_of,
+    trusted,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from obstore.store import MemoryStore
 
     from datacore.storage.engine import EngineLog
     from datacore.storage.pending import Pending
+    from datacore.testing.engine_harness import EngineHarness
     from tests.storage.s3_server import S3Server
 
+FIGHTS = 200
+TROUBLE = 0.1
+"""How often a request goes wrong."""
 IMPATIENT = S3Config(flush_timeout_s=0.2)
 
 
@@ -233,6 +253,46 @@ async def test_two_engines_that_fight_for_a_log_lose_nothing_and_give_no_offset_
         assert [offset for offset, _ in acknowledged] == list(range(owner.end_offset))
 
 
+def test_two_processes_that_fight_for_a_log_lose_nothing_and_give_no_offset_twice(
+    s3_server: S3Server,
+) -> None:
+    config = config_of(s3_server)
+    fighters = [
+        subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "tests.storage.fight_for_log",
+                s3_server.endpoint,
+                config.prefix,
+                str(epoch),
+                str(FIGHTS // 2),
+            ],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for epoch in (1, 2)
+    ]
+    acknowledged: dict[int, bytes] = {}
+    for fighter in fighters:
+        said, _ = fighter.communicate(timeout=60)
+        assert fighter.returncode == 0
+        for line in said.splitlines():
+            offset, payload = line.split()
+            assert int(offset) not in acknowledged
+            acknowledged[int(offset)] = pack_batch(int(offset), payload.encode())
+
+    async def everything() -> bytes:
+        async with running(ServerHarness(config)) as engine:
+            log = await engine.open_log(LOG, epoch=1 << 30)
+            assert log.end_offset == len(acknowledged)
+            return await read(log, 0)
+
+    assert asyncio.run(everything()) == b"".join(
+        acknowledged[offset] for offset in sorted(acknowledged)
+    )
+
+
 @on_loop
 async def test_a_log_that_a_living_engine_has_open_is_not_opened_with_the_same_epoch(
     harness: StoreHarness, monkeypatch: pytest.MonkeyPatch
@@ -370,6 +430,71 @@ async def test_only_what_nothing_refers_to_and_is_old_enough_is_deleted(
         assert await keys_of(engine, "logs/") == []
         assert await read(log, 0) == data
         assert await log.load_snapshot() == (2, bytes(100_000))
+
+
+class Unreliable:
+    """What the bucket asks of obstore, with trouble: requests fail before or after they are done,
+    and listings lack something. The same request does not fail twice in a row.
+    """
+
+    def __init__(self) -> None:
+        self.troubles = 0
+        self._chance = random.Random(20261125)
+        self._just_failed: set[str] = set()
+
+    def _trips(self, request: str) -> bool:
+        if request in self._just_failed:
+            self._just_failed.remove(request)
+            return False
+        if self._chance.random() >= TROUBLE:
+            return False
+        self._just_failed.add(request)
+        self.troubles += 1
+        return True
+
+    async def _ask(self, request: str, answer: Awaitable[Any]) -> Any:
+        is_late = self._chance.random() < 0.5
+        trips = self._trips(request)
+        if trips and not is_late:
+            asyncio.ensure_future(answer).cancel()
+            raise GenericError("503 Slow Down")  # as the library raises it
+        result = await answer
+        if trips:
+            raise GenericError("connection closed before message completed")
+        return result
+
+    async def put_async(self, store: Any, key: str, data: bytes, **options: Any) -> Any:
+        return await self._ask(f"put {key}", obstore.put_async(store, key, data, **options))
+
+    async def get_async(self, store: Any, key: str) -> Any:
+        return await self._ask(f"get {key}", obstore.get_async(store, key))
+
+    async def get_range_async(self, store: Any, key: str, **options: Any) -> Any:
+        return await self._ask(f"get {key}", obstore.get_range_async(store, key, **options))
+
+    async def delete_async(self, store: Any, keys: list[str]) -> Any:
+        return await self._ask(f"delete {keys}", obstore.delete_async(store, keys))
+
+    async def list(self, store: Any, prefix: str | None) -> AsyncIterator[Any]:
+        async for page in obstore.list(store, prefix=prefix):
+            yield page[self._trips(f"list {prefix}") :]
+
+
+class UnreliableModel(EngineModel):
+    def make_harness(self) -> EngineHarness:
+        return RestlessHarness(FORGETFUL)
+
+
+def test_with_an_unreliable_bucket_it_does_what_a_list_of_batches_would_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    unreliable = Unreliable()
+    monkeypatch.setattr("datacore.storage.s3.bucket.obstore", unreliable)
+    monkeypatch.setattr("datacore.storage.s3.bucket.RETRY_DELAY_S", 0)
+    monkeypatch.setattr("datacore.storage.s3.journal.RETRY_DELAY_MIN_S", 0)
+    monkeypatch.setattr("datacore.storage.s3.engine.probe", trusted)
+    run_state_machine_as_test(UnreliableModel, settings=MODEL_SETTINGS)
+    assert unreliable.troubles > 100
 
 
 class RacyBucket(TroubledBucket):

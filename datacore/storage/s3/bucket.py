@@ -130,7 +130,7 @@ class Bucket:
                 )
             except FileNotFoundError:
                 return None
-            self.read_bytes += size
+            self.read_bytes += len(data)
             return bytes(data)
 
         return await self._asked(ask)

@@ -192,6 +192,10 @@ class Journal:
             except StorageError as error:
                 for each in batch:
                     each.fail(error)
+            except Exception as error:  # nobody else would tell those who wait
+                logger.exception("The journal cannot be written")
+                for each in batch:
+                    each.fail(Unavailable(f"the journal cannot be written: {error}"))
             self._write_down_sometimes()
 
     def _take(self) -> list[_Waiting]:
