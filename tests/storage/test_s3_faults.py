@@ -548,3 +548,22 @@ async def test_who_cannot_use_a_bucket_is_told_where_and_sees_no_secret(
     assert "sesame" not in str(refused.value)
     assert "sesame" not in repr(config)
     assert len(str(refused.value)) < 500
+
+
+ENDS_AT_ONCE = """
+import asyncio
+from obstore.store import MemoryStore
+from datacore.storage.s3.bucket import Bucket
+
+async def main():
+    bucket = Bucket(MemoryStore(), "", "memory")
+    await asyncio.gather(*(bucket.create(str(number), b"x") for number in range(16)))
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.slow
+def test_a_process_that_ends_right_after_its_last_request_ends_well() -> None:
+    for _ in range(30):
+        subprocess.run([sys.executable, "-c", ENDS_AT_ONCE], check=True, timeout=30)

@@ -10,6 +10,8 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import atexit
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
@@ -34,6 +36,12 @@ TRIES: Final = 3
 RETRY_DELAY_S: Final = 0.1
 MESSAGE_CHARS: Final = 300
 KEYS_AT_ONCE: Final = 500
+
+EXIT_PAUSE_S: Final = 0.05
+
+# obstore's threads let go of Python objects a moment after a request is answered. Where the
+# interpreter has gone by then they abort the process, so a clean stop would end with SIGABRT.
+atexit.register(time.sleep, EXIT_PAUSE_S)
 
 _TROUBLE: Final = (BaseError, OSError, TimeoutError)
 
