@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from datacore.testing.engine_harness import EngineHarness
     from tests.storage.s3_server import S3Server
 
-FIGHTS = 200
+FIGHTS = 200 if os.environ.get("DATACORE_HYPOTHESIS") else 40
 TROUBLE = 0.1
 """How often a request goes wrong."""
 IMPATIENT = S3Config(flush_timeout_s=0.2)
@@ -531,6 +531,11 @@ async def test_a_server_that_orders_creates_is_trusted(s3_server: S3Server) -> N
     await engine.start()
     await engine.close()
     assert engine.bucket.puts > 160
+
+
+def test_a_certificate_file_that_is_not_there_is_named() -> None:
+    with pytest.raises(StorageError, match=r"/nowhere/ca\.pem cannot be read"):
+        S3Engine(S3Config(endpoint="https://localhost:1", ca_file="/nowhere/ca.pem"))
 
 
 @pytest.mark.parametrize("trouble", ["no bucket", "no server"])

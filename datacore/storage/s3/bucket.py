@@ -21,6 +21,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import S3Store
 
 from datacore.storage.chunked.store import Unavailable
+from datacore.storage.engine import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -184,31 +185,46 @@ class Bucket:
         raise AssertionError
 
     def _unavailable(self, error: Exception) -> Unavailable:
-        said = " ".join(str(error).split("\n\nDebug source:", 1)[0].split())[:MESSAGE_CHARS]
-        return Unavailable(f"{self.place} cannot be used: {said}")
+        return Unavailable(f"{self.place} cannot be used: {_first_words(error)}")
 
 
 def open_bucket(config: S3Config) -> Bucket:
-    """A bucket of an S3 server; nothing is asked yet."""
+    """A bucket of an S3 server; nothing is asked yet.
+
+    Raises:
+        StorageError: A setting cannot be used.
+    """
     options: ClientConfig = {
         "allow_http": (config.endpoint or "").startswith("http://"),
         "timeout": timedelta(seconds=config.request_timeout_s),
         "connect_timeout": timedelta(seconds=min(config.request_timeout_s, 5.0)),
     }
     if config.ca_file is not None:
-        options["root_certificate"] = Path(config.ca_file).read_bytes()
+        try:
+            options["root_certificate"] = Path(config.ca_file).read_bytes()
+        except OSError as error:
+            message = f"s3.ca_file {config.ca_file} cannot be read: {error.strerror}"
+            raise StorageError(message) from None
     settings: dict[str, Any] = {
         "region": config.region,
         "endpoint": config.endpoint,
         "access_key_id": config.access_key,
         "secret_access_key": config.secret_key,
     }
-    store = S3Store(
-        config.bucket,
-        client_options=options,
-        retry_config={"max_retries": 0},
-        **{name: value for name, value in settings.items() if value is not None},
-    )
+    try:
+        store = S3Store(
+            config.bucket,
+            client_options=options,
+            retry_config={"max_retries": 0},
+            **{name: value for name, value in settings.items() if value is not None},
+        )
+    except BaseError as error:
+        message = f"the settings in [s3] cannot be used: {_first_words(error)}"
+        raise StorageError(message) from None
     at = f" at {config.endpoint}" if config.endpoint else ""
     prefix = config.prefix.strip("/")
     return Bucket(store, prefix, f"s3://{config.bucket}{'/' if prefix else ''}{prefix}{at}")
+
+
+def _first_words(error: Exception) -> str:
+    return " ".join(str(error).split("\n\nDebug source:", 1)[0].split())[:MESSAGE_CHARS]

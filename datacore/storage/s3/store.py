@@ -178,6 +178,16 @@ class Store:
         self, log_id: int, offset: int, before_offset: int, max_bytes: int
     ) -> list[Chunk]:
         """See ``ChunkStore.read``; some more is read ahead."""
+        wanted = self._wanted(log_id, offset, before_offset, max_bytes)
+        try:
+            return await self.fetch(wanted)
+        except StorageError:
+            again = self._wanted(log_id, offset, before_offset, max_bytes)
+            if again == wanted:
+                raise
+        return await self.fetch(again)  # rewritten meanwhile, and what it was is deleted already
+
+    def _wanted(self, log_id: int, offset: int, before_offset: int, max_bytes: int) -> list[Piece]:
         log = self._log(log_id)
         at = log.first_piece(offset)
         wanted: list[Piece] = []
@@ -187,7 +197,7 @@ class Store:
                 break
             wanted.append(piece)
             left -= piece.size
-        return await self.fetch(wanted)
+        return wanted
 
     async def find_timestamp(self, log_id: int, timestamp_ms: int, offset: int) -> Chunk | None:
         """See ``ChunkStore.find_timestamp``."""
