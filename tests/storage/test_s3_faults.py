@@ -225,6 +225,23 @@ async def test_another_engine_with_a_higher_epoch_fences_the_owner(harness: Stor
 
 
 @on_loop
+async def test_a_log_that_another_engine_has_taken_is_not_put_in_order(
+    harness: StoreHarness,
+) -> None:
+    async with running(harness) as first, running(harness) as second:
+        assert isinstance(first, S3Engine)
+        assert isinstance(second, S3Engine)
+        await append_durably(await first.open_log(LOG, epoch=1), 10)
+        await second.open_log(LOG, epoch=2)
+        await first.journal.catch_up()
+        await first.rewriter.run()
+        await second.journal.catch_up()
+        assert {key.split("/")[0] for key in second.journal.state.referenced()} == {"wal"}
+        await second.rewriter.run()
+        assert {key.split("/")[0] for key in second.journal.state.referenced()} == {"mixed"}
+
+
+@on_loop
 async def test_two_engines_that_fight_for_a_log_lose_nothing_and_give_no_offset_twice(
     harness: StoreHarness,
 ) -> None:

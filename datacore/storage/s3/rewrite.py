@@ -86,7 +86,8 @@ class Rewriter:
         names = self._store.journal.state.names
         for name in list(self._logs):
             log = names.get(name)
-            if log is not None and self._logs[name].log_id == log.log_id:
+            # What another engine took over is its to move: nobody asks the locks of this one there.
+            if log is not None and log.instance == self._store.liveness.instance:
                 yield log
 
     async def _empty_rounds(self) -> bool:
