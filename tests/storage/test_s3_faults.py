@@ -73,6 +73,7 @@ class TroubledBucket(Bucket):
         self.refuses_reads = False
         self.list_lacks = ""
         self.before_create: Callable[[], Awaitable[None]] | None = None
+        self.before_read: Callable[[], Awaitable[None]] | None = None
 
     async def create(self, key: str, data: bytes) -> bool:
         meanwhile, self.before_create = self.before_create, None
@@ -92,6 +93,9 @@ class TroubledBucket(Bucket):
         if self.refuses_reads:
             message = "the test has cut the connection"
             raise Unavailable(message)
+        meanwhile, self.before_read = self.before_read, None
+        if meanwhile is not None:
+            await meanwhile()
         return await super().get_range(key, start, size)
 
     async def list(self, prefix: str = "") -> list[Listed]:
@@ -411,6 +415,26 @@ async def test_a_create_that_takes_so_long_that_its_number_was_used_and_swept_do
         sleeper.journal._at_end_s -= sleeper.config.grace_s
 
     bucket.before_create = long
+    with pytest.raises(Fenced):
+        await append_one(old)
+    await sleeper.close()
+    assert await stored(harness) == b"".join(data)
+
+
+@on_loop
+async def test_who_looks_for_the_end_while_it_is_used_and_swept_looks_again(
+    harness: StoreHarness,
+) -> None:
+    sleeper, bucket = troubled(harness, S3Config())
+    await sleeper.start()
+    old = await sleeper.open_log(LOG, epoch=1)
+    data = [await append_durably(old, 10)]
+
+    async def meanwhile() -> None:
+        data.append(await take_over_and_sweep(harness))
+
+    sleeper.journal._at_end_s -= sleeper.config.grace_s
+    bucket.before_read = meanwhile
     with pytest.raises(Fenced):
         await append_one(old)
     await sleeper.close()

@@ -301,9 +301,19 @@ class Journal:
             await self._catch_up()
 
     async def _catch_up(self) -> None:
+        """Reads on until no object follows, and none has followed that is deleted by now."""
         newest = await self._newest()
-        if newest > self.state.number:
-            await self._load(newest)
+        while True:
+            if newest > self.state.number:
+                await self._load(newest)
+            asked_s = await self._read_on()
+            newest = await self._newest()
+            if newest <= self.state.number:
+                self._at_end_s = asked_s
+                return
+
+    async def _read_on(self) -> float:
+        """Applies what follows; when it was asked for what is not there."""
         window = 1
         while True:
             asked_s = uptime_s()
@@ -313,8 +323,7 @@ class Journal:
             )
             for number, each in enumerate(found, first):
                 if each is None:
-                    self._at_end_s = asked_s
-                    return
+                    return asked_s
                 self._apply(number, each)
             window = READ_AT_ONCE
 
