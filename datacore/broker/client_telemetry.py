@@ -110,6 +110,11 @@ class ClientTelemetry:
         self._instances: OrderedDict[bytes, _Instance] = OrderedDict()
         self._revision = 0
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether any client is asked for anything."""
+        return any(kind == RESOURCE_CLIENT_METRICS for kind, _ in self._configs)
+
     def refresh(self) -> None:
         """Takes over what the cluster's metadata says by now."""
         self._revision += 1

@@ -15,14 +15,13 @@ from datacore._generated.errors import ErrorCode
 from datacore.handlers.api import Api, top_level_error
 from datacore.protocol.api_versions import (
     ApiRange,
-    Feature,
     api_versions_response,
     has_valid_client_software,
 )
 from datacore.protocol.errors import KafkaError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from typing import Any
 
     from datacore.broker.context import RequestContext
@@ -37,12 +36,15 @@ _MAX_VERSION: Final = 4
 def api_versions(
     others: Iterable[Api[BrokerT, Any, Any]],
     features_of: Callable[[BrokerT], tuple[Sequence[Feature], int]],
+    withheld_by: Callable[[BrokerT], Collection[int]],
 ) -> Api[BrokerT, ApiVersionsRequest, ApiVersionsResponse]:
     """The table's entry for ApiVersions.
 
     Args:
         others: The rest of the table, which the answer tells beside ApiVersions itself.
         features_of: The features of a broker's cluster, and their epoch.
+        withheld_by: The keys of the APIs that a broker serves and does not tell, because clients
+            would use them to no end.
     """
     ranges = [ApiRange(each.key, each.min_version, each.max_version) for each in others]
     ranges.append(ApiRange(ApiKey.API_VERSIONS, _MIN_VERSION, _MAX_VERSION))
@@ -57,8 +59,12 @@ def api_versions(
             context.session.client_software_name = request.client_software_name
             context.session.client_software_version = request.client_software_version
         features, epoch = features_of(broker)
+        withheld = withheld_by(broker)
         return api_versions_response(
-            ranges, context.api_version, features=features, features_epoch=epoch
+            [each for each in ranges if each.key not in withheld] if withheld else ranges,
+            context.api_version,
+            features=features,
+            features_epoch=epoch,
         )
 
     return Api(

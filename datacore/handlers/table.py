@@ -115,8 +115,16 @@ def _api(
     )
 
 
+_TELEMETRY: Final = frozenset({ApiKey.GET_TELEMETRY_SUBSCRIPTIONS, ApiKey.PUSH_TELEMETRY})
+
+
 def _features(broker: Broker) -> tuple[list[Feature], int]:
     return broker.features.all(), broker.features.epoch
+
+
+def _withheld(broker: Broker) -> frozenset[ApiKey]:
+    """Clients that hear of telemetry ask for it, and some say so in their users' logs (KIP-714)."""
+    return frozenset() if broker.client_telemetry.is_wanted else _TELEMETRY
 
 
 # One line an API, in the order of the keys. ApiVersions answers with these and itself.
@@ -200,4 +208,4 @@ _APIS: Final = (
 )
 # fmt: on
 
-TABLE: Final = {api.key: api for api in (*_APIS, api_versions(_APIS, _features))}
+TABLE: Final = {api.key: api for api in (*_APIS, api_versions(_APIS, _features, _withheld))}

@@ -29,7 +29,9 @@ def context(version: int) -> RequestContext:
     return RequestContext(session, ApiKey.API_VERSIONS, version, 7, None)
 
 
-def answer(asked: RequestContext, request: ApiVersionsRequest) -> ApiVersionsResponse:
+def answer(
+    asked: RequestContext, request: ApiVersionsRequest, withheld: frozenset[int] = frozenset()
+) -> ApiVersionsResponse:
     others: list[Api[None, Any, Any]] = [
         Api(
             key=ApiKey.HEARTBEAT,
@@ -40,7 +42,8 @@ def answer(asked: RequestContext, request: ApiVersionsRequest) -> ApiVersionsRes
         )
     ]
     feature = Feature("metadata.version", min_level=7, max_level=27, finalized_level=26)
-    response = api_versions(others, lambda _: ([feature], 300)).handle(None, asked, request)
+    entry = api_versions(others, lambda _: ([feature], 300), lambda _: withheld)
+    response = entry.handle(None, asked, request)
     assert isinstance(response, ApiVersionsResponse)
     return response
 
@@ -50,6 +53,12 @@ def test_the_answer_holds_the_rest_of_the_table_and_itself() -> None:
 
     told = [(key.api_key, key.min_version, key.max_version) for key in response.api_keys]
     assert told == [(12, 1, 4), (18, 0, 4)]
+
+
+def test_what_is_withheld_is_not_told() -> None:
+    response = answer(context(0), ApiVersionsRequest(), frozenset({ApiKey.HEARTBEAT}))
+
+    assert [key.api_key for key in response.api_keys] == [ApiKey.API_VERSIONS]
 
 
 def test_the_session_learns_the_clients_software() -> None:

@@ -178,7 +178,7 @@ def toy_table() -> list[Api[ToyBroker, Any, Any]]:
             error_response=top_level_error(HeartbeatResponse),
         ),
     ]
-    return [*apis, api_versions(apis, lambda _: ((), -1))]
+    return [*apis, api_versions(apis, lambda _: ((), -1), lambda _: ())]
 
 
 class FakeTransport(asyncio.Transport):
