@@ -74,6 +74,7 @@ class TroubledBucket(Bucket):
         self.list_lacks = ""
         self.before_create: Callable[[], Awaitable[None]] | None = None
         self.before_read: Callable[[], Awaitable[None]] | None = None
+        self.after_read: Callable[[], Awaitable[None]] | None = None
 
     async def create(self, key: str, data: bytes) -> bool:
         meanwhile, self.before_create = self.before_create, None
@@ -96,7 +97,11 @@ class TroubledBucket(Bucket):
         meanwhile, self.before_read = self.before_read, None
         if meanwhile is not None:
             await meanwhile()
-        return await super().get_range(key, start, size)
+        data = await super().get_range(key, start, size)
+        meanwhile, self.after_read = self.after_read, None
+        if meanwhile is not None:
+            await meanwhile()
+        return data
 
     async def list(self, prefix: str = "") -> list[Listed]:
         listed = await super().list(prefix)
@@ -184,6 +189,30 @@ async def test_a_round_that_was_given_up_but_written_is_found_when_the_log_goes_
     assert (log.end_offset, log.durable_end_offset) == (1, 1)
     await append_durably(log, 10)
     assert len(await read(log, 0)) == log.size_bytes
+    await engine.close()
+
+
+@on_loop
+async def test_what_was_on_its_way_from_the_bucket_while_it_was_cut_off_is_not_kept(
+    harness: StoreHarness,
+) -> None:
+    async with running(harness) as before:
+        log = await before.open_log(LOG, epoch=0)
+        data = await append_durably(log, 10)
+        await append_durably(log, 20)
+        await append_durably(log, 30)
+    engine, bucket = troubled(harness)
+    await engine.start()
+    log = await engine.open_log(LOG, epoch=0)
+
+    async def cut_off() -> None:
+        nonlocal data
+        await log.truncate_after(1)
+        data += await append_durably(log, 50)
+
+    bucket.after_read = cut_off
+    await read(log, 0)
+    assert await read(log, 0) == data
     await engine.close()
 
 

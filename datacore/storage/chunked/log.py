@@ -55,6 +55,7 @@ class ChunkedLog:
 
     __slots__ = (
         "_cached",
+        "_changes",
         "_changing",
         "_engine",
         "_in_flight",
@@ -96,6 +97,8 @@ class ChunkedLog:
         self._is_quiet = False
         """Rounds wait."""
         self._is_replacing = False
+        self._changes = 0
+        """How often the store's batches became others: what was fetched before is not kept."""
         self._changing = asyncio.Lock()
         """Held by whoever changes what is durable, appends apart."""
 
@@ -186,6 +189,7 @@ class ChunkedLog:
         if isinstance(error, Fenced):
             self._refusal = self._refusal or error
         self._is_lost = True
+        self._changes += 1
         failed = [*([self._in_flight] if self._in_flight else []), *self._rounds]
         self._in_flight = None
         self._rounds.clear()
@@ -305,6 +309,7 @@ class ChunkedLog:
     async def _fetch(self, offset: int, before_offset: int, max_bytes: int) -> list[Chunk]:
         """Chunks of the store from the one that answers for ``offset``; they are cached."""
         max_bytes = max(min(max_bytes, self._engine.config.cache_bytes // 4), 0)
+        changes = self._changes
         found = await self._engine.store.read(self.log_id, offset, before_offset, max_bytes)
         if not found or not found[0].base_offset <= offset < found[0].next_offset:
             if self._refusal is not None:
@@ -315,7 +320,7 @@ class ChunkedLog:
             message = f"{self.name} is damaged: nothing holds offset {offset}"
             raise StorageError(message)
         for chunk in found:
-            if chunk.next_offset <= self.durable_end_offset and not self._is_lost:
+            if chunk.next_offset <= self.durable_end_offset and changes == self._changes:
                 self._cached.add(chunk)
         return found
 
@@ -391,6 +396,7 @@ class ChunkedLog:
                 raise StorageError(message)
             last = chunk.before(offset) if chunk.base_offset < offset else None
             await self._engine.store.truncate_after(self.log_id, self._owner, offset, last)
+            self._changes += 1
             self._cached.drop(offset, self.end_offset)
             self.end_offset = self.durable_end_offset = offset
             await self.learn()
@@ -438,6 +444,7 @@ class ChunkedLog:
                     next_offset,
                     replacement.segments,
                 )
+                self._changes += 1
                 self._cached.drop(replaced[0].base_offset, next_offset)
                 self._segments.replace(replaced, replacement.segments)
                 await self._learn_start()
