@@ -5,8 +5,16 @@ from collections.abc import Iterator
 import pytest
 
 from datacore._generated.api_keys import ApiKey
+from datacore._generated.errors import ErrorCode
+from datacore._generated.incremental_alter_configs import (
+    AlterableConfig,
+    AlterConfigsResource,
+    IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse,
+)
 from datacore.client.connection import Connection
 from datacore.handlers.table import TABLE
+from datacore.metadata.image import RESOURCE_CLIENT_METRICS
 from datacore.testing.broker import Broker
 from tests.handlers.admin_flow import AdminFlow
 from tests.handlers.cluster_flow import ClusterFlow
@@ -20,7 +28,20 @@ from tests.handlers.transaction_flow import TransactionFlow
 
 @pytest.fixture
 def broker() -> Iterator[Broker]:
+    """One that asks some client for its metrics: only then it tells of telemetry."""
     with Broker() as broker:
+        with Connection(broker.host, broker.port) as connection:
+            subscription = AlterConfigsResource(
+                resource_type=RESOURCE_CLIENT_METRICS,
+                resource_name="of-nobody-here",
+                configs=[AlterableConfig(name="match", value="client_id=nobody")],
+            )
+            answer = connection.send(
+                IncrementalAlterConfigsRequest(resources=[subscription]),
+                IncrementalAlterConfigsResponse,
+                1,
+            )
+        assert answer.responses[0].error_code == ErrorCode.NONE
         yield broker
 
 
