@@ -136,7 +136,7 @@ class StorageSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """``[storage]``: which engine keeps the logs."""
 
     engine: Annotated[
-        Literal["memory", "disk", "postgresql"],
+        Literal["memory", "disk", "postgresql", "s3"],
         msgspec.Meta(description="Where logs live; memory keeps nothing over a restart."),
     ] = "disk"
 
@@ -191,6 +191,55 @@ class PostgresqlSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     ] = 10_000
 
 
+class S3Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[s3]``: the bucket of the s3 engine."""
+
+    bucket: Annotated[str, msgspec.Meta(min_length=1, description="Bucket, which must exist.")] = (
+        "datacore"
+    )
+    prefix: Annotated[
+        str, msgspec.Meta(description="Of all keys; one prefix of one bucket is one cluster.")
+    ] = ""
+    endpoint: Annotated[
+        str | None,
+        msgspec.Meta(description="http(s)://host:port of a server that is not AWS; path style."),
+    ] = None
+    region: Annotated[str, msgspec.Meta(min_length=1, description="Region.")] = "us-east-1"
+    access_key: Annotated[
+        str | None, msgspec.Meta(description="Key id; AWS's variables or the machine's role, else.")
+    ] = None
+    secret_key: Annotated[str | None, msgspec.Meta(description="Its secret; never shown.")] = None
+    ca_file: Annotated[
+        str | None, msgspec.Meta(description="PEM file of who signed the endpoint's certificate.")
+    ] = None
+    linger_ms: Annotated[
+        int, msgspec.Meta(ge=0, le=1000, description="How long a round waits for more to write.")
+    ] = 0
+    cache_bytes: Annotated[
+        int, msgspec.Meta(ge=1 << 20, le=1 << 40, description="Batches kept in memory for readers.")
+    ] = 128 << 20
+    flush_timeout_ms: Annotated[
+        int,
+        msgspec.Meta(
+            ge=100, le=600_000, description="How long an append is tried before it has failed."
+        ),
+    ] = 10_000
+    rewrite_interval_ms: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1000, le=86_400_000, description="How often written rounds are put in order by log."
+        ),
+    ] = 60_000
+    grace_ms: Annotated[
+        int,
+        msgspec.Meta(
+            ge=60_000,
+            le=30 * 86_400_000,
+            description="How long an object that nothing refers to stays.",
+        ),
+    ] = 3_600_000
+
+
 class LoggingSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[logging]``: what the broker says about itself."""
 
@@ -213,6 +262,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     storage: StorageSection = StorageSection()
     disk: DiskSection = DiskSection()
     postgresql: PostgresqlSection = PostgresqlSection()
+    s3: S3Section = S3Section()
     logging: LoggingSection = LoggingSection()
     kafka: Mapping[str, KafkaConfigValue] = {}
 

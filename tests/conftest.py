@@ -9,11 +9,13 @@ import hypothesis
 import pytest
 
 from tests.storage.postgresql_server import running_server
+from tests.storage.s3_server import running_s3_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.storage.postgresql_server import PostgresqlServer
+    from tests.storage.s3_server import S3Server
 
 # How long one example takes is the machine's business; a limit per example fails by chance on a
 # busy one, and the whole test has pytest's own limit. `make test` tries the same examples each
@@ -42,4 +44,11 @@ def anyio_backend() -> str:
 def postgresql_server() -> Iterator[PostgresqlServer]:
     """One server for all tests; each has a schema of its own."""
     with running_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """One server for all tests; each has a prefix of its own."""
+    with running_s3_server() as server:
         yield server

@@ -123,8 +123,35 @@ def _postgresql_engine(config: Config) -> Engine:
     )
 
 
+def _s3_engine(config: Config) -> Engine:
+    try:
+        from datacore.storage.s3.config import S3Config  # noqa: PLC0415  # see above
+        from datacore.storage.s3.engine import S3Engine  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        message = f"the s3 engine needs {error.name}: pip install 'datacore[s3]'"
+        raise StorageError(message) from None
+    section = config.s3
+    return S3Engine(
+        S3Config(
+            bucket=section.bucket,
+            prefix=section.prefix,
+            endpoint=section.endpoint,
+            region=section.region,
+            access_key=section.access_key,
+            secret_key=section.secret_key,
+            ca_file=section.ca_file,
+            linger_s=section.linger_ms / 1000,
+            cache_bytes=section.cache_bytes,
+            flush_timeout_s=section.flush_timeout_ms / 1000,
+            rewrite_interval_s=section.rewrite_interval_ms / 1000,
+            grace_s=section.grace_ms / 1000,
+        )
+    )
+
+
 _ENGINES: Final[Mapping[str, Callable[[Config], Engine]]] = {
     "memory": _memory_engine,
     "disk": _disk_engine,
     "postgresql": _postgresql_engine,
+    "s3": _s3_engine,
 }

@@ -32,9 +32,11 @@ from tests.crash.load import (
     read_along,
     records_of,
 )
+from tests.storage.s3_server import BUCKET, KEY, SECRET
 
 if TYPE_CHECKING:
     from tests.storage.postgresql_server import PostgresqlServer
+    from tests.storage.s3_server import S3Server
 
 KILLS_QUICK = 3
 KILLS_THOROUGH = 20
@@ -55,11 +57,21 @@ def stored(address: tuple[str, int]) -> dict[Place, bytes]:
     return contents
 
 
-@pytest.fixture(params=["disk", "postgresql"])
+@pytest.fixture(params=["disk", "postgresql", "s3"])
 def engine(request: pytest.FixtureRequest) -> dict[str, Any]:
     """What a broker is told of its engine."""
     if request.param == "disk":
         return {}
+    if request.param == "s3":
+        s3_server: S3Server = request.getfixturevalue("s3_server")
+        return {
+            "storage_engine": "s3",
+            "s3_endpoint": s3_server.endpoint,
+            "s3_bucket": BUCKET,
+            "s3_prefix": f"kill/{uuid.uuid4().hex}",
+            "s3_access_key": KEY,
+            "s3_secret_key": SECRET,
+        }
     server: PostgresqlServer = request.getfixturevalue("postgresql_server")
     return {
         "storage_engine": "postgresql",

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from datacore.storage.chunked.store import Unavailable
 from datacore.storage.engine import Fenced, LogName, StorageError
 from datacore.storage.postgresql.config import PostgresqlConfig
-from datacore.storage.postgresql.connections import Unavailable
 from datacore.storage.postgresql.engine import PostgresqlEngine
 from datacore.storage.postgresql.store import Store
 from datacore.testing.batches import pack_batch
@@ -31,9 +31,9 @@ from tests.storage.test_postgresql import PostgresqlHarness, config_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from datacore.storage.chunked.store import Round
     from datacore.storage.engine import EngineLog
     from datacore.storage.pending import Pending
-    from datacore.storage.postgresql.store import Round
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 
+from datacore.storage.chunked.store import Unavailable
 from datacore.storage.engine import StorageError
 from datacore.storage.postgresql.schema import migrate
 
@@ -25,10 +26,6 @@ INSTANCE_LOCK: Final = 0x6463
 
 _SCHEMA_NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _TROUBLE: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
-
-
-class Unavailable(StorageError):  # a state of the store, not of the log
-    """The database does not answer; what was asked may have been done or not."""
 
 
 class Connections:

@@ -14,23 +14,26 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
+from datacore.storage.chunked.cache import ChunkCache
+from datacore.storage.chunked.flusher import Flusher
+from datacore.storage.chunked.log import ChunkedLog
+from datacore.storage.chunked.store import HeldElsewhere
 from datacore.storage.engine import Fenced, LogName, Space, StorageError
 from datacore.storage.log_name import check_log_name
-from datacore.storage.postgresql.cache import ChunkCache
-from datacore.storage.postgresql.flusher import Flusher
-from datacore.storage.postgresql.log import PostgresqlLog
-from datacore.storage.postgresql.store import HeldElsewhere, Store
+from datacore.storage.postgresql.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from datacore.storage.chunked.store import OpenedLog
     from datacore.storage.engine import EngineLog
     from datacore.storage.postgresql.config import PostgresqlConfig
-    from datacore.storage.postgresql.store import OpenedLog
 
 logger = logging.getLogger("datacore.storage.postgresql")
 
 KEEP_ALIVE_INTERVAL_S: Final = 2.0
+FLUSHERS: Final = 3
+"""Transactions of group commit that may be under way."""
 PURGE_RETRY_S: Final = 30.0
 DYING_S: Final = 5.0
 """How long the server may need to notice that a process is gone."""
@@ -43,9 +46,9 @@ class PostgresqlEngine:
     def __init__(self, config: PostgresqlConfig) -> None:
         self.config = config
         self.store = Store(config)
-        self.flusher = Flusher(self.store, config)
+        self.flusher = Flusher(self.store, config, workers=FLUSHERS, splits=True)
         self.cache = ChunkCache(config.cache_bytes)
-        self._logs: dict[LogName, PostgresqlLog] = {}
+        self._logs: dict[LogName, ChunkedLog] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._something_is_deleted: asyncio.Event
 
@@ -83,7 +86,7 @@ class PostgresqlEngine:
                 raise StorageError(message)
             if epoch > before.epoch:
                 await before.drain()
-        log = PostgresqlLog(self, name, epoch, await self._take_over(name, epoch))
+        log = ChunkedLog(self, name, epoch, await self._take_over(name, epoch))
         if before is not None:
             before.refuse(Fenced(f"{name} was opened with epoch {epoch}"))
         await log.learn()

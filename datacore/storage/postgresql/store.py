@@ -9,50 +9,24 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from datacore.storage.engine import Fenced, LogName, StorageError
-from datacore.storage.postgresql.chunk import CHUNK_BYTES, Chunk
+from datacore.storage.chunked.chunk import CHUNK_BYTES, Chunk
+from datacore.storage.chunked.segments import Segment
+from datacore.storage.chunked.store import HeldElsewhere, OpenedLog
+from datacore.storage.engine import Fenced, LogName
 from datacore.storage.postgresql.connections import INSTANCE_LOCK, Connections
-from datacore.storage.postgresql.segments import Segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import asyncpg
 
+    from datacore.storage.chunked.store import Round
     from datacore.storage.postgresql.config import PostgresqlConfig
 
 ROWS_AT_ONCE: Final = 256
 PURGED_AT_ONCE: Final = 512
-
-
-class HeldElsewhere(StorageError):  # a state, which may end
-    """A living engine has the log open, with the same epoch."""
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedLog:
-    """A log as its new owner finds it."""
-
-    log_id: int
-    owner: int
-    start_offset: int
-    end_offset: int
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """What one transaction of group commit adds to one log."""
-
-    log_id: int
-    owner: int
-    base_offset: int
-    next_offset: int
-    segments: Sequence[Segment]
-    """What each segment grows by."""
-    chunks: Sequence[Chunk]
 
 
 class Store:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from datacore.storage.chunked.chunk import joined
+from datacore.storage.chunked.segments import Segment
+from datacore.storage.chunked.store import Round
 from datacore.storage.pending import Pending
-from datacore.storage.postgresql.chunk import joined
-from datacore.storage.postgresql.segments import Segment
-from datacore.storage.postgresql.store import Round
 
 if TYPE_CHECKING:
-    from datacore.storage.postgresql.chunk import Chunk
+    from datacore.storage.chunked.chunk import Chunk
 
 
 class Gathered:
@@ -57,7 +57,7 @@ class Gathered:
         self.size += chunk.size
 
     def as_round(self, log_id: int, owner: int) -> Round:
-        """What the store is to write: as few rows as may be, and none over two segments."""
+        """What the store is to write: as few chunks as may be, and none over two segments."""
         return Round(
             log_id,
             owner,

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from datacore.storage.batches import RangeWalk, max_timestamp_ms
-from datacore.storage.postgresql.chunk import CHUNK_BYTES, Chunk
-from datacore.storage.postgresql.segments import SEGMENT_BYTES, segment_of
+from datacore.storage.chunked.chunk import CHUNK_BYTES, Chunk
+from datacore.storage.chunked.segments import SEGMENT_BYTES, segment_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from datacore.storage.batches import Extent
+    from datacore.storage.chunked.segments import Segment
     from datacore.storage.engine import SegmentLimits
-    from datacore.storage.postgresql.segments import Segment
     from datacore.wire.buffer import Buffer
 
 

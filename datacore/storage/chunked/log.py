@@ -1,4 +1,4 @@
-"""One log over PostgreSQL; ``EngineLog`` says what its methods do.
+"""One log over a store of chunks; ``EngineLog`` says what its methods do.
 
 Rules:
 
@@ -16,39 +16,46 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from datacore.storage.batches import split_batches
+from datacore.storage.chunked.cache import CachedLog
+from datacore.storage.chunked.chunk import Chunk
+from datacore.storage.chunked.replacement import Replacement
+from datacore.storage.chunked.round import Gathered
+from datacore.storage.chunked.segments import Segments
 from datacore.storage.engine import Fenced, LogName, OffsetTruncated, StorageError
-from datacore.storage.postgresql.cache import CachedLog
-from datacore.storage.postgresql.chunk import Chunk
-from datacore.storage.postgresql.replacement import Replacement
-from datacore.storage.postgresql.round import Gathered
-from datacore.storage.postgresql.segments import Segments
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
+    from datacore.storage.chunked.cache import ChunkCache
+    from datacore.storage.chunked.config import ChunkedConfig
+    from datacore.storage.chunked.flusher import Flusher
+    from datacore.storage.chunked.store import ChunkStore, OpenedLog, Round
     from datacore.storage.engine import LogExtent, SegmentLimits
     from datacore.storage.pending import Pending
-    from datacore.storage.postgresql.cache import ChunkCache
-    from datacore.storage.postgresql.config import PostgresqlConfig
-    from datacore.storage.postgresql.flusher import Flusher
-    from datacore.storage.postgresql.store import OpenedLog, Round, Store
     from datacore.wire.buffer import Buffer
 
 
 class LogStore(Protocol):
     """What all logs of an engine share."""
 
-    config: PostgresqlConfig
-    store: Store
     flusher: Flusher
     cache: ChunkCache
 
+    @property
+    def config(self) -> ChunkedConfig:
+        """Limits."""
 
-class PostgresqlLog:
+    @property
+    def store(self) -> ChunkStore:
+        """Where the chunks are."""
+
+
+class ChunkedLog:
     """One open log."""
 
     __slots__ = (
         "_cached",
+        "_changes",
         "_changing",
         "_engine",
         "_in_flight",
@@ -90,6 +97,8 @@ class PostgresqlLog:
         self._is_quiet = False
         """Rounds wait."""
         self._is_replacing = False
+        self._changes = 0
+        """How often the store's batches became others: what was fetched before is not kept."""
         self._changing = asyncio.Lock()
         """Held by whoever changes what is durable, appends apart."""
 
@@ -109,8 +118,8 @@ class PostgresqlLog:
                 self.log_id, self.start_offset, min(first.next_offset, self.durable_end_offset)
             )
             segments.skipped_bytes = first.durable_bytes - stored_bytes
-            if self.start_offset < self.durable_end_offset:
-                chunk = await self._chunk_at(self.start_offset)
+            if first.base_offset < self.start_offset < self.durable_end_offset:
+                chunk = await self._stored_chunk(self.start_offset)
                 segments.skipped_bytes += chunk.position_of(self.start_offset)
         self.size_bytes = segments.readable_bytes()
 
@@ -133,7 +142,7 @@ class PostgresqlLog:
         engine = self._engine
         size = len(data)
         if engine.flusher.unflushed_bytes + size > engine.config.unflushed_bytes_max:
-            message = "PostgreSQL is behind: what it has not stored yet fills the memory for it"
+            message = "the store is behind: what it has not stored yet fills the memory for it"
             raise StorageError(message)
         chunk = Chunk(
             bytes(data),
@@ -180,6 +189,7 @@ class PostgresqlLog:
         if isinstance(error, Fenced):
             self._refusal = self._refusal or error
         self._is_lost = True
+        self._changes += 1
         failed = [*([self._in_flight] if self._in_flight else []), *self._rounds]
         self._in_flight = None
         self._rounds.clear()
@@ -251,7 +261,7 @@ class PostgresqlLog:
         if self._refusal is not None:
             raise self._refusal
         if self._is_lost:
-            message = f"{self.name} waits for PostgreSQL"
+            message = f"{self.name} waits for its store"
             raise StorageError(message)
 
     # --- reading
@@ -266,7 +276,7 @@ class PostgresqlLog:
             chunk = self._cached.find(at)
             if chunk is None:
                 return None
-            goes_on, remaining = _gather(chunk, buffers, offset, remaining, before_offset)
+            goes_on, remaining = _gather(chunk, buffers, at, remaining, before_offset)
             at = chunk.next_offset
             if not goes_on or at >= self.end_offset or at >= before_offset:
                 return buffers
@@ -282,7 +292,7 @@ class PostgresqlLog:
                 found = await self._fetch(at, before_offset, remaining)
                 fetched = {each.base_offset: each for each in found}
                 fetched[at] = chunk = found[0]
-            goes_on, remaining = _gather(chunk, buffers, offset, remaining, before_offset)
+            goes_on, remaining = _gather(chunk, buffers, at, remaining, before_offset)
             at = chunk.next_offset
             if not goes_on or at >= self.end_offset or at >= before_offset:
                 break
@@ -299,6 +309,7 @@ class PostgresqlLog:
     async def _fetch(self, offset: int, before_offset: int, max_bytes: int) -> list[Chunk]:
         """Chunks of the store from the one that answers for ``offset``; they are cached."""
         max_bytes = max(min(max_bytes, self._engine.config.cache_bytes // 4), 0)
+        changes = self._changes
         found = await self._engine.store.read(self.log_id, offset, before_offset, max_bytes)
         if not found or not found[0].base_offset <= offset < found[0].next_offset:
             if self._refusal is not None:
@@ -309,12 +320,13 @@ class PostgresqlLog:
             message = f"{self.name} is damaged: nothing holds offset {offset}"
             raise StorageError(message)
         for chunk in found:
-            if chunk.next_offset <= self.durable_end_offset and not self._is_lost:
+            if chunk.next_offset <= self.durable_end_offset and changes == self._changes:
                 self._cached.add(chunk)
         return found
 
-    async def _chunk_at(self, offset: int) -> Chunk:
-        return self._cached.find(offset) or (await self._fetch(offset, offset + 1, 0))[0]
+    async def _stored_chunk(self, offset: int) -> Chunk:
+        """The chunk that answers for ``offset``, as the store cuts them; the cache may differ."""
+        return (await self._fetch(offset, offset + 1, 0))[0]
 
     async def find_timestamp(self, timestamp_ms: int) -> int:
         """See ``EngineLog.find_timestamp``; exact."""
@@ -378,15 +390,26 @@ class PostgresqlLog:
             return
         await self.drain()
         async with self._quiet():
-            chunk = await self._chunk_at(offset)
+            chunk = await self._stored_chunk(offset)
             if not chunk.is_base_offset(offset):
                 message = f"no batch of {self.name} starts at offset {offset}"
                 raise StorageError(message)
             last = chunk.before(offset) if chunk.base_offset < offset else None
             await self._engine.store.truncate_after(self.log_id, self._owner, offset, last)
+            self._changes += 1
             self._cached.drop(offset, self.end_offset)
             self.end_offset = self.durable_end_offset = offset
             await self.learn()
+
+    async def move(self, moving: Callable[[], Awaitable[object]]) -> None:
+        """Lets the store keep the same batches in other chunks, while nothing else changes.
+
+        Raises:
+            StorageError: The log is not usable, or the store says no.
+        """
+        async with self._changing:
+            self._check_usable()
+            await moving()
 
     async def replace(
         self, base_offset: int, next_offset: int, batches: AsyncIterator[Buffer]
@@ -421,6 +444,7 @@ class PostgresqlLog:
                     next_offset,
                     replacement.segments,
                 )
+                self._changes += 1
                 self._cached.drop(replaced[0].base_offset, next_offset)
                 self._segments.replace(replaced, replacement.segments)
                 await self._learn_start()

@@ -1,4 +1,4 @@
-"""Group commit: what many logs have gathered becomes durable in one transaction.
+"""Group commit: what many logs have gathered becomes durable at once.
 
 Rules:
 
@@ -6,9 +6,9 @@ Rules:
   meanwhile is the next round. So the rounds grow with the load, by themselves.
 - A log is in one round at a time, for its offsets follow each other. Several workers let a log that
   is not in the round under way begin another one.
-- A transaction whose answer is lost is asked again: its statement does nothing the second time, and
-  the logs' ends tell what became of the first. That goes on until ``flush_timeout_s`` are over.
-- A transaction that fails is split, so that no log fails for another.
+- A round whose answer is lost is asked again: the store does nothing the second time, and the logs'
+  ends tell what became of the first. That goes on until ``flush_timeout_s`` are over.
+- A round that fails is split where that may help, so that no log fails for another.
 """
 
 from __future__ import annotations
@@ -17,20 +17,19 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final, Protocol
 
+from datacore.storage.chunked.store import Unavailable
 from datacore.storage.engine import Fenced
-from datacore.storage.postgresql.connections import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from datacore.storage.chunked.config import ChunkedConfig
+    from datacore.storage.chunked.round import Gathered
+    from datacore.storage.chunked.store import Round, RoundStore
     from datacore.storage.engine import StorageError
-    from datacore.storage.postgresql.config import PostgresqlConfig
-    from datacore.storage.postgresql.round import Gathered
-    from datacore.storage.postgresql.store import Round, Store
 
-logger = logging.getLogger("datacore.storage.postgresql")
+logger = logging.getLogger("datacore.storage")
 
-WORKERS: Final = 3
 RETRY_DELAY_MIN_S: Final = 0.05
 RETRY_DELAY_MAX_S: Final = 1.0
 
@@ -62,9 +61,21 @@ class _Taken:
 class Flusher:
     """The workers, and the logs that have something for them."""
 
-    def __init__(self, store: Store, config: PostgresqlConfig) -> None:
+    def __init__(
+        self, store: RoundStore, config: ChunkedConfig, *, workers: int, splits: bool
+    ) -> None:
+        """Takes what it writes to.
+
+        Args:
+            store: Where rounds go.
+            config: Limits.
+            workers: How many rounds may be under way.
+            splits: Whether a round may fail for one of its logs, so that parts of it may succeed.
+        """
         self.unflushed_bytes = 0
         self.store = store
+        self._workers_count = workers
+        self._splits = splits
         self._bytes_max = config.flush_bytes
         self._timeout_s = config.flush_timeout_s
         self._waiting: dict[Flushable, None] = {}
@@ -74,7 +85,7 @@ class Flusher:
     def start(self) -> None:
         """Begins to work."""
         self._wake = asyncio.Event()
-        self._workers = [asyncio.create_task(self._work()) for _ in range(WORKERS)]
+        self._workers = [asyncio.create_task(self._work()) for _ in range(self._workers_count)]
 
     async def close(self) -> None:
         """Ends the work; every log has been closed before."""
@@ -117,13 +128,14 @@ class Flusher:
             try:
                 await self._write_once(taken)
             except Unavailable as error:
-                if len(taken) > 1:
+                if self._splits and len(taken) > 1:
                     for each in taken:
                         await self._write([each])
                     return
                 if loop.time() + delay_s > deadline_s:
                     logger.warning("A round of group commit is given up: %s", error)
-                    taken[0].log.lost(error)
+                    for each in taken:
+                        each.log.lost(error)
                     return
                 await asyncio.sleep(delay_s)
                 delay_s = min(delay_s * 2, RETRY_DELAY_MAX_S)

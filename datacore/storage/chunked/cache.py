@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from datacore.storage.postgresql.chunk import Chunk
+    from datacore.storage.chunked.chunk import Chunk
 
 
 _OVERHEAD_BYTES: Final = 512

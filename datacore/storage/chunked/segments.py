@@ -1,6 +1,6 @@
 """The extents of one log, in memory: where one ends and another begins, and what each holds.
 
-Kafka's counterpart is ``LogSegments``; here a segment is no file, but a stretch of rows.
+Kafka's counterpart is ``LogSegments``; here a segment is no file, but a stretch of chunks.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from datacore.storage.segment_age import NEVER_MS, last_timestamp_ms
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from datacore.storage.chunked.chunk import Chunk
     from datacore.storage.engine import SegmentLimits
-    from datacore.storage.postgresql.chunk import Chunk
 
 SEGMENT_BYTES: Final = 1024 * 1024 * 1024
 """Where nobody has said otherwise."""

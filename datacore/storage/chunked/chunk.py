@@ -1,4 +1,4 @@
-"""Whole batches, one behind the other, that never change: a row of the store in memory.
+"""Whole batches, one behind the other, that never change: a piece of the store in memory.
 
 Rules: the chunks of a log tile its offsets, so that the one behind begins where one ends, also
 where compaction took the batches between. Every batch has an entry in its chunk's index (20 bytes),

@@ -1,0 +1,1 @@
+"""The S3 engine: logs as objects of a bucket, ordered by conditional creates alone."""

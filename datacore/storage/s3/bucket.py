@@ -1,0 +1,230 @@
+"""Requests to a bucket: the only file that knows obstore, and where requests are counted.
+
+Rules:
+
+- A conditional create is sent once, never again by itself: whoever asked for it reads the object to
+  learn whose it is. Everything else can be asked again, and is, twice.
+- What goes wrong is ``Unavailable``; no message shows a secret.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.store import S3Store
+
+from datacore.storage.chunked.store import Unavailable
+from datacore.storage.engine import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from datetime import datetime
+
+    from obstore.store import ClientConfig, ObjectStore
+
+    from datacore.storage.s3.config import S3Config
+
+T = TypeVar("T")
+
+TRIES: Final = 3
+RETRY_DELAY_S: Final = 0.1
+MESSAGE_CHARS: Final = 300
+KEYS_AT_ONCE: Final = 500
+
+EXIT_PAUSE_S: Final = 0.05
+
+# obstore's threads let go of Python objects a moment after a request is answered. Where the
+# interpreter has gone by then they abort the process, so a clean stop would end with SIGABRT.
+atexit.register(time.sleep, EXIT_PAUSE_S)
+
+_TROUBLE: Final = (BaseError, OSError, TimeoutError)
+
+
+class Listed(NamedTuple):
+    """One object of a listing."""
+
+    key: str
+    size: int
+    modified: datetime
+    """By the server's clock."""
+
+
+class Bucket:
+    """One prefix of one bucket."""
+
+    __slots__ = (
+        "_prefix",
+        "_store",
+        "deletes",
+        "gets",
+        "lists",
+        "place",
+        "puts",
+        "read_bytes",
+        "written_bytes",
+    )
+
+    def __init__(self, store: ObjectStore, prefix: str, place: str) -> None:
+        self.place = place
+        self.puts = 0
+        self.gets = 0
+        self.lists = 0
+        self.deletes = 0
+        self.written_bytes = 0
+        self.read_bytes = 0
+        self._store = store
+        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+
+    async def create(self, key: str, data: bytes) -> bool:
+        """Writes an object that is not there yet.
+
+        Returns:
+            Whether it was not there.
+
+        Raises:
+            Unavailable: Perhaps it is done, perhaps not.
+        """
+        self.puts += 1
+        self.written_bytes += len(data)
+        try:
+            await obstore.put_async(
+                self._store, self._prefix + key, data, mode="create", use_multipart=False
+            )
+        except AlreadyExistsError:
+            return False
+        except _TROUBLE as error:
+            raise self._unavailable(error) from None
+        return True
+
+    async def put(self, key: str, data: bytes) -> None:
+        """Writes an object, whatever was there."""
+
+        async def ask() -> None:
+            self.puts += 1
+            self.written_bytes += len(data)
+            await obstore.put_async(self._store, self._prefix + key, data, use_multipart=False)
+
+        await self._asked(ask)
+
+    async def get(self, key: str) -> bytes | None:
+        """A whole object; None where there is none."""
+
+        async def ask() -> bytes | None:
+            self.gets += 1
+            try:
+                found = await obstore.get_async(self._store, self._prefix + key)
+                data = bytes(await found.bytes_async())
+            except FileNotFoundError:
+                return None
+            self.read_bytes += len(data)
+            return data
+
+        return await self._asked(ask)
+
+    async def get_range(self, key: str, start: int, size: int) -> bytes | None:
+        """Bytes of an object; None where there is none."""
+
+        async def ask() -> bytes | None:
+            self.gets += 1
+            try:
+                data = await obstore.get_range_async(
+                    self._store, self._prefix + key, start=start, length=size
+                )
+            except FileNotFoundError:
+                return None
+            self.read_bytes += len(data)
+            return bytes(data)
+
+        return await self._asked(ask)
+
+    async def list(self, prefix: str = "") -> list[Listed]:
+        """Every object whose key begins so."""
+
+        async def ask() -> list[Listed]:
+            found: list[Listed] = []
+            self.lists += 1
+            cut = len(self._prefix)
+            async for page in obstore.list(self._store, prefix=self._prefix + prefix or None):
+                found += [
+                    Listed(each["path"][cut:], each["size"], each["last_modified"]) for each in page
+                ]
+            self.lists += len(found) // 1000
+            return found
+
+        return await self._asked(ask)
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """Deletes objects; those that are not there, too."""
+        for at in range(0, len(keys), KEYS_AT_ONCE):
+            some = [self._prefix + key for key in keys[at : at + KEYS_AT_ONCE]]
+
+            async def ask(some: list[str] = some) -> None:
+                self.deletes += 1
+                try:
+                    await obstore.delete_async(self._store, some)
+                except FileNotFoundError:
+                    return
+
+            await self._asked(ask)
+
+    async def _asked(self, ask: Callable[[], Awaitable[T]]) -> T:
+        for left in reversed(range(TRIES)):
+            try:
+                return await ask()
+            except _TROUBLE as error:
+                if not left:
+                    raise self._unavailable(error) from None
+            await asyncio.sleep(RETRY_DELAY_S)
+        raise AssertionError
+
+    def _unavailable(self, error: Exception) -> Unavailable:
+        return Unavailable(f"{self.place} cannot be used: {_first_words(error)}")
+
+
+def open_bucket(config: S3Config) -> Bucket:
+    """A bucket of an S3 server; nothing is asked yet.
+
+    Raises:
+        StorageError: A setting cannot be used.
+    """
+    options: ClientConfig = {
+        "allow_http": (config.endpoint or "").startswith("http://"),
+        "timeout": timedelta(seconds=config.request_timeout_s),
+        "connect_timeout": timedelta(seconds=min(config.request_timeout_s, 5.0)),
+    }
+    if config.ca_file is not None:
+        try:
+            options["root_certificate"] = Path(config.ca_file).read_bytes()
+        except OSError as error:
+            message = f"s3.ca_file {config.ca_file} cannot be read: {error.strerror}"
+            raise StorageError(message) from None
+    settings: dict[str, Any] = {
+        "region": config.region,
+        "endpoint": config.endpoint,
+        "access_key_id": config.access_key,
+        "secret_access_key": config.secret_key,
+    }
+    try:
+        store = S3Store(
+            config.bucket,
+            client_options=options,
+            retry_config={"max_retries": 0},
+            **{name: value for name, value in settings.items() if value is not None},
+        )
+    except BaseError as error:
+        message = f"the settings in [s3] cannot be used: {_first_words(error)}"
+        raise StorageError(message) from None
+    at = f" at {config.endpoint}" if config.endpoint else ""
+    prefix = config.prefix.strip("/")
+    return Bucket(store, prefix, f"s3://{config.bucket}{'/' if prefix else ''}{prefix}{at}")
+
+
+def _first_words(error: Exception) -> str:
+    return " ".join(str(error).split("\n\nDebug source:", 1)[0].split())[:MESSAGE_CHARS]

@@ -1,0 +1,171 @@
+"""The S3 engine: logs in a bucket, ordered by a journal that conditional creates give its order.
+
+Rules:
+
+- No local state matters: another process over the same prefix finds everything that was durable.
+- Durable is what lies in an object of the journal (``journal.py``). A log that a living engine has
+  open can be opened elsewhere only with a higher epoch, and then the older owner's next round finds
+  that in the journal before it can write.
+- A server that does not order conditional creates is refused at start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from datacore.storage.chunked.cache import ChunkCache
+from datacore.storage.chunked.flusher import Flusher
+from datacore.storage.chunked.log import ChunkedLog
+from datacore.storage.chunked.store import HeldElsewhere
+from datacore.storage.engine import Fenced, LogName, Space, StorageError
+from datacore.storage.log_name import check_log_name
+from datacore.storage.s3.bucket import Bucket, open_bucket
+from datacore.storage.s3.journal import Journal
+from datacore.storage.s3.liveness import DEAD_AFTER_S, INTERVAL_S, LOOK_INTERVAL_S, Liveness
+from datacore.storage.s3.probe import probe
+from datacore.storage.s3.rewrite import Rewriter
+from datacore.storage.s3.store import Store
+from datacore.storage.s3.sweep import sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from datacore.storage.chunked.store import OpenedLog
+    from datacore.storage.engine import EngineLog
+    from datacore.storage.s3.config import S3Config
+
+logger = logging.getLogger("datacore.storage.s3")
+
+DYING_S: Final = DEAD_AFTER_S + 2 * INTERVAL_S
+"""How long it may take until an engine that is gone is known to be."""
+SWEEPS_PER_GRACE: Final = 4
+
+
+class S3Engine:
+    """One engine over one prefix of a bucket."""
+
+    def __init__(self, config: S3Config, bucket: Bucket | None = None) -> None:
+        """Takes its settings.
+
+        Args:
+            config: What they are.
+            bucket: Instead of the one that they name.
+        """
+        self.config = config
+        self.bucket = bucket or open_bucket(config)
+        self.journal = Journal(self.bucket, config)
+        self.liveness = Liveness(self.bucket)
+        self.store = Store(self.bucket, self.journal, self.liveness, config)
+        # One round at a time: the next one's number is not known before.
+        self.flusher = Flusher(self.store, config, workers=1, splits=False)
+        self.cache = ChunkCache(config.cache_bytes)
+        self._logs: dict[LogName, ChunkedLog] = {}
+        self.rewriter = Rewriter(self.store, self._logs)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def place(self) -> str:
+        """See ``Engine.place``."""
+        return self.bucket.place
+
+    async def space(self) -> Space:
+        """See ``Engine.space``: a bucket has no end."""
+        return Space(-1, -1)
+
+    async def start(self) -> None:
+        """See ``Engine.start``."""
+        await probe(self.bucket)
+        await self.liveness.beat()
+        await self.journal.start()
+        self.flusher.start()
+        self._tasks = [
+            asyncio.create_task(self._keep_alive()),
+            asyncio.create_task(self._keep_in_order()),
+            asyncio.create_task(self._keep_clean()),
+        ]
+
+    async def list_logs(self) -> Sequence[LogName]:
+        """See ``Engine.list_logs``."""
+        await self.journal.catch_up()
+        return await self.store.list_logs()
+
+    async def open_log(self, name: LogName, *, epoch: int) -> EngineLog:
+        """See ``Engine.open_log``."""
+        check_log_name(name)
+        before = self._logs.get(name)
+        if before is not None and before.is_open:
+            if epoch == before.epoch:
+                message = f"{name} is open already, with the same epoch {epoch}"
+                raise StorageError(message)
+            if epoch > before.epoch:
+                await before.drain()
+        log = ChunkedLog(self, name, epoch, await self._take_over(name, epoch))
+        if before is not None:
+            before.refuse(Fenced(f"{name} was opened with epoch {epoch}"))
+        await log.learn()
+        self._logs[name] = log
+        return log
+
+    async def _take_over(self, name: LogName, epoch: int) -> OpenedLog:
+        """Becomes the log's owner; one that has just died may seem to live for a while."""
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + DYING_S
+        while True:
+            try:
+                return await self.store.open_log(name, epoch)
+            except HeldElsewhere:
+                if loop.time() > until_s:
+                    raise
+            await asyncio.sleep(LOOK_INTERVAL_S)
+
+    async def delete_log(self, name: LogName) -> None:
+        """See ``Engine.delete_log``."""
+        await self.store.delete_log(name)
+        log = self._logs.pop(name, None)
+        if log is not None:
+            log.refuse(StorageError(f"{name} was deleted"))
+
+    async def close(self) -> None:
+        """See ``Engine.close``."""
+        try:
+            await asyncio.gather(*(log.close() for log in self._logs.values()))
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            self._tasks.clear()
+            self._logs.clear()
+            await self.flusher.close()
+            await self.journal.close()
+            with suppress(StorageError):  # then others see that it beats no more
+                await self.liveness.end()
+
+    async def _keep_alive(self) -> None:
+        """Shows that this engine lives, also when the bucket was away for a while."""
+        while True:
+            await asyncio.sleep(INTERVAL_S)
+            try:
+                await self.liveness.beat()
+            except StorageError as error:
+                logger.warning("The bucket does not answer: %s", error)
+
+    async def _keep_in_order(self) -> None:
+        """Rewrites what rounds have written."""
+        while True:
+            await asyncio.sleep(self.config.rewrite_interval_s)
+            try:
+                await self.rewriter.run()
+            except StorageError as error:
+                logger.warning("What was written is not put in order yet: %s", error)
+
+    async def _keep_clean(self) -> None:
+        """Deletes what nothing needs."""
+        while True:
+            await asyncio.sleep(self.config.grace_s / SWEEPS_PER_GRACE)
+            try:
+                await sweep(self.bucket, self.journal, self.liveness, self.config.grace_s)
+            except StorageError as error:
+                logger.warning("What nothing needs is not deleted yet: %s", error)
