@@ -209,6 +209,21 @@ async def test_bytes_behind_the_next_segments_base_are_cut_at_recovery(
 
 
 @on_loop
+async def test_bytes_behind_the_next_segments_base_are_not_served_where_recovery_does_not_look(
+    config: DiskConfig, tmp_path: Path
+) -> None:
+    engine = DiskEngine(config)
+    await engine.start()
+    log = await engine.open_log(LOG, epoch=0)
+    data = await append_durably(log, 40_000, 40_000)
+    await engine.close()
+    first = tmp_path / "logs" / LOG / f"{0:020d}.log"
+    with first.open("ab") as file:
+        file.write(pack_batch(1, bytes(200)))
+    assert await _reopened(config) == data
+
+
+@on_loop
 async def test_without_room_for_a_new_segment_the_log_stays_as_it_was(
     config: DiskConfig, files: FaultyFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -270,7 +270,7 @@ class DiskLog:
         self._segments.end_moves += 1
         self._forget_first_timestamp()
         self.end_offset = self.durable_end_offset = end_offset
-        self.size_bytes = self._segments.size_bytes - self._skipped_bytes
+        self._count_bytes()
         self._commit.note_moved(end_offset)
 
     # --- reading
@@ -289,6 +289,8 @@ class DiskLog:
             if offset >= before_offset or offset == self.end_offset:
                 return []
             buffers = await self._reader.read(offset, max_bytes, before_offset, self.end_offset)
+            if self._segments.ownerless_bytes:
+                self._count_bytes()
             if buffers is not None:
                 return buffers
 
@@ -300,6 +302,10 @@ class DiskLog:
             found = await self._reader.find_timestamp(timestamp_ms, self.start_offset)
             if self._segments.cuts == cuts:
                 return self.end_offset if found is None else max(found, self.start_offset)
+
+    def _count_bytes(self) -> None:
+        self.size_bytes = self._segments.size_bytes - self._skipped_bytes
+        self._segments.ownerless_bytes = 0
 
     def _check_open(self) -> None:
         if self._refusal is not None:
@@ -353,7 +359,7 @@ class DiskLog:
         self._skipped_bytes = 0
         if segments.segments:
             self._skipped_bytes = await self._reader.position_of(offset)
-        self.size_bytes = segments.size_bytes - self._skipped_bytes
+        self._count_bytes()
 
     async def truncate_after(self, offset: int) -> None:
         """See ``EngineLog.truncate_after``."""
@@ -449,7 +455,7 @@ class DiskLog:
         self._commit.note_dropped()
         if self._segments.segments[0] is replacement.segment:
             self._skipped_bytes = 0
-        self.size_bytes = self._segments.size_bytes - self._skipped_bytes
+        self._count_bytes()
         try:
             await self._in_worker(replacement.put_names_right)
         except StorageError as error:

@@ -231,9 +231,9 @@ class LogReader:
         segment.indexed_position = loaded.offset_index.last_position
         segment.max_timestamp_ms, relative_offset = loaded.time_index.last
         segment.max_timestamp_offset = segment.base_offset + relative_offset
-        if loaded.damage is not None:
-            segment.note_examined(loaded.damage)
-            report_damage(segment, loaded.damage)
+        if loaded.examined is not None:
+            self._segments.note_examined(segment, loaded.examined)
+            report_damage(segment, loaded.examined.damage)
         self._store.open_files.add(segment)
 
     def _read_tail(

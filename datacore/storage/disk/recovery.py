@@ -247,7 +247,7 @@ class _Recovery:
         finally:
             os.close(fd)
         segment.offset_index, segment.time_index = examined.offset_index, examined.time_index
-        segment.note_examined(examined.damage)
+        segment.note_examined(examined)
         report_damage(segment, examined.damage)
 
     def _read_back(self, at: int, trusted: RecoveryPoint | None) -> int:

@@ -138,10 +138,13 @@ class Segment:
         if all(self.checked):
             self.distrust(0, self.base_offset)
 
-    def note_examined(self, damage: Sequence[Damage]) -> None:
+    def note_examined(self, examined: Examined) -> None:
         """All that was unchecked was looked at."""
         behind = [known for known in self.damage if known.position >= self.unchecked_size]
-        self.damage = [*damage, *behind]
+        self.damage = [*examined.damage, *behind]
+        if self.is_sealed and self.unchecked_size == self.size:
+            # A flush that failed may have left bytes behind, where the log went on elsewhere.
+            self.size = examined.size
         self.distrust(0, self.base_offset)
 
     def take_over(self, examined: Examined, size: int) -> bool:
@@ -265,6 +268,8 @@ class Examined(NamedTuple):
     offset_index: OffsetIndex
     time_index: TimeIndex
     damage: Sequence[Damage]
+    size: int
+    """Where the last of its offsets ends: what stands behind that is nobody's."""
 
     def write_indexes(self, files: Files, segment: Segment) -> None:
         """Replaces the segment's index files, unless they are another's by now.
@@ -284,7 +289,7 @@ class LoadedFiles(NamedTuple):
     fd: int
     offset_index: OffsetIndex
     time_index: TimeIndex
-    damage: Sequence[Damage] | None
+    examined: Examined | None
     """None: the indexes were there, and the batches were not looked at."""
 
 
@@ -313,7 +318,7 @@ def load_sealed(
         bounds = Bounds(segment.base_offset, next_offset)
         examined = examine(files, fd, segment, segment.size, bounds, interval_bytes)
         examined.write_indexes(files, segment)
-        return LoadedFiles(fd, *examined)
+        return LoadedFiles(fd, examined.offset_index, examined.time_index, examined)
     except BaseException:
         os.close(fd)
         raise
@@ -337,13 +342,15 @@ def examine(
     assert rebuilt.offset_index is not None
     assert rebuilt.time_index is not None
     damage = []
+    end_position = 0
     for found in batches_and_damage(files, fd, 0, size, bounds):
+        end_position = found.end_position
         if isinstance(found, Damage):
             damage.append(found)
         else:
             rebuilt.note_batches(found, interval_bytes)
     rebuilt.index_timestamp()
-    return Examined(rebuilt.offset_index, rebuilt.time_index, damage)
+    return Examined(rebuilt.offset_index, rebuilt.time_index, damage, end_position)
 
 
 def read_last_timestamp(segment: Segment) -> tuple[int, int] | None:

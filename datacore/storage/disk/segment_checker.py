@@ -53,7 +53,7 @@ class SegmentChecker:
                 segment.note_checked(stretch)
                 return
             is_index_new = segment.take_over(examined, size)
-            segment.note_examined(examined.damage)
+            self._segments.note_examined(segment, examined)
             report_damage(segment, examined.damage)
             if is_index_new:
                 LOGGER.warning("%s: its indexes were wrong, and are new", segment.path(".log"))

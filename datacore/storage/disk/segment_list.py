@@ -16,7 +16,7 @@ from datacore.storage.engine import LogExtent
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from datacore.storage.disk.segment import Segment
+    from datacore.storage.disk.segment import Examined, Segment
     from datacore.storage.disk.store import Janitor
 
 HINTS_MAX: Final = 16
@@ -49,7 +49,7 @@ class Hints:
 class SegmentList:
     """The segments of one log."""
 
-    __slots__ = ("bases", "cuts", "end_moves", "hints", "segments")
+    __slots__ = ("bases", "cuts", "end_moves", "hints", "ownerless_bytes", "segments")
 
     def __init__(self, segments: list[Segment]) -> None:
         self.segments = segments
@@ -59,6 +59,14 @@ class SegmentList:
         self.cuts = 0
         self.end_moves = 0
         """How often the log was cut to end earlier."""
+        self.ownerless_bytes = 0
+        """Found behind the last offset of a segment, and not yet counted out of the log."""
+
+    def note_examined(self, segment: Segment, examined: Examined) -> None:
+        """All of a segment that was unchecked was looked at."""
+        size = segment.size
+        segment.note_examined(examined)
+        self.ownerless_bytes += size - segment.size
 
     @property
     def active(self) -> Segment | None:
