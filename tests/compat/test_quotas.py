@@ -76,9 +76,9 @@ def test_nobody_gets_through_at_a_tenth_more_than_a_produce_quota(
     reached = by_java(broker) if client == "java" else by_python_client(client, broker)
     print(f"{client}: {reached / 1e6:.2f} MB/s")  # the figure is what people ask for
     assert reached <= BYTES_A_SECOND * 1.1
-    # Nobody is kept waiting for longer than need be; but on a machine that is busy with other
-    # things a client does not use up what it may.
-    assert reached >= BYTES_A_SECOND * 0.7
+    # Nobody is kept waiting for longer than need be. (On a machine that is busy with other things
+    # a client may not use up what it may have.)
+    assert reached >= BYTES_A_SECOND * 0.9
 
 
 def test_what_kafkas_tool_sets_on_clients_it_describes_and_removes(broker: BrokerProcess) -> None:
