@@ -60,7 +60,7 @@ async def test_a_server_that_orders_creates_is_trusted(s3_server: S3Server) -> N
     engine = S3Engine(config_of(s3_server))
     await engine.start()
     await engine.close()
-    assert engine.bucket.puts > 160
+    assert engine.bucket.requests.puts > 160
 
 
 def test_a_certificate_file_that_is_not_there_is_named() -> None:
