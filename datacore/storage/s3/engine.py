@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +21,7 @@ from datacore.storage.chunked.cache import ChunkCache
 from datacore.storage.chunked.flusher import Flusher
 from datacore.storage.chunked.log import ChunkedLog
 from datacore.storage.chunked.store import HeldElsewhere
-from datacore.storage.engine import Fenced, LogName, Space, StorageError
+from datacore.storage.engine import CannotStart, Fenced, LogName, Space, StorageError
 from datacore.storage.log_name import check_log_name
 from datacore.storage.s3.bucket import Bucket, open_bucket
 from datacore.storage.s3.journal import Journal
@@ -56,7 +57,7 @@ class S3Engine:
             bucket: Instead of the one that they name.
         """
         self.config = config
-        self.bucket = bucket or open_bucket(config)
+        self.bucket = bucket or open_bucket(config, os.environ)
         self.journal = Journal(self.bucket, config)
         self.liveness = Liveness(self.bucket)
         self.store = Store(self.bucket, self.journal, self.liveness, config)
@@ -77,10 +78,20 @@ class S3Engine:
         return Space(-1, -1)
 
     async def start(self) -> None:
-        """See ``Engine.start``."""
-        await probe(self.bucket)
-        await self.liveness.beat()
-        await self.journal.start()
+        """See ``Engine.start``: reads before it writes, so that a refusal leaves nothing.
+
+        Raises:
+            CannotStart: The bucket cannot be used.
+        """
+        try:
+            await self.journal.catch_up()
+            await probe(self.bucket)
+            await self.liveness.beat()
+        except StorageError as error:
+            said = str(error)
+            where = "" if self.place in said else f"{self.place} cannot be used: "
+            raise CannotStart(where + said) from None
+        self.journal.start()
         self.flusher.start()
         self._tasks = [
             asyncio.create_task(self._keep_alive()),
@@ -132,6 +143,8 @@ class S3Engine:
 
     async def close(self) -> None:
         """See ``Engine.close``."""
+        if not self._tasks:
+            return  # it was refused
         try:
             await asyncio.gather(*(log.close() for log in self._logs.values()))
         finally:
