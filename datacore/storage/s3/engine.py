@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from datacore.storage.chunked.cache import ChunkCache
 from datacore.storage.chunked.flusher import Flusher
 from datacore.storage.chunked.open_logs import OpenLogs
-from datacore.storage.engine import Space, StorageError
+from datacore.storage.engine import CannotStart, Space, StorageError
 from datacore.storage.s3.bucket import Bucket, open_bucket
 from datacore.storage.s3.journal import Journal
 from datacore.storage.s3.liveness import DEAD_AFTER_S, INTERVAL_S, LOOK_INTERVAL_S, Liveness
@@ -53,7 +54,7 @@ class S3Engine:
             bucket: Instead of the one that they name.
         """
         self.config = config
-        self.bucket = bucket or open_bucket(config)
+        self.bucket = bucket or open_bucket(config, os.environ)
         self.journal = Journal(self.bucket, config)
         self.liveness = Liveness(self.bucket)
         self.store = Store(self.bucket, self.journal, self.liveness, config)
@@ -74,10 +75,20 @@ class S3Engine:
         return Space(-1, -1)
 
     async def start(self) -> None:
-        """See ``Engine.start``."""
-        await probe(self.bucket)
-        await self.liveness.beat()
-        await self.journal.start()
+        """See ``Engine.start``: reads before it writes, so that a refusal leaves nothing.
+
+        Raises:
+            CannotStart: The bucket cannot be used.
+        """
+        try:
+            await self.journal.catch_up()
+            await probe(self.bucket)
+            await self.liveness.beat()
+        except StorageError as error:
+            said = str(error)
+            where = "" if self.place in said else f"{self.place} cannot be used: "
+            raise CannotStart(where + said) from None
+        self.journal.start()
         self.flusher.start()
         self._tasks = [
             asyncio.create_task(self._keep_alive()),
@@ -101,6 +112,8 @@ class S3Engine:
 
     async def close(self) -> None:
         """See ``Engine.close``."""
+        if not self._tasks:
+            return  # it was refused
         try:
             await self._logs.close()
         finally:
