@@ -22,6 +22,7 @@ from obstore.store import S3Store
 
 from datacore.storage.chunked.store import Unavailable
 from datacore.storage.engine import StorageError
+from datacore.storage.s3.requests import Requests
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -59,26 +60,11 @@ class Listed(NamedTuple):
 class Bucket:
     """One prefix of one bucket."""
 
-    __slots__ = (
-        "_prefix",
-        "_store",
-        "deletes",
-        "gets",
-        "lists",
-        "place",
-        "puts",
-        "read_bytes",
-        "written_bytes",
-    )
+    __slots__ = ("_prefix", "_store", "place", "requests")
 
     def __init__(self, store: ObjectStore, prefix: str, place: str) -> None:
         self.place = place
-        self.puts = 0
-        self.gets = 0
-        self.lists = 0
-        self.deletes = 0
-        self.written_bytes = 0
-        self.read_bytes = 0
+        self.requests = Requests()
         self._store = store
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
 
@@ -91,8 +77,8 @@ class Bucket:
         Raises:
             Unavailable: Perhaps it is done, perhaps not.
         """
-        self.puts += 1
-        self.written_bytes += len(data)
+        self.requests.puts += 1
+        self.requests.written_bytes += len(data)
         try:
             await obstore.put_async(
                 self._store, self._prefix + key, data, mode="create", use_multipart=False
@@ -100,6 +86,7 @@ class Bucket:
         except AlreadyExistsError:
             return False
         except _TROUBLE as error:
+            self.requests.failed += 1
             raise self._unavailable(error) from None
         return True
 
@@ -107,8 +94,8 @@ class Bucket:
         """Writes an object, whatever was there."""
 
         async def ask() -> None:
-            self.puts += 1
-            self.written_bytes += len(data)
+            self.requests.puts += 1
+            self.requests.written_bytes += len(data)
             await obstore.put_async(self._store, self._prefix + key, data, use_multipart=False)
 
         await self._asked(ask)
@@ -117,13 +104,13 @@ class Bucket:
         """A whole object; None where there is none."""
 
         async def ask() -> bytes | None:
-            self.gets += 1
+            self.requests.gets += 1
             try:
                 found = await obstore.get_async(self._store, self._prefix + key)
                 data = bytes(await found.bytes_async())
             except FileNotFoundError:
                 return None
-            self.read_bytes += len(data)
+            self.requests.read_bytes += len(data)
             return data
 
         return await self._asked(ask)
@@ -132,14 +119,14 @@ class Bucket:
         """Bytes of an object; None where there is none."""
 
         async def ask() -> bytes | None:
-            self.gets += 1
+            self.requests.gets += 1
             try:
                 data = await obstore.get_range_async(
                     self._store, self._prefix + key, start=start, length=size
                 )
             except FileNotFoundError:
                 return None
-            self.read_bytes += len(data)
+            self.requests.read_bytes += len(data)
             return bytes(data)
 
         return await self._asked(ask)
@@ -149,13 +136,13 @@ class Bucket:
 
         async def ask() -> list[Listed]:
             found: list[Listed] = []
-            self.lists += 1
+            self.requests.lists += 1
             cut = len(self._prefix)
             async for page in obstore.list(self._store, prefix=self._prefix + prefix or None):
                 found += [
                     Listed(each["path"][cut:], each["size"], each["last_modified"]) for each in page
                 ]
-            self.lists += len(found) // 1000
+            self.requests.lists += len(found) // 1000
             return found
 
         return await self._asked(ask)
@@ -166,7 +153,7 @@ class Bucket:
             some = [self._prefix + key for key in keys[at : at + KEYS_AT_ONCE]]
 
             async def ask(some: list[str] = some) -> None:
-                self.deletes += 1
+                self.requests.deletes += 1
                 try:
                     await obstore.delete_async(self._store, some)
                 except FileNotFoundError:
@@ -179,6 +166,7 @@ class Bucket:
             try:
                 return await ask()
             except _TROUBLE as error:
+                self.requests.failed += 1
                 if not left:
                     raise self._unavailable(error) from None
             await asyncio.sleep(RETRY_DELAY_S)

@@ -42,6 +42,7 @@ logger = logging.getLogger("datacore.storage.s3")
 DYING_S: Final = DEAD_AFTER_S + 2 * INTERVAL_S
 """How long it may take until an engine that is gone is known to be."""
 SWEEPS_PER_GRACE: Final = 4
+COUNTS_INTERVAL_S: Final = 600.0
 
 
 class S3Engine:
@@ -85,6 +86,7 @@ class S3Engine:
             asyncio.create_task(self._keep_alive()),
             asyncio.create_task(self._keep_in_order()),
             asyncio.create_task(self._keep_clean()),
+            asyncio.create_task(self._keep_account()),
         ]
 
     async def list_logs(self) -> Sequence[LogName]:
@@ -142,6 +144,7 @@ class S3Engine:
             await self.journal.close()
             with suppress(StorageError):  # then others see that it beats no more
                 await self.liveness.end()
+            self._tell_requests()
 
     async def _keep_alive(self) -> None:
         """Shows that this engine lives, also when the bucket was away for a while."""
@@ -169,3 +172,17 @@ class S3Engine:
                 await sweep(self.bucket, self.journal, self.liveness, self.config.grace_s)
             except StorageError as error:
                 logger.warning("What nothing needs is not deleted yet: %s", error)
+
+    async def _keep_account(self) -> None:
+        """Tells what the bucket was asked for, as it is what the bucket costs."""
+        while True:
+            await asyncio.sleep(COUNTS_INTERVAL_S)
+            self._tell_requests()
+
+    def _tell_requests(self) -> None:
+        logger.info(
+            "Since the start: %s stored_bytes=%d, in %s",
+            self.bucket.requests,
+            self.journal.state.stored_bytes(),
+            self.place,
+        )

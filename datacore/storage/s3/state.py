@@ -244,6 +244,10 @@ class State:
                 keys.add(log.snapshot.key)
         return keys
 
+    def stored_bytes(self) -> int:
+        """Bytes of all logs' batches, those before a start in a segment that is kept included."""
+        return sum(each.size_bytes for log in self.logs.values() for each in log.segments)
+
     def refusal(self, change: Change) -> StorageError | None:
         """Why a change cannot be made now; None where it can."""
         if isinstance(change, Open):
