@@ -94,6 +94,13 @@ class StorageError(Exception):
     """The engine could not do it; the log is as it was before the call."""
 
 
+class CannotStart(StorageError):  # a state, of what the engine was told to use
+    """The engine cannot use what it was set up with; nothing was made there.
+
+    The message is one sentence without its end, and says what to change.
+    """
+
+
 class Fenced(StorageError):  # a state, as Kafka names it
     """Another owner has opened the log with a higher epoch."""
 

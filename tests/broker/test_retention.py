@@ -10,7 +10,7 @@ import pytest
 
 from datacore._generated.errors import ErrorCode
 from datacore.broker.broker import now_ms
-from datacore.broker.config_changes import ConfigChange, ConfigOperation
+from datacore.broker.configs.changes import ConfigChange, ConfigOperation
 from datacore.broker.topics import OFFSETS_TOPIC, NewTopic
 from datacore.metadata.image import RESOURCE_TOPIC
 from datacore.protocol.errors import KafkaError

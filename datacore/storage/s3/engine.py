@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +21,7 @@ from datacore.storage.chunked.cache import ChunkCache
 from datacore.storage.chunked.flusher import Flusher
 from datacore.storage.chunked.log import ChunkedLog
 from datacore.storage.chunked.store import HeldElsewhere
-from datacore.storage.engine import Fenced, LogName, Space, StorageError
+from datacore.storage.engine import CannotStart, Fenced, LogName, Space, StorageError
 from datacore.storage.log_name import check_log_name
 from datacore.storage.s3.bucket import Bucket, open_bucket
 from datacore.storage.s3.journal import Journal
@@ -42,6 +43,7 @@ logger = logging.getLogger("datacore.storage.s3")
 DYING_S: Final = DEAD_AFTER_S + 2 * INTERVAL_S
 """How long it may take until an engine that is gone is known to be."""
 SWEEPS_PER_GRACE: Final = 4
+COUNTS_INTERVAL_S: Final = 600.0
 
 
 class S3Engine:
@@ -55,7 +57,7 @@ class S3Engine:
             bucket: Instead of the one that they name.
         """
         self.config = config
-        self.bucket = bucket or open_bucket(config)
+        self.bucket = bucket or open_bucket(config, os.environ)
         self.journal = Journal(self.bucket, config)
         self.liveness = Liveness(self.bucket)
         self.store = Store(self.bucket, self.journal, self.liveness, config)
@@ -76,15 +78,26 @@ class S3Engine:
         return Space(-1, -1)
 
     async def start(self) -> None:
-        """See ``Engine.start``."""
-        await probe(self.bucket)
-        await self.liveness.beat()
-        await self.journal.start()
+        """See ``Engine.start``: reads before it writes, so that a refusal leaves nothing.
+
+        Raises:
+            CannotStart: The bucket cannot be used.
+        """
+        try:
+            await self.journal.catch_up()
+            await probe(self.bucket)
+            await self.liveness.beat()
+        except StorageError as error:
+            said = str(error)
+            where = "" if self.place in said else f"{self.place} cannot be used: "
+            raise CannotStart(where + said) from None
+        self.journal.start()
         self.flusher.start()
         self._tasks = [
             asyncio.create_task(self._keep_alive()),
             asyncio.create_task(self._keep_in_order()),
             asyncio.create_task(self._keep_clean()),
+            asyncio.create_task(self._keep_account()),
         ]
 
     async def list_logs(self) -> Sequence[LogName]:
@@ -130,6 +143,8 @@ class S3Engine:
 
     async def close(self) -> None:
         """See ``Engine.close``."""
+        if not self._tasks:
+            return  # it was refused
         try:
             await asyncio.gather(*(log.close() for log in self._logs.values()))
         finally:
@@ -142,6 +157,7 @@ class S3Engine:
             await self.journal.close()
             with suppress(StorageError):  # then others see that it beats no more
                 await self.liveness.end()
+            self._tell_requests()
 
     async def _keep_alive(self) -> None:
         """Shows that this engine lives, also when the bucket was away for a while."""
@@ -169,3 +185,17 @@ class S3Engine:
                 await sweep(self.bucket, self.journal, self.liveness, self.config.grace_s)
             except StorageError as error:
                 logger.warning("What nothing needs is not deleted yet: %s", error)
+
+    async def _keep_account(self) -> None:
+        """Tells what the bucket was asked for, as it is what the bucket costs."""
+        while True:
+            await asyncio.sleep(COUNTS_INTERVAL_S)
+            self._tell_requests()
+
+    def _tell_requests(self) -> None:
+        logger.info(
+            "Since the start: %s stored_bytes=%d, in %s",
+            self.bucket.requests,
+            self.journal.state.stored_bytes(),
+            self.place,
+        )
