@@ -17,8 +17,10 @@ import datacore
 from datacore.testing.broker_process import BrokerProcess
 from tests.compat.driver import Driver
 from tests.compat.environments import NotRunError, Program
+from tests.compat.full_flow import Killable
 from tests.compat.matrix import Client
 from tests.compat.results import Outcome, Result, Results
+from tests.oracle.apache_kafka import ApacheKafka
 from tests.oracle.maven import cache_dir
 
 _RESULTS = pytest.StashKey[Results]()
@@ -43,6 +45,20 @@ def bootstrap(pytestconfig: pytest.Config) -> Iterator[str]:
             log = cache_dir() / "compat" / "broker.log"
             log.parent.mkdir(exist_ok=True)
             log.write_text(broker.log())
+
+
+@pytest.fixture
+def killable(pytestconfig: pytest.Config) -> Iterator[Killable]:
+    """A broker of the test's own; DATACORE_COMPAT_KAFKA=4.1.1 makes it that of Apache Kafka."""
+    results = pytestconfig.stash[_RESULTS]
+    if release := os.environ.get("DATACORE_COMPAT_KAFKA"):
+        results.broker = results.broker or f"Apache Kafka {release}"
+        with ApacheKafka(release) as kafka:
+            yield Killable(kafka, kafka.bootstrap)
+        return
+    results.broker = results.broker or f"DataCore {datacore.__version__}"
+    with BrokerProcess() as broker:
+        yield Killable(broker, broker.bootstrap_servers)
 
 
 @pytest.fixture

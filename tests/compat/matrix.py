@@ -17,7 +17,7 @@ from tests.compat.environments import (
     SystemProgram,
 )
 
-__all__ = ["CLIENTS", "CONSOLE_TOOLS", "Client", "Feature"]
+__all__ = ["CLIENTS", "CONNECT", "CONSOLE_TOOLS", "FLINK", "STREAMS", "Client", "Feature"]
 
 
 class Feature(Enum):
@@ -91,8 +91,18 @@ def _aiokafka(version: str, *, quick: bool = False) -> Client:
     return Client("aiokafka", version, environment, features=_ALL, quick=quick)
 
 
-def _java(version: str, codecs: tuple[str, ...] = _CODECS, *, quick: bool = False) -> Client:
-    return Client("java", version, JavaClasspath(), codecs, _ALL, quick=quick)
+# The last of each minor release; those after 4.1 are newer than what we speak.
+_JAVA_RELEASES = (
+    *("1.1.1", "2.0.1", "2.1.1", "2.2.2", "2.3.1", "2.4.1", "2.5.1", "2.6.3", "2.7.2", "2.8.2"),
+    *("3.0.2", "3.1.2", "3.2.3", "3.3.2", "3.4.1", "3.5.2", "3.6.2", "3.7.2", "3.8.1", "3.9.1"),
+    *("4.0.1", "4.1.1", "4.2.0", "4.3.0"),
+)
+
+
+def _java(version: str) -> Client:
+    # zstd came with 2.1 (KIP-110).
+    codecs = _OLD_CODECS if version in {"1.1.1", "2.0.1"} else _CODECS
+    return Client("java", version, JavaClasspath(), codecs, _ALL, quick=version == "4.1.1")
 
 
 # kafkajs brings gzip only; these are the codecs that it lets one register.
@@ -131,10 +141,7 @@ CLIENTS: tuple[Client, ...] = (
         features=frozenset({Feature.HEADERS, Feature.NULL_HEADERS, Feature.REPEATED_HEADERS}),
         quick=True,
     ),
-    _java("1.1.1", _OLD_CODECS),
-    _java("2.8.2"),
-    _java("3.9.1"),
-    _java("4.1.1", quick=True),
+    *map(_java, _JAVA_RELEASES),
     _kafkajs("2.2.4", quick=True),
     _franz_go("1.22.2", quick=True),
     _sarama("1.61.1", quick=True),
@@ -153,4 +160,42 @@ CONSOLE_TOOLS: tuple[Client, ...] = (
     _console_tools("2.8.2"),
     _console_tools("3.9.1"),
     _console_tools("4.1.1", quick=True),
+    _console_tools("4.2.0"),
+    _console_tools("4.3.0"),
 )
+
+_KAFKA = "org.apache.kafka"
+_STREAMS = JavaClasspath("streams", (f"{_KAFKA}:kafka-streams:{{version}}",), "java/WordCount.java")
+_CONNECT = JavaClasspath(
+    "connect",
+    tuple(f"{_KAFKA}:connect-{name}:{{version}}" for name in ("runtime", "file", "json")),
+    source=None,
+)
+
+
+def _flink(version: str, connector: str) -> Client:
+    artifacts = (
+        *(
+            f"org.apache.flink:flink-{name}:{{version}}"
+            for name in ("streaming-java", "clients", "connector-base")
+        ),
+        f"org.apache.flink:flink-connector-kafka:{connector}",
+    )
+    # What bin/config.sh gives a JVM of Java 17; and a cluster of one process needs its room.
+    opens = (f"--add-opens=java.base/java.{name}=ALL-UNNAMED" for name in _OPEN_TO_FLINK)
+    environment = JavaClasspath(
+        "flink", artifacts, "java/FlinkWordCount.java", (*opens, "-Xmx384m")
+    )
+    return Client("flink", version, environment)
+
+
+_OPEN_TO_FLINK = ("lang", "net", "io", "nio", "text", "time", "util", "util.concurrent")
+
+# Applications: what they do is in tests of their own, with the broker and them killed meanwhile.
+STREAMS: tuple[Client, ...] = tuple(
+    Client("kafka-streams", version, _STREAMS) for version in ("2.8.2", "4.1.1", "4.3.0")
+)
+CONNECT: tuple[Client, ...] = tuple(
+    Client("kafka-connect", version, _CONNECT) for version in ("3.9.1", "4.1.1", "4.3.0")
+)
+FLINK: tuple[Client, ...] = (_flink("1.20.4", "3.4.0-1.20"), _flink("2.2.1", "5.0.0-2.2"))
