@@ -17,26 +17,26 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 
 from datacore._generated.records.config_record import ConfigRecord
-from datacore.broker.broker_configs import CLUSTER_ID_KEY, BrokerConfigs, static_broker_configs
 from datacore.broker.client_telemetry import ClientTelemetry
 from datacore.broker.cluster_metadata import ClusterMetadata
 from datacore.broker.compaction import Compaction
-from datacore.broker.configs import Configs
+from datacore.broker.configs.effective import CLUSTER_ID_KEY, BrokerConfigs, static_broker_configs
+from datacore.broker.configs.service import Configs
 from datacore.broker.features import Features
 from datacore.broker.fetch_sessions import FetchSessions
 from datacore.broker.fetching import Fetching
-from datacore.broker.groups import Groups
+from datacore.broker.groups.service import Groups
 from datacore.broker.log_dirs import LogDirs
 from datacore.broker.partitions import Partitions
-from datacore.broker.producer_ids import ProducerIds
 from datacore.broker.quorum import Quorum
 from datacore.broker.quotas import Quotas
 from datacore.broker.replicas import Replicas
 from datacore.broker.retention import Retention
 from datacore.broker.topics import NewTopic, Topics
-from datacore.broker.transaction_markers import TransactionMarkers
-from datacore.broker.transactional_offsets import TransactionalOffsets
-from datacore.broker.transactions import Transactions
+from datacore.broker.transactions.markers import TransactionMarkers
+from datacore.broker.transactions.offsets import TransactionalOffsets
+from datacore.broker.transactions.producer_ids import ProducerIds
+from datacore.broker.transactions.service import Transactions
 from datacore.metadata.configs import broker_int, broker_value
 from datacore.metadata.image import RESOURCE_BROKER
 from datacore.protocol.names import TopicId

@@ -139,6 +139,7 @@ def _s3_engine(config: Config) -> Engine:
             region=section.region,
             access_key=section.access_key,
             secret_key=section.secret_key,
+            profile=section.profile,
             ca_file=section.ca_file,
             linger_s=section.linger_ms / 1000,
             cache_bytes=section.cache_bytes,

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from datacore.broker.broker import now_ms
-from datacore.broker.groups import partition_for
+from datacore.broker.groups.service import partition_for
 from datacore.broker.topics import OFFSETS_TOPIC, NewTopic
 from datacore.log.deletion import delete_records_before
 from datacore.protocol.names import TopicName
@@ -19,8 +19,8 @@ from datacore.storage.disk.config import DiskConfig
 from datacore.storage.disk.engine import DiskEngine
 from datacore.storage.engine import SegmentLimits
 from datacore.storage.memory import MemoryEngine
+from tests.broker.groups.test_service import commit, committed
 from tests.broker.harness import running, until
-from tests.broker.test_groups import commit, committed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -22,8 +22,8 @@ from datacore._generated.join_group import (
     JoinGroupResponse,
 )
 from datacore._generated.metadata import MetadataRequest, MetadataResponse
-from datacore.broker.config_changes import ConfigChange, ConfigOperation
-from datacore.broker.groups import partition_for
+from datacore.broker.configs.changes import ConfigChange, ConfigOperation
+from datacore.broker.groups.service import partition_for
 from datacore.config import load_config
 from datacore.handlers.table import TABLE
 from datacore.metadata.image import RESOURCE_BROKER

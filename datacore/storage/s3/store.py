@@ -141,6 +141,7 @@ class Store:
         for round_, result in zip(rounds, results, strict=True):
             if not isinstance(result, BaseException):
                 moved.add(round_.log_id)
+                self.bucket.requests.appended_bytes += sum(each.size for each in round_.chunks)
             elif isinstance(result, Unavailable) or not isinstance(result, StorageError):
                 raise result
         return moved

@@ -7,10 +7,10 @@ import logging
 import pytest
 
 from datacore._generated.errors import ErrorCode
-from datacore.broker.broker_configs import ConfigSource
-from datacore.broker.config_changes import ConfigChange, ConfigOperation
-from datacore.broker.described_configs import broker_configs, group_configs, topic_configs
-from datacore.broker.logger_levels import logger_levels
+from datacore.broker.configs.changes import ConfigChange, ConfigOperation
+from datacore.broker.configs.described import broker_configs, group_configs, topic_configs
+from datacore.broker.configs.effective import ConfigSource
+from datacore.broker.configs.logger_levels import logger_levels
 from datacore.broker.topics import NewTopic
 from datacore.metadata.image import (
     RESOURCE_BROKER,

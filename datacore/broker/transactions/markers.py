@@ -23,7 +23,7 @@ from datacore.storage.engine import StorageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from datacore.broker.groups import Groups
+    from datacore.broker.groups.service import Groups
     from datacore.broker.partitions import Partitions
     from datacore.coordinator.outcome import Producer
     from datacore.coordinator.transaction.metadata import TopicPartition

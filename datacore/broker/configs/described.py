@@ -6,8 +6,8 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from datacore.broker.broker_configs import ConfigSource
-from datacore.broker.logger_levels import logger_levels
+from datacore.broker.configs.effective import ConfigSource
+from datacore.broker.configs.logger_levels import logger_levels
 from datacore.metadata.configs import (
     BROKER_CONFIGS,
     CLIENT_METRICS_CONFIGS,
@@ -22,7 +22,7 @@ from datacore.metadata.configs import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from datacore.broker.broker_configs import BrokerConfigs
+    from datacore.broker.configs.effective import BrokerConfigs
     from datacore.metadata.configs import ConfigKey
 
 TYPE_UNKNOWN: Final = 0

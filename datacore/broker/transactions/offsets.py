@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from datacore.broker.context import RequestContext
-    from datacore.broker.groups import Groups
-    from datacore.broker.transactions import Transactions
+    from datacore.broker.groups.service import Groups
+    from datacore.broker.transactions.service import Transactions
     from datacore.log.partition_log import PartitionLog
 
 ADDS_PARTITION_SINCE: Final = 5

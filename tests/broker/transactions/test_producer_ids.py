@@ -2,7 +2,7 @@ import anyio
 import pytest
 
 from datacore._generated.errors import ErrorCode
-from datacore.broker.producer_ids import BLOCK_SIZE
+from datacore.broker.transactions.producer_ids import BLOCK_SIZE
 from datacore.protocol.errors import KafkaError
 from datacore.storage.memory import MemoryEngine
 from tests.broker.harness import HeldEngine, running

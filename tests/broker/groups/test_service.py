@@ -22,7 +22,7 @@ from datacore._generated.offset_fetch import (
     OffsetFetchRequestTopics,
 )
 from datacore.broker.broker import Broker
-from datacore.broker.groups import partition_for
+from datacore.broker.groups.service import partition_for
 from datacore.broker.topics import OFFSETS_TOPIC, NewTopic
 from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import TopicName

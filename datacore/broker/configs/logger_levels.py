@@ -16,7 +16,7 @@ from datacore.protocol.errors import KafkaError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from datacore.broker.config_changes import ConfigChange
+    from datacore.broker.configs.changes import ConfigChange
 
 ROOT: Final = "root"
 LEVELS: Final = {

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from datacore._generated.errors import ErrorCode
-from datacore.broker.config_changes import ConfigChange, ConfigOperation, changed_values
+from datacore.broker.configs.changes import ConfigChange, ConfigOperation, changed_values
 from datacore.broker.topics import NewTopic
 from datacore.metadata.configs import TOPIC_CONFIGS
 from datacore.metadata.image import RESOURCE_TOPIC

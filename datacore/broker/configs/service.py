@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING
 
 from datacore._generated.errors import ErrorCode
 from datacore._generated.records.config_record import ConfigRecord
-from datacore.broker.broker_configs import CLUSTER_ID_KEY, parsed_node_id
-from datacore.broker.config_changes import (
+from datacore.broker.configs.changes import (
     ConfigChange,
     ConfigOperation,
     changed_values,
     check_changes,
 )
-from datacore.broker.logger_levels import check_levels, set_levels
+from datacore.broker.configs.effective import CLUSTER_ID_KEY, parsed_node_id
+from datacore.broker.configs.logger_levels import check_levels, set_levels
 from datacore.broker.topics import check_topic_name
 from datacore.metadata.configs import (
     BROKER_CONFIGS,
@@ -59,9 +59,9 @@ from datacore.protocol.names import TopicName
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from datacore.broker.broker_configs import BrokerConfigs
     from datacore.broker.client_telemetry import ClientTelemetry
     from datacore.broker.cluster_metadata import ClusterMetadata
+    from datacore.broker.configs.effective import BrokerConfigs
     from datacore.broker.partitions import Partitions
     from datacore.metadata.configs import ConfigKey
     from datacore.metadata.records import MetadataRecord

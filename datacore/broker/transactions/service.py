@@ -29,7 +29,7 @@ from datacore._generated.describe_transactions import (
 )
 from datacore._generated.errors import ErrorCode
 from datacore._generated.list_transactions import ListTransactionsResponse
-from datacore.broker.groups import partition_for
+from datacore.broker.groups.service import partition_for
 from datacore.broker.runtime import ShardRuntime
 from datacore.broker.topics import OFFSETS_TOPIC, TRANSACTIONS_TOPIC, NewTopic
 from datacore.coordinator.outcome import Producer
@@ -55,10 +55,10 @@ if TYPE_CHECKING:
     from datacore._generated.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
     from datacore._generated.list_transactions import ListTransactionsRequest
     from datacore.broker.context import RequestContext
-    from datacore.broker.groups import Groups
-    from datacore.broker.producer_ids import ProducerIds
+    from datacore.broker.groups.service import Groups
     from datacore.broker.topics import Topics
-    from datacore.broker.transaction_markers import TransactionMarkers
+    from datacore.broker.transactions.markers import TransactionMarkers
+    from datacore.broker.transactions.producer_ids import ProducerIds
     from datacore.coordinator.context import RequestContext as CoordinatorContext
     from datacore.coordinator.outcome import Outcome
     from datacore.log.partition_log import PartitionLog
