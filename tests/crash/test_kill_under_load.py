@@ -57,6 +57,15 @@ def stored(address: tuple[str, int]) -> dict[Place, bytes]:
     return contents
 
 
+def check(history: History, contents: dict[Place, bytes]) -> None:
+    """Holds what clients were told against what is there."""
+    assert history.contradictions == []
+    lost = {place for place, value in history.acknowledged.items() if contents.get(place) != value}
+    assert lost == set(), f"{len(lost)} of {len(history.acknowledged)} acknowledged records"
+    unseen = {place for place, value in history.seen.items() if contents.get(place) != value}
+    assert unseen == set(), "a reader saw what is no longer there"
+
+
 @pytest.fixture(params=["disk", "postgresql", "s3"])
 def engine(request: pytest.FixtureRequest) -> dict[str, Any]:
     """What a broker is told of its engine."""
@@ -110,11 +119,7 @@ def test_nothing_acknowledged_is_lost_and_no_offset_is_given_twice_when_the_brok
                 client.join()
             broker.start()
         contents = stored((broker.host, broker.port))
-    assert history.contradictions == []
-    lost = {place for place, value in history.acknowledged.items() if contents.get(place) != value}
-    assert lost == set(), f"{len(lost)} of {len(history.acknowledged)} acknowledged records"
-    unseen = {place for place, value in history.seen.items() if contents.get(place) != value}
-    assert unseen == set(), "a reader saw what is no longer there"
+    check(history, contents)
     print(f"{kills} kills, {len(history.acknowledged)} acknowledged, {len(contents)} stored")
 
 
