@@ -67,6 +67,9 @@ golden: $(VENV)/test.stamp ## make the golden vectors anew (needs Java and Maven
 bench: $(VENV)/bench.stamp ## measure beside Apache Kafka (needs Java and Maven; nothing else may run)
 	$(BIN)/python -m benchmarks $(ARGS)
 
+bench-quick: $(VENV)/bench.stamp ## see whether every benchmark still works, without figures
+	$(BIN)/python -m benchmarks --quick --json .cache/bench-quick.json $(ARGS)
+
 docs: $(VENV)/dev.stamp ## write the generated pages of docs/ anew, and the pictures
 	$(BIN)/python -m docs.generate
 	$(BIN)/python -m docs.make_pictures
@@ -78,4 +81,4 @@ build: $(VENV)/dev.stamp ## wheel and sdist in dist/
 clean: ## remove what the targets made, but no data
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help run test test-compat test-all lint format generate generate-check specs golden bench docs build clean
+.PHONY: help run test test-compat test-all lint format generate generate-check specs golden bench bench-quick docs build clean
