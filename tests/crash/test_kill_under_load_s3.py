@@ -77,6 +77,7 @@ def test_nothing_is_lost_and_nothing_stays_for_good_when_the_broker_is_killed(
     assert asyncio.run(left_after_a_sweep(config)) == []
 
 
+@pytest.mark.timeout(900)
 def test_nothing_is_lost_when_the_broker_is_killed_behind_a_network_that_loses_answers(
     s3_server: S3Server,
 ) -> None:

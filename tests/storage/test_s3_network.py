@@ -56,12 +56,14 @@ async def test_everything_that_was_acknowledged_is_there_once_behind_a_bad_netwo
         engine = S3Engine(config)
         await engine.start()
         for name in data:
-            log = await engine.open_log(name, epoch=epoch)
+            opened = await engine.open_log(name, epoch=epoch)
             for _ in range(10):
-                data[name] += await append_durably(log, 10, 2000)
+                data[name] += await append_durably(opened, 10, 2000)
         await engine.rewriter.run()
         for name in data:
-            assert await read(engine._logs[name], 0) == data[name]
+            log = engine._logs.get(name)
+            assert log is not None
+            assert await read(log, 0) == data[name]
         await engine.close()
     assert set(proxy.met) >= set(Trouble) - {Trouble.PARTIAL_LIST}
     proxy.rate = 0
