@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -80,14 +80,16 @@ class PythonPackages:
         module: the driver.
         packages: requirements, `name==version`.
         below: the first Python that the client does not run on any more.
+        wheels: a package that is taken as a wheel only, never built.
     """
 
     module: str
     packages: tuple[str, ...]
     below: tuple[int, int] | None = None
+    wheels: str = ""
 
     def prepare(self, name: str, version: str) -> Program:
-        interpreter = self._interpreter()
+        interpreter, release = self._interpreter()
 
         def build(folder: Path) -> None:
             if interpreter == sys.executable:
@@ -96,22 +98,39 @@ class PythonPackages:
                 _run([interpreter, "-m", "venv", str(folder)])
             pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
             cache = f"--cache-dir={cache_dir() / 'pip'}"
-            _run([*pip, cache, "install", "--quiet", *self.packages])
+            wheels = ["--only-binary", self.wheels] if self.wheels else []
+            _run([*pip, cache, "install", "--quiet", *wheels, *self.packages])
 
-        folder = _built(f"{name}-{version}", [interpreter, *self.packages], build)
+        # By release, not by path: several checkouts may share the cache.
+        folder = _built(f"{name}-{version}", [release, *self.packages], build)
         python = str(folder / "bin" / "python")
         # The drivers import their contract from the project, and nothing else.
-        command = (python, "-P", "-m", f"tests.compat.clients.{self.module}")
-        return Program(command, version, (("PYTHONPATH", str(_ROOT)),))
+        # -P, without which the working directory comes first, came with 3.11.
+        path = (("PYTHONPATH", str(_ROOT)), ("PYTHONSAFEPATH", "1"))
+        command = (python, "-m", f"tests.compat.clients.{self.module}")
+        return Program(command, version, path)
 
-    def _interpreter(self) -> str:
+    def _interpreter(self) -> tuple[str, str]:
+        """The newest Python that will do, and its release, such as "3.11"."""
         if self.below is None or sys.version_info[:2] < self.below:
-            return sys.executable
-        newest = self.below[1] - 1
-        for minor in range(newest, 9, -1):
-            if found := shutil.which(f"python3.{minor}"):
-                return found
+            return sys.executable, f"{sys.version_info[0]}.{sys.version_info[1]}"
+        for minor in range(self.below[1] - 1, 6, -1):
+            release = f"3.{minor}"
+            for found in _pythons(release):
+                # pyenv's shims are there also for a Python that is switched off.
+                if subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode:
+                    continue
+                return found, release
         raise NotRunError(f"no Python below {self.below[0]}.{self.below[1]} on the PATH")
+
+
+def _pythons(release: str) -> Iterator[str]:
+    """Where a Python of that release may be: on the PATH, or kept by pyenv."""
+    if found := shutil.which(f"python{release}"):
+        yield found
+    if shim := shutil.which("pyenv"):
+        kept = Path(os.environ.get("PYENV_ROOT", Path(shim).resolve().parents[1])) / "versions"
+        yield from map(str, sorted(kept.glob(f"{release}.*/bin/python{release}"), reverse=True))
 
 
 @dataclass(frozen=True, slots=True)
