@@ -206,9 +206,12 @@ class S3Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ] = None
     region: Annotated[str, msgspec.Meta(min_length=1, description="Region.")] = "us-east-1"
     access_key: Annotated[
-        str | None, msgspec.Meta(description="Key id; AWS's variables or the machine's role, else.")
+        str | None, msgspec.Meta(description="Key id; else a profile, AWS's variables, a role.")
     ] = None
     secret_key: Annotated[str | None, msgspec.Meta(description="Its secret; never shown.")] = None
+    profile: Annotated[str | None, msgspec.Meta(description="AWS profile that has the keys.")] = (
+        None
+    )
     ca_file: Annotated[
         str | None, msgspec.Meta(description="PEM file of who signed the endpoint's certificate.")
     ] = None

@@ -17,7 +17,7 @@ from datacore.metadata.image import RESOURCE_TOPIC
 from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import TopicId, TopicName
 from datacore.record.compression import Codec
-from datacore.storage.engine import LogName, SegmentLimits, StorageError
+from datacore.storage.engine import FileHandling, LogName, SegmentLimits, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
@@ -133,6 +133,13 @@ class Partitions:
                 size_bytes=int(value("segment.bytes")),
                 age_ms=segment_age_ms,
                 jitter_ms=int(value("segment.jitter.ms")),
+                files=FileHandling(
+                    index_interval_bytes=int(value("index.interval.bytes")),
+                    preallocates=value("preallocate") == "true",
+                    delete_delay_ms=int(value("file.delete.delay.ms")),
+                    flush_messages=int(value("flush.messages")),
+                    flush_ms=int(value("flush.ms")),
+                ),
             ),
         )
 

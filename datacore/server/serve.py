@@ -74,7 +74,7 @@ async def serve(config: Config) -> AsyncIterator[RunningBroker]:
                 yield RunningBroker(broker, {each.name: each.bound for each in bound})
             finally:
                 # A member that waits for its group would keep the connections open for as long.
-                broker.groups.stop()
+                broker.groups.shards.stop()
     finally:
         for listener in bound:
             listener.socket.close()
@@ -139,6 +139,7 @@ def _s3_engine(config: Config) -> Engine:
             region=section.region,
             access_key=section.access_key,
             secret_key=section.secret_key,
+            profile=section.profile,
             ca_file=section.ca_file,
             linger_s=section.linger_ms / 1000,
             cache_bytes=section.cache_bytes,

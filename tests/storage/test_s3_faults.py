@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import obstore
@@ -180,11 +181,13 @@ async def test_only_what_nothing_refers_to_and_is_old_enough_is_deleted(
         log = await engine.open_log(LOG, epoch=0)
         data = await append_durably(log, 10, 20)
         await log.save_snapshot(2, bytes(100_000))
-        await engine.bucket.put("logs/orders-0/orphan", b"of a writer that died")
+        orphan = f"logs/orders-0/{0:020}.{uuid.uuid4().hex}"
+        await engine.bucket.put(orphan, b"of a writer that died")
+        await engine.bucket.put("logs/notes.txt", b"of somebody else")
         assert await sweep(engine.bucket, engine.journal, engine.liveness, grace_s=60) == 0
         await engine.liveness.beat()
         assert await sweep(engine.bucket, engine.journal, engine.liveness, grace_s=0) == 1
-        assert await keys_of(engine, "logs/") == []
+        assert await keys_of(engine, "logs/") == ["logs/notes.txt"]
         assert await read(log, 0) == data
         assert await log.load_snapshot() == (2, bytes(100_000))
 

@@ -30,9 +30,12 @@ class S3Config:
 
     region: str = "us-east-1"
     access_key: str | None = None
-    """None takes what AWS's own variables, or the machine's role, say."""
+    """None takes what ``credentials.py`` finds."""
 
     secret_key: str | None = field(default=None, repr=False)
+
+    profile: str | None = None
+    """Of AWS's files of credentials."""
 
     ca_file: str | None = None
     """Certificates that the endpoint's is signed by, beside those of the system."""
