@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import pytest
 
 from datacore.storage.chunked.store import Unavailable
@@ -68,6 +69,7 @@ class TroubledStore(Store):
         """So many rounds are written, and then nobody hears of it."""
         self.loses_cuts = False
         """The next cut is made, and then nobody hears of it."""
+        self.surprises = False
         self.refuses = False
         self.refused_log: int | None = None
 
@@ -88,6 +90,10 @@ class TroubledStore(Store):
             raise Unavailable(message)
 
     async def append(self, rounds: Sequence[Round]) -> set[int]:
+        surprises, self.surprises = self.surprises, False
+        if surprises:
+            message = "a surprise"
+            raise LookupError(message)
         if self.refuses or self.refused_log in {each.log_id for each in rounds}:
             message = "the test has cut the connection"
             raise Unavailable(message)
@@ -218,6 +224,35 @@ async def test_who_does_not_hear_that_it_owns_the_log_again_asks_again(
     assert (log.start_offset, log.end_offset, len(data)) == (1, 1, 161)
     await append_durably(log, 200)
     await engine.close()
+
+
+@on_loop
+async def test_a_round_that_fails_as_nobody_expects_costs_that_round(
+    config: PostgresqlConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine, store = troubled(config)
+    await engine.start()
+    log = await engine.open_log(LOG, epoch=0)
+    for _ in range(4):  # one more than there are workers
+        store.surprises = True
+        with pytest.raises(StorageError, match="surprise"):
+            await append_one(log)
+        assert "in a way nobody expects" in caplog.text
+        assert await log.load_snapshot() is None
+    data = await append_durably(log, 100)
+    assert await read(log, 0) == data
+    await engine.close()
+
+
+@on_loop
+async def test_what_the_driver_raises_of_itself_may_be_tried_again(
+    config: PostgresqlConfig,
+) -> None:
+    async with running(PostgresqlHarness(config)) as engine:
+        assert isinstance(engine, PostgresqlEngine)
+        with pytest.raises(Unavailable):
+            async with engine.store.connections.transaction():
+                raise asyncpg.InternalClientError("cannot switch to state 15")
 
 
 @on_loop
