@@ -4,6 +4,8 @@ Rules:
 
 - What is in memory is read and answered inline. When a device must be asked, that one partition is
   read in the background and the rest of the request goes on with the result.
+- What an old client reads is converted (``record/legacy.py``): a little of it inline, the rest in a
+  thread, as if a device had been asked for it.
 - A request waits until ``min_bytes`` are there, ``max_wait_ms`` are over, or something is wrong.
   While it waits it is a callback on its partitions' logs and one timer; no task.
 - The first batch comes back whole even where it is larger than every limit (KIP-74), so a consumer
@@ -14,7 +16,9 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+import anyio.to_thread
 
 from datacore._generated.errors import ErrorCode
 from datacore._generated.fetch import (
@@ -27,6 +31,8 @@ from datacore._generated.fetch import PartitionData as FetchedPartition
 from datacore.log.error_codes import kafka_error
 from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import TopicId, TopicName
+from datacore.record.batch import iterate_headers
+from datacore.record.compression import Codec
 from datacore.record.errors import RecordError
 from datacore.record.legacy import down_convert
 from datacore.storage.pending import Pending
@@ -42,10 +48,22 @@ if TYPE_CHECKING:
     from datacore.wire.buffer import Buffer
 
 READ_COMMITTED = 1
-CONVERTED_BYTES_MAX = 256 * 1024
-"""What one answer brings to a client of message sets, the first batch apart: everybody waits while
-its records are taken apart and put together again."""
+CONVERTED_BYTES_MAX: Final = 256 * 1024
+"""What one answer brings to a client of message sets, the first batch apart: its records are taken
+apart and put together again, which takes a processor for a while."""
+CONVERTED_INLINE_BYTES_MAX: Final = 16 * 1024
+"""Of uncompressed batches, what is converted at once; a compressed one may hold anything."""
 _NOT_FOUND = frozenset({ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID})
+
+
+class _Converted(NamedTuple):
+    """What was read, and what becomes of it for an old client."""
+
+    buffers: list[Buffer]
+    records: bytes
+
+
+_Read: TypeAlias = "list[Buffer] | _Converted | KafkaError"
 
 
 class Fetching:
@@ -166,9 +184,7 @@ class _Fetch:
             or not self._scope.partitions
         )
 
-    def _collect(
-        self, cold_reads: dict[int, list[Buffer] | KafkaError]
-    ) -> list[FetchedPartition] | _Cold:
+    def _collect(self, cold_reads: dict[int, _Read]) -> list[FetchedPartition] | _Cold:
         """One result for each partition wanted; or what must be read from a device first.
 
         ``cold_reads`` holds what was read so, by position in the scope.
@@ -206,12 +222,12 @@ class _Fetch:
         self,
         wanted: WantedPartition,
         result: FetchedPartition,
-        buffers: list[Buffer] | KafkaError | None,
+        read: _Read | None,
     ) -> PartitionLog | None:
         """Fills in one partition's result.
 
         Returns:
-            The log, when a device must be asked.
+            The log, when a device must be asked, or much is to be converted.
         """
         log = self._log(wanted)
         before = self._end_for_reader(log)
@@ -227,12 +243,13 @@ class _Fetch:
         limit = self._limit(wanted)
         if limit <= 0 and self._size > 0:
             return None
+        if isinstance(read, KafkaError):
+            raise read
+        buffers = read.buffers if isinstance(read, _Converted) else read
         if buffers is None:
             buffers = log.read_warm(offset, limit, before)
             if buffers is None:
                 return log
-        if isinstance(buffers, KafkaError):
-            raise buffers
         if not buffers:
             return None
         records = buffers[0] if len(buffers) == 1 else b"".join(buffers)
@@ -245,11 +262,12 @@ class _Fetch:
                 )
                 for aborted in log.aborted_transactions(offset, buffers)
             ]
-        if self._magic < 2:
-            try:
-                records = down_convert(records, self._magic)
-            except RecordError as error:
-                raise kafka_error(error) from None
+        if isinstance(read, _Converted):
+            records = read.records
+        elif self._magic < 2:
+            if _takes_long(records):
+                return log
+            records = _converted(records, self._magic)
         self._size += len(records)
         result.records = records
         return None
@@ -287,11 +305,14 @@ class _Fetch:
             while isinstance(collected, _Cold):
                 reads = collected.reads
                 try:
-                    reads[collected.at] = await collected.log.read(
+                    buffers = await collected.log.read(
                         collected.offset,
                         collected.bytes_max,
                         self._end_for_reader(collected.log),
                     )
+                    reads[collected.at] = buffers
+                    if self._magic < 2 and buffers:
+                        reads[collected.at] = await self._convert(buffers)
                 except KafkaError as error:
                     reads[collected.at] = error
                 if self._is_abandoned:
@@ -300,6 +321,16 @@ class _Fetch:
             self._go_on(collected)
         except Exception as error:  # noqa: BLE001  # see _fail
             self._fail(error)
+
+    async def _convert(self, buffers: list[Buffer]) -> _Converted:
+        """Converts in a worker thread, so that nobody else waits.
+
+        Raises:
+            KafkaError: What is stored does not decode, or the client cannot read it.
+        """
+        joined = buffers[0] if len(buffers) == 1 else b"".join(buffers)
+        records = await anyio.to_thread.run_sync(_converted, joined, self._magic)
+        return _Converted(buffers, records)
 
     # --- waiting
 
@@ -421,10 +452,24 @@ class _Cold:
         log: PartitionLog,
         offset: int,
         bytes_max: int,
-        reads: dict[int, list[Buffer] | KafkaError],
+        reads: dict[int, _Read],
     ) -> None:
         self.at = at
         self.log = log
         self.offset = offset
         self.bytes_max = bytes_max
         self.reads = reads
+
+
+def _takes_long(records: Buffer) -> bool:
+    """Whether the conversion of stored batches would hold up others."""
+    if len(records) > CONVERTED_INLINE_BYTES_MAX:
+        return True
+    return any(header.codec != Codec.NONE for _, header in iterate_headers(memoryview(records)))
+
+
+def _converted(records: Buffer, magic: int) -> bytes:
+    try:
+        return down_convert(records, magic)
+    except RecordError as error:
+        raise kafka_error(error) from None

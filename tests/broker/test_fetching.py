@@ -165,7 +165,8 @@ async def test_one_answer_converts_a_little_for_clients_of_message_sets() -> Non
             produce(broker, size=100_000)
         asked = request(0, max_bytes=LARGE, partition_max_bytes=LARGE)
         old = broker.fetching.fetch(request_context(ApiKey.FETCH, 3), asked)
-        assert isinstance(old, FetchResponse)
+        assert isinstance(old, Pending)
+        old = await old
         assert 200_000 < sizes(old)[0] < CONVERTED_BYTES_MAX
         assert sizes(now(broker, asked))[0] > 400_000
 
