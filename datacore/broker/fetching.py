@@ -15,10 +15,9 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
-
-import anyio.to_thread
+from typing import TYPE_CHECKING
 
 from datacore._generated.errors import ErrorCode
 from datacore._generated.fetch import (
@@ -28,13 +27,15 @@ from datacore._generated.fetch import (
     FetchResponse,
 )
 from datacore._generated.fetch import PartitionData as FetchedPartition
-from datacore.log.error_codes import kafka_error
+from datacore.broker.down_conversion import (
+    CONVERTED_BYTES_MAX,
+    Converted,
+    convert,
+    converted,
+    takes_long_to_convert,
+)
 from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import TopicId, TopicName
-from datacore.record.batch import iterate_headers
-from datacore.record.compression import Codec
-from datacore.record.errors import RecordError
-from datacore.record.legacy import down_convert
 from datacore.storage.pending import Pending
 
 if TYPE_CHECKING:
@@ -42,28 +43,13 @@ if TYPE_CHECKING:
 
     from datacore._generated.fetch import FetchRequest
     from datacore.broker.context import RequestContext
+    from datacore.broker.down_conversion import Read
     from datacore.broker.fetch_sessions import FetchScope, FetchSessions, WantedPartition
     from datacore.log.partition_log import PartitionLog
     from datacore.metadata.image import TopicImage
-    from datacore.wire.buffer import Buffer
 
 READ_COMMITTED = 1
-CONVERTED_BYTES_MAX: Final = 256 * 1024
-"""What one answer brings to a client of message sets, the first batch apart: its records are taken
-apart and put together again, which takes a processor for a while."""
-CONVERTED_INLINE_BYTES_MAX: Final = 16 * 1024
-"""Of uncompressed batches, what is converted at once; a compressed one may hold anything."""
 _NOT_FOUND = frozenset({ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID})
-
-
-class _Converted(NamedTuple):
-    """What was read, and what becomes of it for an old client."""
-
-    buffers: list[Buffer]
-    records: bytes
-
-
-_Read: TypeAlias = "list[Buffer] | _Converted | KafkaError"
 
 
 class Fetching:
@@ -144,8 +130,8 @@ class _Fetch:
         self._timer: asyncio.TimerHandle | None = None
         self._watched: list[tuple[PartitionLog, Callable[[], None]]] = []
         self._size = 0
-        self._sizes: list[int] = []
-        """Bytes by position in the scope, of a request that waits."""
+        self._sizes: dict[WantedPartition, int] = {}
+        """Bytes of each partition in the scope, of a request that waits."""
         self._has_error = False
         self._deadline_s = 0.0
         self._is_over = False
@@ -181,21 +167,21 @@ class _Fetch:
             or request.max_wait_ms <= 0
             or self._is_over
             or self._has_error
-            or not self._scope.partitions
+            or self._scope.is_empty
         )
 
-    def _collect(self, cold_reads: dict[int, _Read]) -> list[FetchedPartition] | _Cold:
+    def _collect(self, cold_reads: dict[WantedPartition, Read]) -> list[FetchedPartition] | _Cold:
         """One result for each partition wanted; or what must be read from a device first.
 
-        ``cold_reads`` holds what was read so, by position in the scope.
+        ``cold_reads`` holds what was read so.
         """
         self._size = 0
         self._has_error = False
         results = []
-        for at, wanted in enumerate(self._scope.partitions):
+        for wanted in self._scope.partitions:
             result = FetchedPartition(partition_index=wanted.index, records=b"")
             try:
-                cold = self._read(wanted, result, cold_reads.get(at))
+                cold = self._read(wanted, result, cold_reads.get(wanted))
             except KafkaError as error:
                 self._has_error = True
                 result = FetchedPartition(
@@ -208,7 +194,7 @@ class _Fetch:
                 )
             else:
                 if cold is not None:
-                    return _Cold(at, cold, wanted.fetch_offset, self._limit(wanted), cold_reads)
+                    return _Cold(wanted, cold, self._limit(wanted), cold_reads)
             results.append(result)
         return results
 
@@ -222,7 +208,7 @@ class _Fetch:
         self,
         wanted: WantedPartition,
         result: FetchedPartition,
-        read: _Read | None,
+        read: Read | None,
     ) -> PartitionLog | None:
         """Fills in one partition's result.
 
@@ -245,7 +231,7 @@ class _Fetch:
             return None
         if isinstance(read, KafkaError):
             raise read
-        buffers = read.buffers if isinstance(read, _Converted) else read
+        buffers = read.buffers if isinstance(read, Converted) else read
         if buffers is None:
             buffers = log.read_warm(offset, limit, before)
             if buffers is None:
@@ -262,12 +248,12 @@ class _Fetch:
                 )
                 for aborted in log.aborted_transactions(offset, buffers)
             ]
-        if isinstance(read, _Converted):
+        if isinstance(read, Converted):
             records = read.records
         elif self._magic < 2:
-            if _takes_long(records):
+            if takes_long_to_convert(records):
                 return log
-            records = _converted(records, self._magic)
+            records = converted(records, self._magic)
         self._size += len(records)
         result.records = records
         return None
@@ -306,15 +292,15 @@ class _Fetch:
                 reads = collected.reads
                 try:
                     buffers = await collected.log.read(
-                        collected.offset,
+                        collected.wanted.fetch_offset,
                         collected.bytes_max,
                         self._end_for_reader(collected.log),
                     )
-                    reads[collected.at] = buffers
+                    reads[collected.wanted] = buffers
                     if self._magic < 2 and buffers:
-                        reads[collected.at] = await self._convert(buffers)
+                        reads[collected.wanted] = await convert(buffers, self._magic)
                 except KafkaError as error:
-                    reads[collected.at] = error
+                    reads[collected.wanted] = error
                 if self._is_abandoned:
                     return
                 collected = self._collect(reads)
@@ -322,30 +308,45 @@ class _Fetch:
         except Exception as error:  # noqa: BLE001  # see _fail
             self._fail(error)
 
-    async def _convert(self, buffers: list[Buffer]) -> _Converted:
-        """Converts in a worker thread, so that nobody else waits.
-
-        Raises:
-            KafkaError: What is stored does not decode, or the client cannot read it.
-        """
-        joined = buffers[0] if len(buffers) == 1 else b"".join(buffers)
-        records = await anyio.to_thread.run_sync(_converted, joined, self._magic)
-        return _Converted(buffers, records)
-
     # --- waiting
 
     def _park(self, collected: list[FetchedPartition]) -> None:
         loop = asyncio.get_running_loop()
         self._timer = loop.call_at(self._deadline_s, self._give_up_waiting)
         self._note_sizes(collected)
-        for at, wanted in enumerate(self._scope.partitions):
-            log = self._log(wanted)
-            wake = partial(self._wake, at)
-            log.watch(wake)
-            self._watched.append((log, wake))
+        scope = self._scope
+        session = scope.session if scope.is_incremental else None
+        if session is None:
+            for wanted in scope.partitions:
+                self._watch(wanted)
+            return
+        session.on_wake = self._awoken
+        looked_at = list(zip(scope.partitions, collected, strict=True))
+        scope.partitions.clear()
+        for wanted, result in looked_at:
+            if self._is_at_end(wanted, result) and not self._is_news(wanted, result):
+                session.rest(wanted, self._log(wanted))
+            else:
+                scope.partitions.append(wanted)
+                self._watch(wanted)
+
+    def _watch(self, wanted: WantedPartition) -> None:
+        log = self._log(wanted)
+        wake = partial(self._wake, wanted)
+        log.watch(wake)
+        self._watched.append((log, wake))
+
+    def _awoken(self, wanted: WantedPartition) -> None:
+        """A partition of the session rests no more."""
+        self._scope.partitions.append(wanted)
+        self._sizes[wanted] = 0
+        with suppress(KafkaError):  # it is gone, which looking at it tells
+            self._watch(wanted)
+        self._wake(wanted)
 
     def _note_sizes(self, collected: list[FetchedPartition]) -> None:
-        self._sizes = [len(result.records or b"") for result in collected]
+        waiting = zip(self._scope.partitions, collected, strict=True)
+        self._sizes = {wanted: len(result.records or b"") for wanted, result in waiting}
 
     def _abandon(self) -> None:
         """The client is gone."""
@@ -358,11 +359,14 @@ class _Fetch:
         for log, wake in self._watched:
             log.unwatch(wake)
         self._watched.clear()
+        session = self._scope.session
+        if session is not None and session.on_wake == self._awoken:
+            session.on_wake = None
 
-    def _wake(self, at: int) -> None:
-        """Something has happened to the log of the partition at that position in the scope."""
+    def _wake(self, wanted: WantedPartition) -> None:
+        """Something has happened to that partition's log."""
         try:
-            if not self._may_be_enough(at):
+            if not self._may_be_enough(wanted):
                 return
             collected = self._collect({})
             if isinstance(collected, _Cold) or self._is_enough():
@@ -373,16 +377,15 @@ class _Fetch:
         except Exception as error:  # noqa: BLE001  # see _fail
             self._fail(error)
 
-    def _may_be_enough(self, at: int) -> bool:
+    def _may_be_enough(self, wanted: WantedPartition) -> bool:
         """Looks at that one partition again, so that an append costs the same however many wait."""
-        wanted = self._scope.partitions[at]
-        self._size -= self._sizes[at]
+        self._size -= self._sizes[wanted]
         result = FetchedPartition(partition_index=wanted.index, records=b"")
         try:
             cold = self._read(wanted, result, None)
         except KafkaError:
             return True
-        self._sizes[at] = len(result.records or b"")
+        self._sizes[wanted] = len(result.records or b"")
         return cold is not None or self._is_enough()
 
     def _give_up_waiting(self) -> None:
@@ -413,63 +416,62 @@ class _Fetch:
 
     def _response(self, collected: list[FetchedPartition]) -> FetchResponse:
         scope = self._scope
+        session = scope.session
         topics: list[FetchableTopicResponse] = []
         topic: FetchableTopicResponse | None = None
         for wanted, result in zip(scope.partitions, collected, strict=True):
-            if scope.session is not None and not self._is_news(wanted, result):
-                continue
-            if topic is None or topic.topic != wanted.topic or topic.topic_id != wanted.topic_id:
-                topic = FetchableTopicResponse(topic=wanted.topic, topic_id=wanted.topic_id)
-                topics.append(topic)
-            topic.partitions.append(result)
-            if scope.session is not None and result.records:
-                scope.session.note_served(wanted)
+            if not scope.is_incremental or self._is_news(wanted, result):
+                if (
+                    topic is None
+                    or topic.topic != wanted.topic
+                    or topic.topic_id != wanted.topic_id
+                ):
+                    topic = FetchableTopicResponse(topic=wanted.topic, topic_id=wanted.topic_id)
+                    topics.append(topic)
+                topic.partitions.append(result)
+            if session is not None:
+                wanted.told_high_watermark = result.high_watermark
+                wanted.told_log_start_offset = result.log_start_offset
+                if result.records:
+                    session.note_served(wanted)
+                elif self._is_at_end(wanted, result):
+                    session.rest(wanted, self._log(wanted))
         return FetchResponse(session_id=scope.session_id, responses=topics)
 
-    def _is_news(self, wanted: WantedPartition, result: FetchedPartition) -> bool:
-        """Whether a session's client must hear of this partition; notes that it now has."""
-        is_news = (
-            not self._scope.is_incremental
-            or bool(result.records)
+    @staticmethod
+    def _is_news(wanted: WantedPartition, result: FetchedPartition) -> bool:
+        """Whether a session's client must hear of this partition."""
+        return (
+            bool(result.records)
             or result.error_code != 0
             or result.high_watermark != wanted.told_high_watermark
             or result.log_start_offset != wanted.told_log_start_offset
             or result.diverging_epoch.epoch >= 0
         )
-        wanted.told_high_watermark = result.high_watermark
-        wanted.told_log_start_offset = result.log_start_offset
-        return is_news
+
+    def _is_at_end(self, wanted: WantedPartition, result: FetchedPartition) -> bool:
+        """Whether there is nothing for the reader until the log moves."""
+        end = result.last_stable_offset if self._before_lso else result.high_watermark
+        return (
+            result.error_code == 0
+            and wanted.fetch_offset == end
+            and result.diverging_epoch.epoch < 0
+        )
 
 
 class _Cold:
     """A read that a device must answer before a request can go on."""
 
-    __slots__ = ("at", "bytes_max", "log", "offset", "reads")
+    __slots__ = ("bytes_max", "log", "reads", "wanted")
 
     def __init__(
         self,
-        at: int,
+        wanted: WantedPartition,
         log: PartitionLog,
-        offset: int,
         bytes_max: int,
-        reads: dict[int, _Read],
+        reads: dict[WantedPartition, Read],
     ) -> None:
-        self.at = at
+        self.wanted = wanted
         self.log = log
-        self.offset = offset
         self.bytes_max = bytes_max
         self.reads = reads
-
-
-def _takes_long(records: Buffer) -> bool:
-    """Whether the conversion of stored batches would hold up others."""
-    if len(records) > CONVERTED_INLINE_BYTES_MAX:
-        return True
-    return any(header.codec != Codec.NONE for _, header in iterate_headers(memoryview(records)))
-
-
-def _converted(records: Buffer, magic: int) -> bytes:
-    try:
-        return down_convert(records, magic)
-    except RecordError as error:
-        raise kafka_error(error) from None

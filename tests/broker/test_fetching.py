@@ -10,7 +10,7 @@ from datacore._generated.fetch import FetchPartition, FetchRequest, FetchRespons
 from datacore._generated.fetch import PartitionData as FetchedPartition
 from datacore.broker.broker import Broker
 from datacore.broker.context import RequestContext
-from datacore.broker.fetching import CONVERTED_BYTES_MAX
+from datacore.broker.down_conversion import CONVERTED_BYTES_MAX
 from datacore.broker.topics import NewTopic
 from datacore.log.partition_log import PartitionLog
 from datacore.protocol.names import TopicName

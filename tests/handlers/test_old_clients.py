@@ -18,7 +18,7 @@ from datacore._generated.produce import (
     ProduceResponse,
     TopicProduceData,
 )
-from datacore.broker import fetching, preparation
+from datacore.broker import down_conversion, preparation
 from datacore.client.admin import create_topic
 from datacore.client.cluster import Address, Cluster
 from datacore.client.connection import Connection
@@ -191,7 +191,7 @@ def test_what_an_old_client_fetches_is_converted_where_nobody_else_waits(
 ) -> None:
     batch = encode_batch([Record(0, 1_000, b"k", bytes(LARGE))], codec=codec)
     assert offset_of(other.send(produce_request(bytes(batch)), ProduceResponse, 9)) == 0
-    gate = gated(monkeypatch, fetching, "down_convert", 0)
+    gate = gated(monkeypatch, down_conversion, "down_convert", 0)
     answers: list[FetchResponse] = []
     fetch = threading.Thread(
         target=lambda: answers.append(old.send(fetch_request(), FetchResponse, version))
@@ -209,7 +209,7 @@ def test_what_an_old_client_fetches_is_converted_where_nobody_else_waits(
 def test_a_little_is_converted_at_once(monkeypatch: pytest.MonkeyPatch, old: Connection) -> None:
     gates = [
         gated(monkeypatch, preparation, "prepare_message_set", 0),
-        gated(monkeypatch, fetching, "down_convert", 0),
+        gated(monkeypatch, down_conversion, "down_convert", 0),
     ]
     for gate in gates:
         gate.opened.set()

@@ -19,10 +19,8 @@ from typing import TYPE_CHECKING, Final
 
 from datacore.storage.chunked.cache import ChunkCache
 from datacore.storage.chunked.flusher import Flusher
-from datacore.storage.chunked.log import ChunkedLog
-from datacore.storage.chunked.store import HeldElsewhere
-from datacore.storage.engine import CannotStart, Fenced, LogName, Space, StorageError
-from datacore.storage.log_name import check_log_name
+from datacore.storage.chunked.open_logs import OpenLogs
+from datacore.storage.engine import CannotStart, Space, StorageError
 from datacore.storage.s3.bucket import Bucket, open_bucket
 from datacore.storage.s3.journal import Journal
 from datacore.storage.s3.liveness import DEAD_AFTER_S, INTERVAL_S, LOOK_INTERVAL_S, Liveness
@@ -34,8 +32,7 @@ from datacore.storage.s3.sweep import sweep
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from datacore.storage.chunked.store import OpenedLog
-    from datacore.storage.engine import EngineLog
+    from datacore.storage.engine import EngineLog, LogName
     from datacore.storage.s3.config import S3Config
 
 logger = logging.getLogger("datacore.storage.s3")
@@ -43,6 +40,7 @@ logger = logging.getLogger("datacore.storage.s3")
 DYING_S: Final = DEAD_AFTER_S + 2 * INTERVAL_S
 """How long it may take until an engine that is gone is known to be."""
 SWEEPS_PER_GRACE: Final = 4
+FIRST_SWEEP_S: Final = 60.0
 COUNTS_INTERVAL_S: Final = 600.0
 
 
@@ -64,7 +62,7 @@ class S3Engine:
         # One round at a time: the next one's number is not known before.
         self.flusher = Flusher(self.store, config, workers=1, splits=False)
         self.cache = ChunkCache(config.cache_bytes)
-        self._logs: dict[LogName, ChunkedLog] = {}
+        self._logs = OpenLogs(self)
         self.rewriter = Rewriter(self.store, self._logs)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -107,52 +105,23 @@ class S3Engine:
 
     async def open_log(self, name: LogName, *, epoch: int) -> EngineLog:
         """See ``Engine.open_log``."""
-        check_log_name(name)
-        before = self._logs.get(name)
-        if before is not None and before.is_open:
-            if epoch == before.epoch:
-                message = f"{name} is open already, with the same epoch {epoch}"
-                raise StorageError(message)
-            if epoch > before.epoch:
-                await before.drain()
-        log = ChunkedLog(self, name, epoch, await self._take_over(name, epoch))
-        if before is not None:
-            before.refuse(Fenced(f"{name} was opened with epoch {epoch}"))
-        await log.learn()
-        self._logs[name] = log
-        return log
-
-    async def _take_over(self, name: LogName, epoch: int) -> OpenedLog:
-        """Becomes the log's owner; one that has just died may seem to live for a while."""
-        loop = asyncio.get_running_loop()
-        until_s = loop.time() + DYING_S
-        while True:
-            try:
-                return await self.store.open_log(name, epoch)
-            except HeldElsewhere:
-                if loop.time() > until_s:
-                    raise
-            await asyncio.sleep(LOOK_INTERVAL_S)
+        return await self._logs.open(name, epoch, dying_s=DYING_S, look_interval_s=LOOK_INTERVAL_S)
 
     async def delete_log(self, name: LogName) -> None:
         """See ``Engine.delete_log``."""
-        await self.store.delete_log(name)
-        log = self._logs.pop(name, None)
-        if log is not None:
-            log.refuse(StorageError(f"{name} was deleted"))
+        await self._logs.delete(name)
 
     async def close(self) -> None:
         """See ``Engine.close``."""
         if not self._tasks:
             return  # it was refused
         try:
-            await asyncio.gather(*(log.close() for log in self._logs.values()))
+            await self._logs.close()
         finally:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             self._tasks.clear()
-            self._logs.clear()
             await self.flusher.close()
             await self.journal.close()
             with suppress(StorageError):  # then others see that it beats no more
@@ -178,9 +147,11 @@ class S3Engine:
                 logger.warning("What was written is not put in order yet: %s", error)
 
     async def _keep_clean(self) -> None:
-        """Deletes what nothing needs."""
+        """Deletes what nothing needs; the first time soon, for a broker may never run for long."""
+        delay_s = min(FIRST_SWEEP_S, self.config.grace_s / SWEEPS_PER_GRACE)
         while True:
-            await asyncio.sleep(self.config.grace_s / SWEEPS_PER_GRACE)
+            await asyncio.sleep(delay_s)
+            delay_s = self.config.grace_s / SWEEPS_PER_GRACE
             try:
                 await sweep(self.bucket, self.journal, self.liveness, self.config.grace_s)
             except StorageError as error:
