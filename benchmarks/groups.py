@@ -332,7 +332,7 @@ def restart_s(broker: Broker, groups: int) -> tuple[float, float]:
             if committed.topics[0].partitions[0].error_code != ErrorCode.NONE:
                 raise RefusedError(f"OffsetCommit: {committed.topics[0].partitions[0].error_code}")
     began = time.perf_counter()
-    broker.process.stop()
+    broker.process.stop(timeout_s=ANSWER_TIMEOUT_S)
     stopped = time.perf_counter()
     broker.process.start()
     with broker.connect() as connection:
