@@ -1,8 +1,8 @@
 """A PostgreSQL server of a test's own: its data in a folder, its socket there too, no port.
 
 Rules: the binaries are those on the PATH, or Debian's; where there are none, tests say so by name.
-PostgreSQL refuses to run as root, so for root it runs as nobody. It syncs nothing to the device:
-what is tested is a crash of processes, not of machines.
+PostgreSQL refuses to run as root, so for root it runs as nobody. Unless it is told to, it syncs
+nothing to the device: what is tested is a crash of processes, not of machines.
 """
 
 from __future__ import annotations
@@ -43,8 +43,9 @@ def _binaries() -> Path:
 class PostgresqlServer:
     """One server; databases are made by whoever needs one."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, syncs: bool = False) -> None:
         self.host = str(folder)
+        self._syncs = syncs
         self._data = folder / "data"
         self._bin = _binaries()
         self._run(
@@ -57,9 +58,10 @@ class PostgresqlServer:
     def start(self) -> None:
         """Starts it and waits until it takes connections."""
         options = (
-            f"-c listen_addresses= -c unix_socket_directories={self.host} -c fsync=off"
-            " -c max_connections=200 -c full_page_writes=off"
+            f"-c listen_addresses= -c unix_socket_directories={self.host} -c max_connections=200"
         )
+        if not self._syncs:
+            options += " -c fsync=off -c full_page_writes=off"
         log = str(self._data / "server.log")
         self._run("pg_ctl", "-D", str(self._data), "-o", options, "-l", log, "-w", "start")
 
@@ -115,7 +117,7 @@ def _processes() -> Iterator[tuple[int, int]]:
 
 
 @contextmanager
-def running_server() -> Iterator[PostgresqlServer]:
+def running_server(*, syncs: bool = False) -> Iterator[PostgresqlServer]:
     """A server over an empty folder, with a database ``datacore``."""
     _binaries()
     # A socket's path has room for some hundred characters: not below pytest's own folders.
@@ -123,7 +125,7 @@ def running_server() -> Iterator[PostgresqlServer]:
         folder = Path(name)
         if os.getuid() == 0:
             os.chown(folder, NOBODY, NOBODY)
-        server = PostgresqlServer(folder)
+        server = PostgresqlServer(folder, syncs=syncs)
         server.start()
         try:
             server.statement("create database datacore")

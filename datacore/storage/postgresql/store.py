@@ -52,6 +52,12 @@ class Store:
             Fenced: It was opened before with a higher epoch.
             HeldElsewhere: It is open with this one, in an engine that lives.
         """
+        # A broker that starts opens thousands of logs that are free: one statement each.
+        taken = await self.connections.fetch(
+            _TAKE, name, epoch, self.connections.instance, INSTANCE_LOCK
+        )
+        if taken:
+            return OpenedLog(*taken[0])
         async with self.connections.transaction() as connection:
             await connection.execute(
                 "insert into log (name, epoch, owner) values ($1, $2, 0)"
@@ -419,6 +425,21 @@ def _chunk(row: asyncpg.Record) -> Chunk:
 def _fenced() -> Fenced:
     return Fenced("the log was opened by somebody else, or deleted")
 
+
+_TAKE: Final = """
+with taken as (
+    update log set epoch = $2, owner = nextval('ownership'), instance = $3
+    where name = $1 and not is_deleted and case
+        when epoch <> $2 then epoch < $2
+        when instance is null or instance = $3 then true
+        else pg_try_advisory_xact_lock($4, instance::int)
+    end
+    returning log_id, owner, start_offset, end_offset
+), dropped as (
+    delete from replacement using taken where replacement.log_id = taken.log_id
+)
+select log_id, owner, start_offset, end_offset from taken
+"""
 
 _APPEND: Final = """
 with moved as (
