@@ -22,7 +22,7 @@ from obstore.store import S3Store
 
 from benchmarks.__main__ import machine
 from benchmarks.bulk import SMALL_REQUESTS, consume_load, produce_load
-from benchmarks.load import Load, Measured, Stage
+from benchmarks.load import Measured, Stage
 from benchmarks.raw_loads import requests_load
 from benchmarks.results import row_of, rows_table
 from benchmarks.sides import Side, apache_kafka, datacore, has_java
