@@ -25,6 +25,7 @@ from datacore.broker.configs.service import Configs
 from datacore.broker.features import Features
 from datacore.broker.fetch_sessions import FetchSessions
 from datacore.broker.fetching import Fetching
+from datacore.broker.groups.offsets import GroupOffsets
 from datacore.broker.groups.service import Groups
 from datacore.broker.log_dirs import LogDirs
 from datacore.broker.partitions import Partitions
@@ -147,11 +148,12 @@ class Broker:
             steady_now_ms,
             self.spawn,
         )
-        self.transaction_markers = TransactionMarkers(self.partitions, self.groups, now_ms)
+        self.group_offsets = GroupOffsets(self.groups.shards, self.partitions.by_topic)
+        self.transaction_markers = TransactionMarkers(self.partitions, self.groups.shards, now_ms)
         self.transactions = Transactions(
             self.topics,
             self.partitions.by_topic,
-            self.groups,
+            self.groups.shards,
             self.transaction_markers,
             self.producer_ids,
             self.config_values,
@@ -159,7 +161,7 @@ class Broker:
             self.spawn,
         )
         self.transactional_offsets = TransactionalOffsets(
-            self.groups, self.transactions, self.partitions.by_topic
+            self.groups.shards, self.transactions, self.partitions.by_topic
         )
 
     # --- configuration
@@ -195,8 +197,8 @@ class Broker:
             await self.partitions.open_all()
             async with anyio.create_task_group() as self._tasks:
                 try:
-                    await self.groups.start()
-                    await self.transactions.start()
+                    await self.groups.shards.start()
+                    await self.transactions.shards.start()
                     self.spawn(self.partitions.keep_in_order(now_ms))
                     self.spawn(self.retention.run())
                     self.spawn(self.compaction.run())
@@ -204,8 +206,8 @@ class Broker:
                 except Exception as error:  # noqa: BLE001  # raised below, not in an exception group
                     failure = error
                 finally:
-                    self.transactions.stop()
-                    self.groups.stop()
+                    self.transactions.shards.stop()
+                    self.groups.shards.stop()
                     self._tasks.cancel_scope.cancel()
         finally:
             self._tasks = None

@@ -74,7 +74,7 @@ async def serve(config: Config) -> AsyncIterator[RunningBroker]:
                 yield RunningBroker(broker, {each.name: each.bound for each in bound})
             finally:
                 # A member that waits for its group would keep the connections open for as long.
-                broker.groups.stop()
+                broker.groups.shards.stop()
     finally:
         for listener in bound:
             listener.socket.close()

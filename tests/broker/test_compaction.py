@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from datacore.broker.broker import now_ms
-from datacore.broker.groups.service import partition_for
+from datacore.broker.shards import partition_for
 from datacore.broker.topics import OFFSETS_TOPIC, NewTopic
 from datacore.log.deletion import delete_records_before
 from datacore.protocol.names import TopicName
@@ -169,7 +169,7 @@ async def test_offsets_of_groups_are_compacted_and_known_after_a_restart(engine:
     kafka = LATER | {"offsets_topic_num_partitions": 1}
     async with running(engine, **kafka) as broker:
         await broker.topics.create(NewTopic(T, 3))
-        await broker.groups.create_topic_if_missing()
+        await broker.groups.shards.create_topic_if_missing()
         assert await commit(broker, "group", 0) == [0]
         log = broker.partitions.log(OFFSETS_TOPIC, partition_for("group", 1))
         log._engine_log.limit_segments(SegmentLimits(size_bytes=2000, age_ms=1 << 40))

@@ -25,7 +25,6 @@ __all__ = [
     "Environment",
     "GoModule",
     "JavaClasspath",
-    "JavaStreams",
     "KafkaJavaProgram",
     "KafkaTools",
     "NotRunError",
@@ -38,8 +37,8 @@ __all__ = [
 _ROOT = Path(__file__).resolve().parents[2]
 _CLIENTS = Path(__file__).resolve().parent / "clients"
 _BUILD_TIMEOUT_S = 600
-_GSON = Artifact("com.google.code.gson", "gson", "2.11.0")
-_SLF4J_SIMPLE = Artifact("org.slf4j", "slf4j-simple", "1.7.36")
+_GSON = "com.google.code.gson:gson:2.11.0"
+_SLF4J = "org.slf4j:slf4j-simple:1.7.36"
 
 
 class NotRunError(Exception):
@@ -149,50 +148,36 @@ class SystemProgram:
 
 @dataclass(frozen=True, slots=True)
 class JavaClasspath:
-    """kafka-clients from Maven, with the driver compiled against that very version."""
+    """Jars from Maven, with a program of ours compiled against that very version.
 
-    source: str = "java/Driver.java"
+    Attributes:
+        jars: the name of the set of jars.
+        artifacts: `group:name:version`, where `{version}` stands for the client's.
+        source: the program; without one the program is a JVM that waits for a main class.
+        flags: what the JVM needs beside what all are given; the last one wins.
+    """
+
+    jars: str = "clients"
+    artifacts: tuple[str, ...] = ("org.apache.kafka:kafka-clients:{version}", _GSON)
+    source: str | None = "java/Driver.java"
+    flags: tuple[str, ...] = ()
 
     def prepare(self, name: str, version: str) -> Program:
         java, javac = _required("java", "Java"), _required("javac", "a Java compiler")
         _required("mvn", "Maven")
+        named = [_artifact(each.format(version=version)) for each in (*self.artifacts, _SLF4J)]
+        jars = resolve(f"{self.jars}-{version}", named)
+        start = (java, *_JVM_FLAGS, *self.flags, "-cp")
+        if self.source is None:
+            return Program((*start, f"{jars}/*"), version)
         source = _CLIENTS / self.source
-        artifacts = [
-            Artifact("org.apache.kafka", "kafka-clients", version),
-            _GSON,
-            _SLF4J_SIMPLE,
-        ]
-        jars = resolve(f"clients-{version}", artifacts)
 
         def build(folder: Path) -> None:
             folder.mkdir(parents=True)
             _run([javac, "-nowarn", "-cp", f"{jars}/*", "-d", str(folder), str(source)])
 
         folder = _built(f"{name}-{version}", [source.read_text(), version], build)
-        command = (java, *_JVM_FLAGS, "-cp", f"{folder}:{jars}/*", source.stem)
-        return Program(command, version)
-
-
-@dataclass(frozen=True, slots=True)
-class JavaStreams:
-    """kafka-streams from Maven, with an application compiled against that very version."""
-
-    source: str = "java/WordCount.java"
-
-    def prepare(self, name: str, version: str) -> Program:
-        java, javac = _required("java", "Java"), _required("javac", "a Java compiler")
-        _required("mvn", "Maven")
-        source = _CLIENTS / self.source
-        artifacts = [Artifact("org.apache.kafka", "kafka-streams", version), _SLF4J_SIMPLE]
-        jars = resolve(f"streams-{version}", artifacts)
-
-        def build(folder: Path) -> None:
-            folder.mkdir(parents=True)
-            _run([javac, "-nowarn", "-cp", f"{jars}/*", "-d", str(folder), str(source)])
-
-        folder = _built(f"{name}-{version}", [source.read_text(), version], build)
-        command = (java, *_JVM_FLAGS, "-cp", f"{folder}:{jars}/*", source.stem)
-        return Program(command, version)
+        return Program((*start, f"{folder}:{jars}/*", source.stem), version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +296,11 @@ def _built(name: str, recipe: Sequence[str], build: Callable[[Path], None]) -> P
             build(folder)
             marker.write_text(digest)
     return folder
+
+
+def _artifact(coordinates: str) -> Artifact:
+    group, name, version = coordinates.split(":")
+    return Artifact(group, name, version)
 
 
 def _required(program: str, called: str) -> str:

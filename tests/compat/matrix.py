@@ -22,9 +22,12 @@ from tests.compat.environments import (
 __all__ = [
     "ABSENT",
     "CLIENTS",
+    "CONNECT",
     "CONSOLE_TOOLS",
     "EACH_CLIENT",
     "EACH_CLIENT_AT_LENGTH",
+    "FLINK",
+    "STREAMS",
     "Client",
     "Feature",
 ]
@@ -133,9 +136,20 @@ def _aiokafka(version: str, *, quick: bool = False) -> Client:
     return Client("aiokafka", version, environment, features=_ALL, quick=quick)
 
 
-def _java(version: str, codecs: tuple[str, ...] = _CODECS, *, quick: bool = False) -> Client:
+# The last of each minor release; those after 4.1 are newer than what we speak.
+_JAVA_RELEASES = (
+    *("1.1.1", "2.0.1", "2.1.1", "2.2.2", "2.3.1", "2.4.1", "2.5.1", "2.6.3", "2.7.2", "2.8.2"),
+    *("3.0.2", "3.1.2", "3.2.3", "3.3.2", "3.4.1", "3.5.2", "3.6.2", "3.7.2", "3.8.1", "3.9.1"),
+    *("4.0.1", "4.1.1", "4.2.0", "4.3.0"),
+)
+
+
+def _java(version: str) -> Client:
+    # zstd came with 2.1 (KIP-110).
+    codecs = _OLD_CODECS if version in {"1.1.1", "2.0.1"} else _CODECS
     static = frozenset() if _release(version) >= (2, 3) else {Feature.STATIC_MEMBERS}
-    return Client("java", version, JavaClasspath(), codecs, _ALL - static, quick)
+    features = _ALL - static
+    return Client("java", version, JavaClasspath(), codecs, features, quick=version == "4.1.1")
 
 
 # kafkajs brings gzip only; these are the codecs that it lets one register.
@@ -204,10 +218,7 @@ CLIENTS: tuple[Client, ...] = (
         },
         quick=True,
     ),
-    _java("1.1.1", _OLD_CODECS),
-    _java("2.8.2"),
-    _java("3.9.1"),
-    _java("4.1.1", quick=True),
+    *map(_java, _JAVA_RELEASES),
     _kafkajs("1.16.0"),
     _kafkajs("2.2.4", quick=True),
     _franz_go("1.10.0"),
@@ -246,4 +257,42 @@ CONSOLE_TOOLS: tuple[Client, ...] = (
     _console_tools("2.8.2"),
     _console_tools("3.9.1"),
     _console_tools("4.1.1", quick=True),
+    _console_tools("4.2.0"),
+    _console_tools("4.3.0"),
 )
+
+_KAFKA = "org.apache.kafka"
+_STREAMS = JavaClasspath("streams", (f"{_KAFKA}:kafka-streams:{{version}}",), "java/WordCount.java")
+_CONNECT = JavaClasspath(
+    "connect",
+    tuple(f"{_KAFKA}:connect-{name}:{{version}}" for name in ("runtime", "file", "json")),
+    source=None,
+)
+
+
+def _flink(version: str, connector: str) -> Client:
+    artifacts = (
+        *(
+            f"org.apache.flink:flink-{name}:{{version}}"
+            for name in ("streaming-java", "clients", "connector-base")
+        ),
+        f"org.apache.flink:flink-connector-kafka:{connector}",
+    )
+    # What bin/config.sh gives a JVM of Java 17; and a cluster of one process needs its room.
+    opens = (f"--add-opens=java.base/java.{name}=ALL-UNNAMED" for name in _OPEN_TO_FLINK)
+    environment = JavaClasspath(
+        "flink", artifacts, "java/FlinkWordCount.java", (*opens, "-Xmx384m")
+    )
+    return Client("flink", version, environment)
+
+
+_OPEN_TO_FLINK = ("lang", "net", "io", "nio", "text", "time", "util", "util.concurrent")
+
+# Applications: what they do is in tests of their own, with the broker and them killed meanwhile.
+STREAMS: tuple[Client, ...] = tuple(
+    Client("kafka-streams", version, _STREAMS) for version in ("2.8.2", "4.1.1", "4.3.0")
+)
+CONNECT: tuple[Client, ...] = tuple(
+    Client("kafka-connect", version, _CONNECT) for version in ("3.9.1", "4.1.1", "4.3.0")
+)
+FLINK: tuple[Client, ...] = (_flink("1.20.4", "3.4.0-1.20"), _flink("2.2.1", "5.0.0-2.2"))

@@ -23,8 +23,9 @@ from datacore.storage.engine import StorageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from datacore.broker.groups.service import Groups
     from datacore.broker.partitions import Partitions
+    from datacore.broker.shards import Shards
+    from datacore.coordinator.group.shard import GroupShard
     from datacore.coordinator.outcome import Producer
     from datacore.coordinator.transaction.metadata import TopicPartition
     from datacore.record.control import EndTransactionMarker
@@ -45,9 +46,14 @@ _LOADING: Final = frozenset(
 class TransactionMarkers:
     """The way of markers into logs."""
 
-    def __init__(self, partitions: Partitions, groups: Groups, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        partitions: Partitions,
+        group_shards: Shards[GroupShard],
+        now_ms: Callable[[], int],
+    ) -> None:
         self._partitions = partitions
-        self._groups = groups
+        self._group_shards = group_shards
         self._now_ms = now_ms
 
     async def write(
@@ -96,7 +102,10 @@ class TransactionMarkers:
         self, partition: TopicPartition, producer: Producer, marker: EndTransactionMarker
     ) -> Pending[None] | None:
         if partition.topic == OFFSETS_TOPIC:
-            return self._groups.end_transaction(partition.partition, producer, marker)
+            shard = self._group_shards.get(partition.partition)
+            if shard is None:
+                raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+            return shard.append_marker(producer, marker)
         log = self._partitions.log(partition.topic, partition.partition)
         try:
             return log.append_marker(

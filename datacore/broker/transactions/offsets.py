@@ -17,21 +17,23 @@ from datacore._generated.txn_offset_commit import (
     TxnOffsetCommitResponsePartition,
     TxnOffsetCommitResponseTopic,
 )
+from datacore.broker.groups.existing_partitions import take_unknown_partitions
 from datacore.broker.topics import OFFSETS_TOPIC
 from datacore.coordinator.group.txn_offset_commit import txn_commit_failed
 from datacore.coordinator.outcome import Producer
 from datacore.coordinator.transaction.metadata import TopicPartition
 from datacore.protocol.errors import KafkaError
-from datacore.protocol.names import TopicName
 from datacore.storage.pending import Pending
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from datacore.broker.context import RequestContext
-    from datacore.broker.groups.service import Groups
+    from datacore.broker.shards import Shards
     from datacore.broker.transactions.service import Transactions
+    from datacore.coordinator.group.shard import GroupShard
     from datacore.log.partition_log import PartitionLog
+    from datacore.protocol.names import TopicName
 
 ADDS_PARTITION_SINCE: Final = 5
 ABORTABLE_SINCE: Final = 4
@@ -42,11 +44,11 @@ class TransactionalOffsets:
 
     def __init__(
         self,
-        groups: Groups,
+        group_shards: Shards[GroupShard],
         transactions: Transactions,
         logs: Mapping[TopicName, Mapping[int, PartitionLog]],
     ) -> None:
-        self._groups = groups
+        self._group_shards = group_shards
         self._transactions = transactions
         self._logs = logs
 
@@ -58,7 +60,8 @@ class TransactionalOffsets:
         Raises:
             KafkaError: NOT_COORDINATOR or COORDINATOR_LOAD_IN_PROGRESS.
         """
-        unknown = self._take_unknown(request)
+        unknown = take_unknown_partitions(request.topics, self._logs)
+        request.topics = [topic for topic in request.topics if topic.partitions]
         response: Pending[TxnOffsetCommitResponse] = Pending()
 
         def answer(committed: Pending[TxnOffsetCommitResponse]) -> None:
@@ -71,15 +74,15 @@ class TransactionalOffsets:
             response.resolve(_joined(TxnOffsetCommitResponse(), unknown))
             return response
         producer = Producer(request.producer_id, request.producer_epoch)
-        offsets_log = self._groups.offsets_log(request.group_id)
+        offsets_log = self._group_shards.of(request.group_id).log
         adds = context.api_version >= ADDS_PARTITION_SINCE
         if offsets_log.has_open_transaction(*producer) or not (
             adds or self._transactions.verifies_partitions
         ):
             _check_epoch(offsets_log, producer)
-            self._groups.commit_transactional_offsets(context, request).then(answer)
+            self._commit(context, request).then(answer)
             return response
-        partition = TopicPartition(OFFSETS_TOPIC, self._groups.offsets_partition(request.group_id))
+        partition = TopicPartition(OFFSETS_TOPIC, self._group_shards.partition_of(request.group_id))
 
         def commit(verdict: Pending[dict[TopicPartition, ErrorCode]]) -> None:
             error_code = verdict.result().get(partition)
@@ -88,7 +91,7 @@ class TransactionalOffsets:
                 response.resolve(_joined(failed, unknown))
                 return
             try:
-                committed = self._groups.commit_transactional_offsets(context, request)
+                committed = self._commit(context, request)
             except KafkaError as error:
                 response.fail(error)
             else:
@@ -99,25 +102,12 @@ class TransactionalOffsets:
         ).then(commit)
         return response
 
-    def _take_unknown(
-        self, request: TxnOffsetCommitRequest
-    ) -> dict[str, list[TxnOffsetCommitResponsePartition]]:
-        """Takes partitions that do not exist out of a request; their answers."""
-        unknown: dict[str, list[TxnOffsetCommitResponsePartition]] = {}
-        for topic in request.topics:
-            there = self._logs.get(TopicName(topic.name), {})
-            missing = [p for p in topic.partitions if p.partition_index not in there]
-            if missing:
-                unknown.setdefault(topic.name, []).extend(
-                    TxnOffsetCommitResponsePartition(
-                        partition_index=partition.partition_index,
-                        error_code=ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
-                    )
-                    for partition in missing
-                )
-                topic.partitions = [p for p in topic.partitions if p.partition_index in there]
-        request.topics = [topic for topic in request.topics if topic.partitions]
-        return unknown
+    def _commit(
+        self, context: RequestContext, request: TxnOffsetCommitRequest
+    ) -> Pending[TxnOffsetCommitResponse]:
+        return self._group_shards.ask(
+            request.group_id, context, lambda shard, asker: shard.txn_offset_commit(request, asker)
+        )
 
 
 def _check_epoch(offsets_log: PartitionLog, producer: Producer) -> None:
@@ -136,12 +126,17 @@ def _as_known(error_code: ErrorCode, version: int) -> ErrorCode:
 
 
 def _joined(
-    response: TxnOffsetCommitResponse, unknown: dict[str, list[TxnOffsetCommitResponsePartition]]
+    response: TxnOffsetCommitResponse, unknown: dict[str, list[int]]
 ) -> TxnOffsetCommitResponse:
     answered = {topic.name: topic for topic in response.topics}
-    for name, partitions in unknown.items():
-        if name in answered:
-            answered[name].partitions += partitions
-        else:
-            response.topics.append(TxnOffsetCommitResponseTopic(name=name, partitions=partitions))
+    for name, indexes in unknown.items():
+        if name not in answered:
+            answered[name] = TxnOffsetCommitResponseTopic(name=name)
+            response.topics.append(answered[name])
+        answered[name].partitions += [
+            TxnOffsetCommitResponsePartition(
+                partition_index=index, error_code=ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+            )
+            for index in indexes
+        ]
     return response

@@ -12,7 +12,6 @@ markers are owed, and the next start writes them.
 from __future__ import annotations
 
 import logging
-from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import anyio
@@ -29,8 +28,7 @@ from datacore._generated.describe_transactions import (
 )
 from datacore._generated.errors import ErrorCode
 from datacore._generated.list_transactions import ListTransactionsResponse
-from datacore.broker.groups.service import partition_for
-from datacore.broker.runtime import ShardRuntime
+from datacore.broker.shards import Shards
 from datacore.broker.topics import OFFSETS_TOPIC, TRANSACTIONS_TOPIC, NewTopic
 from datacore.coordinator.outcome import Producer
 from datacore.coordinator.transaction.config import TransactionConfig
@@ -55,12 +53,11 @@ if TYPE_CHECKING:
     from datacore._generated.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
     from datacore._generated.list_transactions import ListTransactionsRequest
     from datacore.broker.context import RequestContext
-    from datacore.broker.groups.service import Groups
+    from datacore.broker.runtime import ShardRuntime
     from datacore.broker.topics import Topics
     from datacore.broker.transactions.markers import TransactionMarkers
     from datacore.broker.transactions.producer_ids import ProducerIds
-    from datacore.coordinator.context import RequestContext as CoordinatorContext
-    from datacore.coordinator.outcome import Outcome
+    from datacore.coordinator.group.shard import GroupShard
     from datacore.log.partition_log import PartitionLog
     from datacore.metadata.image import TopicImage
     from datacore.protocol.message import Message
@@ -106,29 +103,35 @@ class Transactions:
         self,
         topics: Topics,
         logs: Mapping[TopicName, Mapping[int, PartitionLog]],
-        groups: Groups,
+        group_shards: Shards[GroupShard],
         markers: TransactionMarkers,
         producer_ids: ProducerIds,
         broker_values: Mapping[str, str],
         now_ms: Callable[[], int],
         spawn: Callable[[Coroutine[object, object, None]], None],
     ) -> None:
-        self._topics = topics
-        self._logs = logs
-        self._groups = groups
+        self._group_shards = group_shards
         self._markers = markers
         self._producer_ids = producer_ids
-        self._now_ms = now_ms
         self._spawn = spawn
-        self._topic_partitions = broker_int("transaction.state.log.num.partitions", broker_values)
-        self._topic_configs = {
+        self._broker_values = broker_values
+        config = transaction_config(broker_values)
+        partitions = broker_int("transaction.state.log.num.partitions", broker_values)
+        topic_configs = {
             "cleanup.policy": "compact",
             "compression.type": "uncompressed",
             "segment.bytes": broker_value("transaction.state.log.segment.bytes", broker_values),
         }
-        self._config = transaction_config(broker_values)
-        self._broker_values = broker_values
-        self._shards: dict[int, ShardRuntime[TransactionShard]] = {}
+        self.shards: Shards[TransactionShard] = Shards(
+            NewTopic(TRANSACTIONS_TOPIC, partitions, 1, configs=topic_configs),
+            topics,
+            logs,
+            lambda: TransactionShard(config),
+            now_ms,
+            spawn,
+            logger,
+            self._begin,
+        )
 
     @property
     def verifies_partitions(self) -> bool:
@@ -136,62 +139,10 @@ class Transactions:
         name = "transaction.partition.verification.enable"
         return broker_value(name, self._broker_values) == "true"
 
-    # --- life
-
-    async def start(self) -> None:
-        """Replays the shards of a topic that is there already, and finishes what was prepared."""
-        await self._load_shards()
-
-    def stop(self) -> None:
-        """Answers what is parked."""
-        for shard in self._shards.values():
-            shard.stop()
-
-    async def create_topic_if_missing(self) -> None:
-        """Makes the topic of transactions and its shards.
-
-        Raises:
-            KafkaError: The topic cannot be made.
-        """
-        if TRANSACTIONS_TOPIC not in self._topics.by_name:
-            try:
-                await self._topics.create(
-                    NewTopic(
-                        TRANSACTIONS_TOPIC,
-                        self._topic_partitions,
-                        1,
-                        configs=self._topic_configs,
-                    )
-                )
-            except KafkaError as error:
-                # Two clients look for a coordinator at once: the other one made it.
-                if error.code is not ErrorCode.TOPIC_ALREADY_EXISTS:
-                    raise
-        await self._load_shards()
-
-    async def _load_shards(self) -> None:
-        fresh = {
-            index: ShardRuntime(
-                log,
-                lambda: TransactionShard(self._config),
-                self._now_ms,
-                self._spawn,
-                logger,
-                partial(self._begin, index),
-            )
-            for index, log in self._logs.get(TRANSACTIONS_TOPIC, {}).items()
-            if index not in self._shards
-        }
-        # All at once: an id's shard depends on how many there are.
-        self._shards |= fresh
-        for shard in fresh.values():
-            await shard.start()
-
     def forget_topic(self, topic: TopicImage) -> None:
         """Without their own topic, nothing is known of any transaction."""
         if topic.name == TRANSACTIONS_TOPIC:
-            self.stop()
-            self._shards.clear()
+            self.shards.forget_topic()
 
     # --- producers
 
@@ -203,12 +154,12 @@ class Transactions:
         Raises:
             KafkaError: NOT_COORDINATOR or COORDINATOR_LOAD_IN_PROGRESS.
         """
-        shard = self._shard(request.transactional_id or "")
+        shard = self.shards.of(request.transactional_id or "")
         fresh = None
         if _loaded(shard).init_needs_producer_id(request):
             fresh = await self._producer_ids.allocate()
-        return await _answer(
-            shard, context, lambda machine, asker: machine.init_producer_id(request, asker, fresh)
+        return await shard.call(
+            lambda machine, asker: machine.init_producer_id(request, asker, fresh), context
         )
 
     async def add_partitions(
@@ -234,8 +185,8 @@ class Transactions:
     def _add_partitions(
         self, context: RequestContext, transactional_id: str, request: AddPartitionsToTxnRequest
     ) -> Pending[AddPartitionsToTxnResponse]:
-        return _answer(
-            self._shard(transactional_id),
+        return self.shards.ask(
+            transactional_id,
             context,
             lambda machine, asker: machine.add_partitions_to_txn(request, asker),
         )
@@ -298,8 +249,8 @@ class Transactions:
             )
 
         try:
-            answer: Pending[AddPartitionsToTxnResponse] = _answer(
-                self._shard(transactional_id),
+            answer: Pending[AddPartitionsToTxnResponse] = self.shards.ask(
+                transactional_id,
                 context,
                 lambda machine, asker: machine.add_partitions_to_txn(request, asker),
                 api_version=AddPartitionsToTxnRequest.max_version,
@@ -318,12 +269,12 @@ class Transactions:
         Raises:
             KafkaError: NOT_COORDINATOR or COORDINATOR_LOAD_IN_PROGRESS.
         """
-        await self._groups.create_topic_if_missing()
+        await self._group_shards.create_topic_if_missing()
         offsets_partition = TopicPartition(
-            OFFSETS_TOPIC, self._groups.offsets_partition(request.group_id)
+            OFFSETS_TOPIC, self._group_shards.partition_of(request.group_id)
         )
-        return await _answer(
-            self._shard(request.transactional_id),
+        return await self.shards.ask(
+            request.transactional_id,
             context,
             lambda machine, asker: machine.add_offsets_to_txn(request, asker, offsets_partition),
         )
@@ -334,12 +285,12 @@ class Transactions:
         Raises:
             KafkaError: NOT_COORDINATOR or COORDINATOR_LOAD_IN_PROGRESS.
         """
-        shard = self._shard(request.transactional_id)
+        shard = self.shards.of(request.transactional_id)
         fresh = None
         if _loaded(shard).end_needs_producer_id(request, context.api_version):
             fresh = await self._producer_ids.allocate()
-        return await _answer(
-            shard, context, lambda machine, asker: machine.end_txn(request, asker, fresh)
+        return await shard.call(
+            lambda machine, asker: machine.end_txn(request, asker, fresh), context
         )
 
     # --- operators
@@ -352,8 +303,8 @@ class Transactions:
         for transactional_id in request.transactional_ids:
             request.transactional_ids = [transactional_id]
             try:
-                answer: DescribeTransactionsResponse = await _answer(
-                    self._shard(transactional_id),
+                answer: DescribeTransactionsResponse = await self.shards.ask(
+                    transactional_id,
                     context,
                     lambda machine, asker: machine.describe_transactions(request, asker),
                 )
@@ -376,11 +327,9 @@ class Transactions:
             KafkaError: COORDINATOR_LOAD_IN_PROGRESS, a shard cannot tell.
         """
         response = ListTransactionsResponse()
-        for shard in list(self._shards.values()):
-            answer: ListTransactionsResponse = await _answer(
-                shard,
-                context,
-                lambda machine, asker: machine.list_transactions(request, asker),
+        for shard in self.shards:
+            answer: ListTransactionsResponse = await shard.call(
+                lambda machine, asker: machine.list_transactions(request, asker), context
             )
             if answer.error_code != ErrorCode.NONE:
                 return answer
@@ -392,7 +341,7 @@ class Transactions:
 
     def _begin(self, index: int, effect: object) -> None:
         assert isinstance(effect, WriteMarkers)
-        self._spawn(self._write_markers(self._shards[index], effect))
+        self._spawn(self._write_markers(self.shards[index], effect))
 
     async def _write_markers(
         self, shard: ShardRuntime[TransactionShard], owed: WriteMarkers
@@ -433,13 +382,6 @@ class Transactions:
         if is_wanted():
             shard.perform(lambda machine, now_ms: machine.complete(owed, now_ms))
 
-    # --- shards
-
-    def _shard(self, transactional_id: str) -> ShardRuntime[TransactionShard]:
-        if not self._shards:
-            raise KafkaError(ErrorCode.NOT_COORDINATOR)
-        return self._shards[partition_for(transactional_id, len(self._shards))]
-
 
 def _is_still_owed(owed: WriteMarkers, at: TopicPartition, error_code: ErrorCode | None) -> bool:
     """Whether a partition has to get its marker yet; None: it was not tried."""
@@ -461,14 +403,3 @@ def _loaded(shard: ShardRuntime[TransactionShard]) -> TransactionShard:
     if shard.machine is None:
         raise KafkaError(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)
     return shard.machine
-
-
-def _answer(
-    shard: ShardRuntime[TransactionShard],
-    context: RequestContext,
-    handle: Callable[[TransactionShard, CoordinatorContext], Outcome],
-    *,
-    api_version: int | None = None,
-) -> Pending[ResponseT]:
-    # The machine answers each request with the response of its API.
-    return shard.call(handle, context, api_version=api_version)  # type: ignore[return-value]

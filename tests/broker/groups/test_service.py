@@ -22,7 +22,7 @@ from datacore._generated.offset_fetch import (
     OffsetFetchRequestTopics,
 )
 from datacore.broker.broker import Broker
-from datacore.broker.groups.service import partition_for
+from datacore.broker.shards import partition_for
 from datacore.broker.topics import OFFSETS_TOPIC, NewTopic
 from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import TopicName
@@ -67,7 +67,7 @@ async def commit(broker: Broker, group_id: str, *partitions: int, topic: str = T
     request = OffsetCommitRequest(
         group_id=group_id, topics=[OffsetCommitRequestTopic(name=topic, partitions=asked)]
     )
-    response = await broker.groups.commit_offsets(request_context(ApiKey.OFFSET_COMMIT, 8), request)
+    response = await broker.group_offsets.commit(request_context(ApiKey.OFFSET_COMMIT, 8), request)
     (answered,) = response.topics
     codes = {p.partition_index: p.error_code for p in answered.partitions}
     return [codes[index] for index in partitions]
@@ -76,7 +76,7 @@ async def commit(broker: Broker, group_id: str, *partitions: int, topic: str = T
 async def committed(broker: Broker, group_id: str, *partitions: int) -> list[int]:
     topics = [OffsetFetchRequestTopics(name=T, partition_indexes=list(partitions))]
     request = OffsetFetchRequest(groups=[OffsetFetchRequestGroup(group_id=group_id, topics=topics)])
-    response = await broker.groups.fetch_offsets(request_context(ApiKey.OFFSET_FETCH, 8), request)
+    response = await broker.group_offsets.fetch(request_context(ApiKey.OFFSET_FETCH, 8), request)
     (group,) = response.groups
     assert group.error_code == 0
     return [p.committed_offset for p in group.topics[0].partitions]
@@ -85,7 +85,7 @@ async def committed(broker: Broker, group_id: str, *partitions: int) -> list[int
 async def test_offsets_of_partitions_that_exist_are_kept_and_the_others_refused() -> None:
     async with running(MemoryEngine()) as broker:
         await broker.topics.create(NewTopic(T, 2))
-        await broker.groups.create_topic_if_missing()
+        await broker.groups.shards.create_topic_if_missing()
         codes = await commit(broker, GROUP, 0, 7, 1)
         assert codes == [0, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, 0]
         assert await committed(broker, GROUP, 0, 1, 7) == [10, 11, -1]
@@ -95,7 +95,7 @@ async def test_offsets_outlive_a_restart() -> None:
     engine = MemoryEngine()
     async with running(engine) as broker:
         await broker.topics.create(NewTopic(T, 2))
-        await broker.groups.create_topic_if_missing()
+        await broker.groups.shards.create_topic_if_missing()
         await commit(broker, GROUP, 0, 1)
     async with running(engine) as broker:
         assert await committed(broker, GROUP, 0, 1) == [10, 11]
@@ -104,7 +104,7 @@ async def test_offsets_outlive_a_restart() -> None:
 async def test_a_deleted_topic_is_forgotten_by_every_group() -> None:
     async with running(MemoryEngine()) as broker:
         await broker.topics.create(NewTopic(T, 1))
-        await broker.groups.create_topic_if_missing()
+        await broker.groups.shards.create_topic_if_missing()
         for group_id in (GROUP, OTHER_SHARD):
             await commit(broker, group_id, 0)
         await broker.delete_topic(broker.topics.by_name[T])
@@ -116,10 +116,10 @@ async def test_a_deleted_topic_is_forgotten_by_every_group() -> None:
 async def test_offsets_of_an_unknown_topic_cannot_be_deleted() -> None:
     async with running(MemoryEngine()) as broker:
         await broker.topics.create(NewTopic(T, 1))
-        await broker.groups.create_topic_if_missing()
+        await broker.groups.shards.create_topic_if_missing()
         await commit(broker, GROUP, 0)
         asked = [OffsetDeleteRequestPartition(partition_index=index) for index in (0, 5)]
-        response = await broker.groups.delete_offsets(
+        response = await broker.group_offsets.delete(
             request_context(ApiKey.OFFSET_DELETE, 0),
             OffsetDeleteRequest(
                 group_id=GROUP, topics=[OffsetDeleteRequestTopic(name=T, partitions=asked)]
@@ -133,10 +133,10 @@ async def test_offsets_of_an_unknown_topic_cannot_be_deleted() -> None:
 async def test_a_shard_that_is_loading_fails_its_own_groups_only() -> None:
     async with running(MemoryEngine(), offsets_topic_num_partitions=2) as broker:
         await broker.topics.create(NewTopic(T, 1))
-        await broker.groups.create_topic_if_missing()
+        await broker.groups.shards.create_topic_if_missing()
         for group_id in (GROUP, OTHER_SHARD):
             await commit(broker, group_id, 0)
-        shard = broker.groups._shards[partition_for(GROUP, 2)]
+        shard = broker.groups.shards[partition_for(GROUP, 2)]
         machine, shard.machine = shard.machine, None
         loading, served = ErrorCode.COORDINATOR_LOAD_IN_PROGRESS, 0
         both = {GROUP: loading, OTHER_SHARD: served}
@@ -145,7 +145,7 @@ async def test_a_shard_that_is_loading_fails_its_own_groups_only() -> None:
             DescribeGroupsRequest(groups=[GROUP, OTHER_SHARD]),
         )
         assert {group.group_id: group.error_code for group in described.groups} == both
-        fetched = await broker.groups.fetch_offsets(
+        fetched = await broker.group_offsets.fetch(
             request_context(ApiKey.OFFSET_FETCH, 8),
             OffsetFetchRequest(
                 groups=[
@@ -166,20 +166,20 @@ async def test_a_shard_that_is_loading_fails_its_own_groups_only() -> None:
 async def test_groups_go_on_in_a_new_topic_when_theirs_was_deleted() -> None:
     async with running(MemoryEngine()) as broker:
         await broker.topics.create(NewTopic(T, 1))
-        await broker.groups.create_topic_if_missing()
+        await broker.groups.shards.create_topic_if_missing()
         await commit(broker, GROUP, 0)
         await broker.delete_topic(broker.topics.by_name[OFFSETS_TOPIC])
         with pytest.raises(KafkaError) as refused:
             await commit(broker, GROUP, 0)
         assert refused.value.code is ErrorCode.NOT_COORDINATOR
-        await broker.groups.create_topic_if_missing()
+        await broker.groups.shards.create_topic_if_missing()
         assert await committed(broker, GROUP, 0) == [-1]
         assert await commit(broker, GROUP, 0) == [0]
 
 
 async def test_the_topic_of_offsets_keeps_its_number_of_partitions() -> None:
     async with running(MemoryEngine(), offsets_topic_num_partitions=2) as broker:
-        await broker.groups.create_topic_if_missing()
+        await broker.groups.shards.create_topic_if_missing()
         with pytest.raises(KafkaError) as refused:
             await broker.topics.create_partitions(OFFSETS_TOPIC, 3, None, validate_only=False)
         assert refused.value.code is ErrorCode.INVALID_PARTITIONS
@@ -189,7 +189,7 @@ async def test_a_commit_too_large_for_its_log_is_refused_and_harms_nobody() -> N
     engine = MemoryEngine()
     async with running(engine) as broker:
         await broker.topics.create(NewTopic(T, 1))
-        await broker.groups.create_topic_if_missing()
+        await broker.groups.shards.create_topic_if_missing()
         long_id = "g" * 30_000
         codes = await commit(broker, long_id, *[0] * 50_000)
         assert set(codes) == {ErrorCode.INVALID_COMMIT_OFFSET_SIZE}
@@ -201,7 +201,7 @@ async def test_a_commit_too_large_for_its_log_is_refused_and_harms_nobody() -> N
 
 async def test_a_commit_of_many_unknown_topics_takes_no_time_to_refuse() -> None:
     async with running(MemoryEngine()) as broker:
-        await broker.groups.create_topic_if_missing()
+        await broker.groups.shards.create_topic_if_missing()
         partition = OffsetCommitRequestPartition(partition_index=0)
         topics = [
             OffsetCommitRequestTopic(name=f"unknown-{n}", partitions=[partition])
@@ -209,7 +209,7 @@ async def test_a_commit_of_many_unknown_topics_takes_no_time_to_refuse() -> None
         ]
         request = OffsetCommitRequest(group_id=GROUP, topics=topics)
         began_s = time.perf_counter()
-        response = await broker.groups.commit_offsets(
+        response = await broker.group_offsets.commit(
             request_context(ApiKey.OFFSET_COMMIT, 8), request
         )
         assert len(response.topics) == len(topics)

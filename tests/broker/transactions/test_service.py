@@ -55,7 +55,7 @@ ADDS, VERIFIES = 12, 11
 async def begun(broker: Broker) -> tuple[int, int]:
     """A topic, the coordinator's, and a producer."""
     await broker.topics.create(NewTopic(T, 2))
-    await broker.transactions.create_topic_if_missing()
+    await broker.transactions.shards.create_topic_if_missing()
     return await initialised(broker)
 
 
@@ -118,7 +118,7 @@ def ending(
 
 def is_parked(broker: Broker) -> bool:
     """Whether an EndTxn waits for its markers."""
-    machine = broker.transactions._shards[0].machine
+    machine = broker.transactions.shards[0].machine
     return machine is not None and bool(machine.state.parked_ends)
 
 
@@ -202,7 +202,7 @@ async def test_verification_can_be_turned_off() -> None:
 async def test_a_coordinator_that_is_away_is_asked_again_later(version: int) -> None:
     async with running(MemoryEngine(), transaction_state_log_num_partitions=1) as broker:
         producer = await begun(broker)
-        shard = broker.transactions._shards[0]
+        shard = broker.transactions.shards[0]
         machine, shard.machine = shard.machine, None
         _, answer = produced(broker, producer, version=version)
         assert isinstance(answer, Pending)
@@ -258,7 +258,7 @@ async def test_an_operators_marker_decides_offsets_too() -> None:
         MemoryEngine(), transaction_state_log_num_partitions=1, offsets_topic_num_partitions=1
     ) as broker:
         producer = await begun(broker)
-        await broker.groups.create_topic_if_missing()
+        await broker.groups.shards.create_topic_if_missing()
         partition = TxnOffsetCommitRequestPartition(partition_index=0, committed_offset=7)
         request = TxnOffsetCommitRequest(
             transactional_id=ID,
@@ -276,7 +276,7 @@ async def test_an_operators_marker_decides_offsets_too() -> None:
                 Producer(*producer), EndTransactionMarker(ControlType.COMMIT, 0), [marked]
             )
             assert error_codes == {marked: code}
-        machine = broker.groups._shards[0].machine
+        machine = broker.groups.shards[0].machine
         assert machine is not None
         stored = machine.state.offsets.get(GroupId("g"), T, 0)
         assert stored is not None

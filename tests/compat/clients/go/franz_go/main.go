@@ -4,6 +4,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -352,7 +353,8 @@ func pollOnce(client *kgo.Client) (int, error) {
 	defer cancel()
 	fetches := client.PollFetches(ctx)
 	if err := fetches.Err0(); err != nil && ctx.Err() == nil {
-		return 0, err
+		// A broker that is away, say: the client tries again by itself.
+		fmt.Fprintln(os.Stderr, err)
 	}
 	seen := 0
 	fetches.EachRecord(func(record *kgo.Record) {
