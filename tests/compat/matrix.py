@@ -27,6 +27,7 @@ __all__ = [
     "EACH_CLIENT",
     "EACH_CLIENT_AT_LENGTH",
     "FLINK",
+    "QUIX",
     "STREAMS",
     "Client",
     "Feature",
@@ -182,6 +183,12 @@ def _sarama(version: str, *, quick: bool = False) -> Client:
     return Client("sarama", version, environment, quick=quick)
 
 
+def _segmentio(version: str) -> Client:
+    environment = GoModule("go/segmentio/main.go", "github.com/segmentio/kafka-go")
+    lacks = {Feature.STATIC_MEMBERS, Feature.IDEMPOTENCE, Feature.TRANSACTIONS}
+    return Client("segmentio", version, environment, features=_ALL - lacks)
+
+
 CLIENTS: tuple[Client, ...] = (
     _kafka_python("1.4.7", _OLD_CODECS),
     _kafka_python("2.0.2"),
@@ -226,6 +233,7 @@ CLIENTS: tuple[Client, ...] = (
     _sarama("1.38.1"),
     _sarama("1.45.2"),
     _sarama("1.61.1", quick=True),
+    _segmentio("0.4.51"),
 )
 
 
@@ -296,3 +304,6 @@ CONNECT: tuple[Client, ...] = tuple(
     Client("kafka-connect", version, _CONNECT) for version in ("3.9.1", "4.1.1", "4.3.0")
 )
 FLINK: tuple[Client, ...] = (_flink("1.20.4", "3.4.0-1.20"), _flink("2.2.1", "5.0.0-2.2"))
+QUIX: tuple[Client, ...] = (
+    Client("quix-streams", "3.28.1", PythonPackages("quix_word_count", ("quixstreams==3.28.1",))),
+)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import datacore
 from datacore.testing.broker_process import BrokerProcess
-from tests.oracle.apache_kafka import ApacheKafka
+from tests.oracle.apache_kafka import ApacheKafka, free_port
 from tests.oracle.maven import cache_dir
 from tests.peers.suites import SUITES, Outcome, Suite
 
@@ -68,9 +68,13 @@ def _both(suite: Suite) -> tuple[dict[str, Outcome], dict[str, Outcome]]:
     logs.mkdir(parents=True, exist_ok=True)
     # Partitions of auto-created topics as the suites' own brokers have them.
     settings = {"num.partitions": 4}
-    with ApacheKafka(_KAFKA, properties={name: str(v) for name, v in settings.items()}) as node:
+    properties = {name: str(value) for name, value in settings.items()}
+    with ApacheKafka(_KAFKA, properties=properties, start_timeout_s=300.0) as node:
         kafka = suite.run(node.bootstrap, logs / f"{suite.name}-kafka.log")
-    with BrokerProcess(kafka=settings) as broker:
+    # Apache Kafka's node is told what it advertises, and tells so when asked for its configs.
+    port = free_port()
+    told = [f"PLAINTEXT://127.0.0.1:{port}"]
+    with BrokerProcess(port=port, advertised_listeners=told, kafka=settings) as broker:
         ours = suite.run(broker.bootstrap_servers, logs / f"{suite.name}-datacore.log")
         (logs / f"{suite.name}-broker.log").write_text(broker.log())
     return kafka, ours
