@@ -308,7 +308,7 @@ class PartitionLog:
     # --- fetching
 
     def watch(self, wake: Callable[[], None]) -> None:
-        """Calls ``wake()`` whenever the high watermark moves, until ``unwatch``."""
+        """Calls ``wake()`` whenever the high watermark or the start moves, until ``unwatch``."""
         self._watchers[wake] = None
 
     def unwatch(self, wake: Callable[[], None]) -> None:
@@ -415,6 +415,7 @@ class PartitionLog:
                 raise kafka_error(error) from error
             self.leader_epochs.truncate_before(self.log_start_offset)
             self._summary.transactions.truncate_before(self.log_start_offset)
+            self.wake_watchers()
             await checkpoint()
 
     @property
