@@ -29,6 +29,6 @@ def test_what_lasts_is_passed_over_and_what_comes_later_is_collected() -> None:
 def test_a_thousand_parked_requests_set_no_collection_off() -> None:
     spare_lasting_objects()
     collections = gc.get_stats()[0]["collections"]
-    parked = [[[] for _ in range(8)] for _ in range(1000)]
+    parked: list[list[list[object]]] = [[[] for _ in range(8)] for _ in range(1000)]
     assert gc.get_stats()[0]["collections"] <= collections + 1
     assert parked
