@@ -236,11 +236,14 @@ CONSOLE_TOOLS: tuple[Client, ...] = (
 )
 
 _KAFKA = "org.apache.kafka"
-_STREAMS = JavaClasspath("streams", (f"{_KAFKA}:kafka-streams:{{version}}",), "java/WordCount.java")
+_STREAMS = JavaClasspath(
+    "streams", (f"{_KAFKA}:kafka-streams:{{version}}",), "java/WordCount.java", rehearsal=None
+)
 _CONNECT = JavaClasspath(
     "connect",
     tuple(f"{_KAFKA}:connect-{name}:{{version}}" for name in ("runtime", "file", "json")),
     source=None,
+    rehearsal=None,
 )
 
 
@@ -255,7 +258,7 @@ def _flink(version: str, connector: str) -> Client:
     # What bin/config.sh gives a JVM of Java 17; and a cluster of one process needs its room.
     opens = (f"--add-opens=java.base/java.{name}=ALL-UNNAMED" for name in _OPEN_TO_FLINK)
     environment = JavaClasspath(
-        "flink", artifacts, "java/FlinkWordCount.java", (*opens, "-Xmx384m")
+        "flink", artifacts, "java/FlinkWordCount.java", (*opens, "-Xmx384m"), rehearsal=None
     )
     return Client("flink", version, environment)
 

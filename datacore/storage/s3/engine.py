@@ -40,6 +40,7 @@ logger = logging.getLogger("datacore.storage.s3")
 DYING_S: Final = DEAD_AFTER_S + 2 * INTERVAL_S
 """How long it may take until an engine that is gone is known to be."""
 SWEEPS_PER_GRACE: Final = 4
+FIRST_SWEEP_S: Final = 60.0
 COUNTS_INTERVAL_S: Final = 600.0
 
 
@@ -80,6 +81,8 @@ class S3Engine:
         Raises:
             CannotStart: The bucket cannot be used.
         """
+        if self.store.disk_cache is not None:
+            self.store.disk_cache.start()
         try:
             await self.journal.catch_up()
             await probe(self.bucket)
@@ -112,6 +115,8 @@ class S3Engine:
 
     async def close(self) -> None:
         """See ``Engine.close``."""
+        if self.store.disk_cache is not None:
+            self.store.disk_cache.close()
         if not self._tasks:
             return  # it was refused
         try:
@@ -121,6 +126,7 @@ class S3Engine:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             self._tasks.clear()
+            await self.store.read_ahead.close()
             await self.flusher.close()
             await self.journal.close()
             with suppress(StorageError):  # then others see that it beats no more
@@ -146,9 +152,11 @@ class S3Engine:
                 logger.warning("What was written is not put in order yet: %s", error)
 
     async def _keep_clean(self) -> None:
-        """Deletes what nothing needs."""
+        """Deletes what nothing needs; the first time soon, for a broker may never run for long."""
+        delay_s = min(FIRST_SWEEP_S, self.config.grace_s / SWEEPS_PER_GRACE)
         while True:
-            await asyncio.sleep(self.config.grace_s / SWEEPS_PER_GRACE)
+            await asyncio.sleep(delay_s)
+            delay_s = self.config.grace_s / SWEEPS_PER_GRACE
             try:
                 await sweep(self.bucket, self.journal, self.liveness, self.config.grace_s)
             except StorageError as error:
