@@ -39,8 +39,14 @@ test: $(VENV)/test.stamp ## run the tests that need nothing but Python
 test-compat: $(VENV)/test.stamp ## run real clients against a broker process
 	$(BIN)/python -m pytest tests/compat $(ARGS)
 
+test-peers: $(VENV)/test.stamp ## run suites of peers against Apache Kafka and a broker process
+	$(BIN)/python -m tests.peers $(ARGS)
+
 test-all: $(VENV)/test.stamp ## run everything: thorough, slow, and with real clients
 	DATACORE_HYPOTHESIS=thorough DATACORE_FUZZ_FRAMES=100000 $(BIN)/python -m pytest $(ARGS)
+
+test-long: $(VENV)/test.stamp ## let the coordinators' machines live a million steps each
+	$(BIN)/python -m pytest tests/coordinator -m slow -k "steps_of or many_random" $(ARGS)
 
 lint: $(VENV)/dev.stamp ## check format, style, types and import contracts
 	$(BIN)/ruff format --check .
@@ -81,4 +87,4 @@ build: $(VENV)/dev.stamp ## wheel and sdist in dist/
 clean: ## remove what the targets made, but no data
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help run test test-compat test-all lint format generate generate-check specs golden bench bench-quick docs build clean
+.PHONY: help run test test-compat test-peers test-all test-long lint format generate generate-check specs golden bench bench-quick docs build clean

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from datacore._generated.api_keys import API_NAMES, ApiKey
 from datacore.handlers.table import TABLE
-from docs._pages.compat_results import compat_results
+from docs._pages.compat_results import compat_results, peer_results
 from docs._pages.jobs import JOBS
 from docs._pages.markdown import GENERATED, joined, table
 from docs._pages.releases import read_releases
@@ -48,6 +48,12 @@ _CLIENTS: Final = """\
 `make test-compat` runs them against a broker process.
 """
 
+_PEERS: Final = """\
+## Suites of peers
+
+Tests that the authors of clients wrote against Apache Kafka, run against both (`make test-peers`).
+"""
+
 _DIFFERENCES: Final = """\
 ## Known differences from Apache Kafka
 
@@ -65,6 +71,8 @@ def compatibility() -> str:
             _INTRODUCTION,
             _CLIENTS,
             *compat_results(),
+            _PEERS,
+            *peer_results(),
             _RELEASES,
             _release_table(releases),
             _APIS,
