@@ -160,7 +160,8 @@ class SqliteLog:
 
     def limit_segments(self, limits: SegmentLimits) -> None:
         self.inner.limit_segments(limits)
-        self.last = self.engine.write(self.name, "limit_segments", **asdict(limits))
+        limits_in_memory = {k: v for k, v in asdict(limits).items() if k != "files"}
+        self.last = self.engine.write(self.name, "limit_segments", **limits_in_memory)
 
     async def truncate_before(self, offset: int) -> None:
         await self.inner.truncate_before(offset)
