@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -65,6 +67,20 @@ class PostgresqlServer:
         """Ends it; ``immediate`` as a crash would."""
         self._run("pg_ctl", "-D", str(self._data), "-m", mode, "-w", "stop")
 
+    def kill(self) -> None:
+        """Kills its first process and all others at once, and waits until none is left."""
+        pid_file = self._data / "postmaster.pid"
+        first = int(pid_file.read_text(encoding="utf-8").split()[0])
+        pids = [first, *(pid for pid, parent in _processes() if parent == first)]
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        while not {pid for pid, _ in _processes()}.isdisjoint(pids):
+            time.sleep(0.01)
+        # Where nobody waits for its corpse, its number is taken and the next one does not start.
+        for left in (pid_file, *Path(self.host).glob(".s.PGSQL.*")):
+            left.unlink()
+
     def statement(self, sql: str, *, database: str = "postgres") -> str:
         """Runs SQL as psql does, and returns what it prints."""
         return self._run("psql", "-h", self.host, "-U", USER, "-d", database, "-Atqc", sql)
@@ -87,6 +103,15 @@ class PostgresqlServer:
         )
         assert done.returncode == 0, f"{program} has failed: {done.stdout}"
         return done.stdout
+
+
+def _processes() -> Iterator[tuple[int, int]]:
+    """Every process that lives, and its parent."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
+            if state not in {"Z", "X"}:
+                yield int(folder.name), int(parent)
 
 
 @contextmanager

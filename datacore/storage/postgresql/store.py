@@ -35,6 +35,8 @@ class Store:
     def __init__(self, config: PostgresqlConfig) -> None:
         self.connections = Connections(config)
         self._flush_timeout_s = config.flush_timeout_s
+        self._drawn: dict[int, list[int]] = {}
+        """Tokens of which nobody knows whether they are a log's by now, and the one before them."""
 
     # --- logs
 
@@ -87,12 +89,18 @@ class Store:
             Fenced: Somebody else owns the log, or it was deleted.
             Unavailable: The database does not answer.
         """
+        # One that was drawn before may be the log's: its answer was lost.
+        tokens = self._drawn.setdefault(log_id, [owner])
+        drawn = await self.connections.fetch("select nextval('ownership') as token")
+        tokens.append(drawn[0]["token"])
         rows = await self.connections.fetch(
-            "update log set owner = nextval('ownership') where log_id = $1 and owner = $2"
+            "update log set owner = $2 where log_id = $1 and owner = any($3::bigint[])"
             " and not is_deleted returning owner, start_offset, end_offset",
             log_id,
-            owner,
+            tokens[-1],
+            tokens,
         )
+        del self._drawn[log_id]
         if not rows:
             raise _fenced()
         return OpenedLog(log_id, *rows[0])
