@@ -568,4 +568,6 @@ class PartitionLog:
                     unsummed_bytes += header.size
                     self._summary.read_back(view[at : at + header.size], header)
         self._summed_bytes = self.size_bytes - unsummed_bytes
+        # As a leader of Kafka does when it becomes one: an epoch begins before its first batch.
+        self.leader_epochs.assign(self.leader_epoch, engine_log.end_offset)
         self._summary.transactions.advance(engine_log.durable_end_offset)
