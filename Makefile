@@ -42,6 +42,12 @@ test-compat: $(VENV)/test.stamp ## run real clients against a broker process
 test-all: $(VENV)/test.stamp ## run everything: thorough, slow, and with real clients
 	DATACORE_HYPOTHESIS=thorough DATACORE_FUZZ_FRAMES=100000 $(BIN)/python -m pytest $(ARGS)
 
+test-differential: $(VENV)/test.stamp ## put sequences of requests to Apache Kafka too (Java, Maven)
+	DATACORE_SEQUENCES=2000 $(BIN)/python -m pytest tests/differential/test_sequences.py -s $(ARGS)
+
+test-next-release: $(VENV)/dev.stamp ## drop the specs of newer releases into a copy (Java, Maven)
+	$(BIN)/python -m pytest tests/codegen/test_next_release.py $(ARGS)
+
 lint: $(VENV)/dev.stamp ## check format, style, types and import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -78,4 +84,4 @@ build: $(VENV)/dev.stamp ## wheel and sdist in dist/
 clean: ## remove what the targets made, but no data
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help run test test-compat test-all lint format generate generate-check specs golden bench docs build clean
+.PHONY: help run test test-compat test-all test-differential test-next-release lint format generate generate-check specs golden bench docs build clean

@@ -118,7 +118,7 @@ class Conversation:
                 raise
             return CLOSED
         if step.is_about_the_cluster:
-            return sorted(error_codes(answer))
+            return tuple(sorted(error_codes(answer)))
         return self.comparable(answer, step.key)
 
     def has_answer(self, step: Step, timeout_s: float) -> bool:

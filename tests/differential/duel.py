@@ -27,6 +27,12 @@ from datacore._generated.describe_transactions import (
     DescribeTransactionsResponse,
 )
 from datacore._generated.errors import ErrorCode
+from datacore._generated.list_offsets import (
+    ListOffsetsPartition,
+    ListOffsetsRequest,
+    ListOffsetsResponse,
+    ListOffsetsTopic,
+)
 from datacore._generated.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
 from datacore.client.connection import Connection
 from tests.differential.conversation import PREFIX, Conversation, error_codes
@@ -37,6 +43,7 @@ __all__ = ["Difference", "Duel"]
 _MAY_WAIT = frozenset({ApiKey.JOIN_GROUP, ApiKey.SYNC_GROUP})
 _MOMENT_S = 0.15
 _PATIENCE_S = 10.0
+_A_WHILE_S = 1.0
 _POLL_S = 0.01
 _NOT_YET = frozenset(
     {
@@ -144,6 +151,7 @@ class Duel:
             _wait_until(lambda: self._assignable(self._theirs) == self._assignable(self._ours))
         if step.key in _MAY_END_TRANSACTIONS:
             _wait_until(lambda: not self._is_ending(self._theirs))
+            _wait_until(lambda: _ends(self._theirs) == _ends(self._ours), _A_WHILE_S)
 
     def _topics(self, side: Conversation) -> object:
         names = [side.name(each) for each in _TOPICS]
@@ -183,6 +191,31 @@ class Duel:
         return any(each.transaction_state.startswith("Prepare") for each in told.transaction_states)
 
 
+def _ends(side: Conversation) -> object:
+    """Where the logs of the sequence's topics end, for readers of each isolation level."""
+    topics = [
+        ListOffsetsTopic(
+            name=side.name(topic),
+            partitions=[
+                ListOffsetsPartition(partition_index=index, timestamp=-1)
+                for index in range(partitions)
+            ],
+        )
+        for topic, partitions in (("<t0>", 1), ("<t1>", 2))
+    ]
+    with Connection("127.0.0.1", side.port) as connection:
+        return [
+            sorted(
+                (topic.name, each.partition_index, each.offset)
+                for topic in connection.send(
+                    ListOffsetsRequest(isolation_level=level, topics=topics), ListOffsetsResponse, 2
+                ).topics
+                for each in topic.partitions
+            )
+            for level in (0, 1)
+        ]
+
+
 def assignable(port: int, topics: list[str]) -> int:
     """How many partitions of topics a group of one consumer is given."""
     request = ConsumerGroupHeartbeatRequest(
@@ -203,9 +236,9 @@ def assignable(port: int, topics: list[str]) -> int:
     return sum(len(each.partitions) for each in given)
 
 
-def _wait_until(is_so: Callable[[], bool]) -> None:
+def _wait_until(is_so: Callable[[], bool], patience_s: float = _PATIENCE_S) -> None:
     """Returns when it is so, or when patience is over: the next answers tell then."""
-    deadline_s = time.monotonic() + _PATIENCE_S
+    deadline_s = time.monotonic() + patience_s
     while not is_so() and time.monotonic() < deadline_s:
         time.sleep(_POLL_S)  # as above
 

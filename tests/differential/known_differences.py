@@ -111,7 +111,7 @@ class SequenceDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
     Attributes:
         reason: Why.
-        api: Which API, by its name in ``ApiKey``.
+        api: Pattern of the API's whole name in ``ApiKey``.
         path: Pattern of the value's whole path in the answer.
         theirs: Pattern of what Apache Kafka says, whole.
         ours: Pattern of what DataCore says in its place, whole.
@@ -135,7 +135,7 @@ class SequenceDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True
         """Whether a difference is of this kind."""
         step = difference.step
         return (
-            ApiKey[self.api] == step.key
+            re.fullmatch(self.api, step.key.name) is not None
             and self.release in (None, release)
             and self.versions[0] <= step.version <= self.versions[1]
             and re.fullmatch(self.path, difference.path) is not None

@@ -184,19 +184,21 @@ def fitted(request: WireMessage, version: int) -> WireMessage:
             body = request.encode(version)
         except EncodeError as error:
             kind, _, field = str(error).partition(": ")[2].partition(" ")[0].partition(".")
-            _reset(request, kind, field)
+            assert _reset(request, kind, field), f"{kind}.{field} cannot be said at all"
         else:
             return request.decode(body, version)[0]
 
 
-def _reset(struct: WireStruct, kind: str, field: str) -> None:
-    """Puts a field's default into all structs of a class."""
+def _reset(struct: WireStruct, kind: str, field: str) -> bool:
+    """Puts a field's default into all structs of a class; whether any had something else."""
+    is_changed = False
     if type(struct).__name__ == kind:
-        before, default = getattr(struct, field), getattr(type(struct)(), field)
-        assert before != default, f"{kind}.{field} cannot be said at all"
+        default = getattr(type(struct)(), field)
+        is_changed = getattr(struct, field) != default
         setattr(struct, field, default)
     for name in struct.__slots__:
         value = getattr(struct, name)
         for each in value if isinstance(value, list) else [value]:
             if isinstance(each, WireStruct):
-                _reset(each, kind, field)
+                is_changed |= _reset(each, kind, field)
+    return is_changed
