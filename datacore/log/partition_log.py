@@ -22,6 +22,7 @@ from anyio.lowlevel import checkpoint
 
 from datacore._generated.errors import ErrorCode
 from datacore.log.error_codes import kafka_error
+from datacore.log.leader_epochs import UNDEFINED_EPOCH
 from datacore.log.summary import UNKNOWN, Summary
 from datacore.log.timestamps import timestamp_refusal
 from datacore.log.validation import checked_header, checked_records
@@ -159,7 +160,7 @@ class PartitionLog:
         Raises:
             KafkaError: FENCED_LEADER_EPOCH or UNKNOWN_LEADER_EPOCH.
         """
-        if epoch < 0 or epoch == self.leader_epoch:
+        if epoch in (UNDEFINED_EPOCH, self.leader_epoch):
             return
         if epoch < self.leader_epoch:
             raise KafkaError(ErrorCode.FENCED_LEADER_EPOCH)

@@ -119,6 +119,7 @@ def arena(release: str) -> Iterator[Arena]:
         properties=_PROPERTIES | _ONE_THREAD,
         features=_FEATURES.get(release, {}),
         heap="768m",
+        start_timeout_s=300.0,
     )
     with kafka, BrokerProcess(storage_engine="memory", kafka=_PROPERTIES) as broker:
         yield Arena(kafka.port, broker.port, release)

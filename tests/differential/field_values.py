@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from datacore._generated.api_keys import ApiKey, request_class
 from datacore.wire.message import WireMessage, WireStruct
-from tests.differential.record_specs import record_specs
+from tests.differential.record_specs import RecordSpec, record_specs
 
 __all__ = [
     "BROKEN_NAMES",
@@ -23,6 +23,7 @@ __all__ = [
     "PRODUCERS",
     "SESSIONS",
     "STRANGER_ID",
+    "plain_request",
     "requests_of",
     "topic_id_placeholder",
 ]
@@ -210,30 +211,54 @@ def requests_of(key: ApiKey, *, odd: bool) -> st.SearchStrategy[WireMessage]:
     return typing.cast("st.SearchStrategy[WireMessage]", _structs(request_class(key), odd=odd))
 
 
-def _structs(kind: type[WireStruct], *, odd: bool) -> st.SearchStrategy[WireStruct]:
+def plain_request(key: ApiKey) -> WireMessage:
+    """The one request that says in every field what is most usual there."""
+    return typing.cast("WireMessage", _plain(request_class(key)))
+
+
+def _plain(kind: type[WireStruct]) -> WireStruct:
+    fields: dict[str, Any] = {}
+    for name, hint in _hints(kind).items():
+        struct = _struct_in(hint)
+        if name == "records":
+            fields[name] = RecordSpec().placed()
+        elif struct is not None and f"{kind.__name__}.{name}" not in _POOLS:
+            if _is_list(hint):
+                fields[name] = [_plain(struct)]
+        else:
+            fields[name] = _pool(kind, name, hint)[0][0]
+    return kind(**fields)
+
+
+def _hints(kind: type[WireStruct]) -> dict[str, Any]:
     hints = typing.get_type_hints(kind.__init__, vars(sys.modules[kind.__module__]))
-    fields = {
-        name: _values(kind, name, hint, odd=odd)
-        for name, hint in hints.items()
-        if name not in LEFT_ALONE
-    }
+    return {name: hint for name, hint in hints.items() if name not in LEFT_ALONE}
+
+
+def _is_list(hint: Any) -> bool:
+    return any(typing.get_origin(each) is list for each in (hint, *typing.get_args(hint)))
+
+
+def _pool(kind: type[WireStruct], name: str, hint: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    pool = _POOLS.get(f"{kind.__name__}.{name}") or _POOLS.get(name) or _pool_of_type(hint)
+    if type(None) in typing.get_args(hint):
+        return pool
+    sensible, strange = pool
+    return sensible, tuple(each for each in strange if each is not None)
+
+
+def _structs(kind: type[WireStruct], *, odd: bool) -> st.SearchStrategy[WireStruct]:
+    fields = {name: _values(kind, name, hint, odd=odd) for name, hint in _hints(kind).items()}
     return st.builds(kind, **fields)
 
 
 def _values(kind: type[WireStruct], name: str, hint: Any, *, odd: bool) -> st.SearchStrategy[Any]:
     if name == "records":
         return record_specs(odd=odd)
-    pool = _POOLS.get(f"{kind.__name__}.{name}")
     struct = _struct_in(hint)
-    if pool is None and struct is not None:
+    if struct is not None and f"{kind.__name__}.{name}" not in _POOLS:
         return _nested(struct, hint, odd=odd)
-    if pool is None:
-        pool = _POOLS.get(name)
-    if pool is None:
-        pool = _pool_of_type(hint)
-    sensible, strange = pool
-    if type(None) not in typing.get_args(hint):
-        strange = tuple(each for each in strange if each is not None)
+    sensible, strange = _pool(kind, name, hint)
     if odd:
         times = max(1, _PLAIN_PER_ODD * len(strange) // len(sensible))
         return st.sampled_from(sensible * times + strange)
@@ -242,10 +267,8 @@ def _values(kind: type[WireStruct], name: str, hint: Any, *, odd: bool) -> st.Se
 
 def _nested(struct: type[WireStruct], hint: Any, *, odd: bool) -> st.SearchStrategy[Any]:
     elements = _structs(struct, odd=odd)
-    options = typing.get_args(hint) or (hint,)
-    is_list = any(typing.get_origin(each) is list for each in (hint, *options))
-    may_be_null = type(None) in options
-    if not is_list:
+    may_be_null = type(None) in typing.get_args(hint)
+    if not _is_list(hint):
         return st.none() | elements if may_be_null else elements
     one = st.lists(elements, min_size=1, max_size=1)
     if not odd:
