@@ -22,7 +22,17 @@ from tests.golden.versions import (
 
 QUESTIONS = version_questions()
 RECORDED = answers(STORED)
-DELIBERATE: dict[str, str] = {}
+_ZOOKEEPER = (
+    "v0 kept offsets in ZooKeeper, and Kafka with KRaft refuses it; here it is as any other"
+)
+_FILLED_UP = "Kafka fills converted records up with a cut message, which consumers leave out"
+DELIBERATE = {
+    "DescribeConfigs v0": "v0 says whether a value is the default; 3.9.1 has forgotten to",
+    "Fetch v0": _FILLED_UP,
+    "Fetch v1": _FILLED_UP,
+    "OffsetCommit v0": _ZOOKEEPER,
+    "OffsetFetch v0": _ZOOKEEPER,
+}
 """What we answer otherwise, and why."""
 
 

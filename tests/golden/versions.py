@@ -15,23 +15,22 @@ import click
 import msgspec
 
 from datacore._generated.api_keys import API_NAMES, ApiKey
+from datacore._generated.find_coordinator import FindCoordinatorRequest
+from datacore._generated.produce import PartitionProduceData, ProduceRequest, TopicProduceData
 from datacore.handlers.table import TABLE
-from datacore.wire.message import WireStruct
+from datacore.wire.message import WireMessage, WireStruct
 from tests.differential.field_values import LEFT_ALONE, PRODUCERS, STRANGER_ID, plain_request
 from tests.differential.record_specs import RecordSpec
 from tests.differential.sequences import fitted
 from tests.golden import answers
 from tests.golden.questions.question import Question
+from tests.handlers.record_sets import produced_magic
 
 __all__ = ["PROPERTIES", "STORED", "UNANSWERED", "pairs_answered", "version_questions"]
 
 PROPERTIES = answers.PROPERTIES | {"min.insync.replicas": "1"}
 STORED = Path(__file__).with_name("versions.jsonl")
-_PLUGIN = "Kafka serves telemetry only with a reporter that is somebody's plugin"
-UNANSWERED = {
-    (ApiKey.GET_TELEMETRY_SUBSCRIPTIONS, 0): _PLUGIN,
-    (ApiKey.PUSH_TELEMETRY, 0): _PLUGIN,
-}
+UNANSWERED: dict[tuple[ApiKey, int], str] = {}
 """Advertised pairs that neither release answers, and why."""
 _NAMES = {"<t0>": "golden", "<t1>": "untouched"}
 # What a broker tells of itself, or of all that earlier questions have left.
@@ -39,22 +38,34 @@ _OF_ONE_BROKER = {
     ApiKey.DESCRIBE_LOG_DIRS: ("results",),
     ApiKey.DESCRIBE_PRODUCERS: ("last_timestamp",),
     ApiKey.DESCRIBE_TOPIC_PARTITIONS: ("eligible_leader_replicas", "last_known_elr"),
+    ApiKey.CREATE_TOPICS: ("configs",),
     ApiKey.DESCRIBE_CONFIGS: ("documentation",),
+    ApiKey.GET_TELEMETRY_SUBSCRIPTIONS: ("client_instance_id", "subscription_id"),
     ApiKey.JOIN_GROUP: ("member_id", "leader"),
     ApiKey.LIST_GROUPS: ("groups",),
     ApiKey.LIST_OFFSETS: ("leader_epoch",),
     ApiKey.LIST_TRANSACTIONS: ("transaction_states",),
-    ApiKey.PRODUCE: ("log_append_time_ms",),
+    ApiKey.PRODUCE: ("base_offset", "log_append_time_ms"),
 }
 
 
 def version_questions() -> tuple[Question, ...]:
-    """One question for each advertised version of each API."""
-    return tuple(
-        _question(key, version)
-        for key in sorted(TABLE)
-        for version in range(TABLE[key].min_version, TABLE[key].max_version + 1)
+    """One question for each advertised version of each API, behind records for them to find."""
+    return (
+        Question.of("Produce of what others read", 7, _records_to("golden", 7)),
+        *(
+            _question(key, version)
+            for key in sorted(TABLE)
+            for version in range(TABLE[key].min_version, TABLE[key].max_version + 1)
+        ),
     )
+
+
+def _records_to(topic: str, version: int) -> WireMessage:
+    """Records in the format of a version's time."""
+    content = RecordSpec(count=3, magic=produced_magic(version)).made(-1)
+    data = TopicProduceData(name=topic, partition_data=[PartitionProduceData(records=content)])
+    return ProduceRequest(acks=-1, timeout_ms=5_000, topic_data=[data])
 
 
 def pairs_answered() -> set[tuple[ApiKey, int]]:
@@ -71,8 +82,16 @@ def pairs_answered() -> set[tuple[ApiKey, int]]:
 
 
 def _question(key: ApiKey, version: int) -> Question:
-    request = fitted(plain_request(key), version)
+    request: Any = fitted(plain_request(key), version)
     _name(request, f"{key.name.lower().replace('_', '-')}-{version}")
+    if key is ApiKey.PRODUCE:  # where nobody reads: releases take different numbers of them
+        request = fitted(_records_to("untouched", version), version)
+    if key is ApiKey.DESCRIBE_CONFIGS:
+        request.resources[0].configuration_keys = ["retention.ms"]
+    if key is ApiKey.FIND_COORDINATOR and version:
+        request = FindCoordinatorRequest(
+            key=request.key, key_type=version % 2, coordinator_keys=request.coordinator_keys
+        )  # of transactions, too: asked for, their coordinator begins its work
     if key in (ApiKey.CREATE_TOPICS, ApiKey.DELETE_TOPICS):
         _name(request, f"made-{version}")
     name = f"{API_NAMES[key]} v{version}"
