@@ -150,3 +150,15 @@ def sequence_differences() -> list[SequenceDifference]:
     """Every known difference in sequences of requests."""
     entries = tomllib.loads(_FILE.read_text()).get("sequences", [])
     return msgspec.convert(entries, list[SequenceDifference])
+
+
+def all_differences() -> list[tuple[str, str]]:
+    """What is asked, in words, and why it is answered otherwise: for people."""
+    told: dict[tuple[str, str], None] = {}
+    for kind, entries in tomllib.loads(_FILE.read_text()).items():
+        for entry in entries:
+            asked = entry.get("request") if kind[0].isdigit() else entry.get("api")
+            where = f" (to {kind})" if kind[0].isdigit() else ""
+            words = (asked or "configs").replace("|", ", ")
+            told[f"{words}{where}", entry["reason"]] = None
+    return list(told)
