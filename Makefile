@@ -48,6 +48,9 @@ test-differential: $(VENV)/test.stamp ## put sequences of requests to Apache Kaf
 test-next-release: $(VENV)/dev.stamp ## drop the specs of newer releases into a copy (Java, Maven)
 	$(BIN)/python -m pytest tests/codegen/test_next_release.py $(ARGS)
 
+test-long: $(VENV)/test.stamp ## let the coordinators' machines live a million steps each
+	$(BIN)/python -m pytest tests/coordinator -m slow -k "steps_of or many_random" $(ARGS)
+
 lint: $(VENV)/dev.stamp ## check format, style, types and import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -73,6 +76,9 @@ golden: $(VENV)/test.stamp ## make the golden vectors anew (needs Java and Maven
 bench: $(VENV)/bench.stamp ## measure beside Apache Kafka (needs Java and Maven; nothing else may run)
 	$(BIN)/python -m benchmarks $(ARGS)
 
+bench-quick: $(VENV)/bench.stamp ## see whether every benchmark still works, without figures
+	$(BIN)/python -m benchmarks --quick --json .cache/bench-quick.json $(ARGS)
+
 docs: $(VENV)/dev.stamp ## write the generated pages of docs/ anew, and the pictures
 	$(BIN)/python -m docs.generate
 	$(BIN)/python -m docs.make_pictures
@@ -84,4 +90,4 @@ build: $(VENV)/dev.stamp ## wheel and sdist in dist/
 clean: ## remove what the targets made, but no data
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help run test test-compat test-all test-differential test-next-release lint format generate generate-check specs golden bench docs build clean
+.PHONY: help run test test-compat test-all test-differential test-next-release test-long lint format generate generate-check specs golden bench bench-quick docs build clean

@@ -1,8 +1,9 @@
 """``make bench``: DataCore and Apache Kafka 4.1.1, alternating in one run, same client.
 
-Prints a Markdown table with machine, date and versions, and writes the figures as JSON. Broker CPU
-is the operating system's; throughput is often the client's limit, so CPU per GB and per request are
-the figures to compare. Nothing else may run on the machine meanwhile.
+Prints Markdown tables with machine, date and versions, and writes all figures as JSON, of which
+``python -m benchmarks.publish`` makes docs/performance.md and its pictures. Broker CPU is the
+operating system's; throughput is often the client's limit, so CPU per GB and per request are the
+figures to compare. Nothing else may run on the machine meanwhile.
 """
 
 from __future__ import annotations
@@ -10,25 +11,38 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime as dt
+import importlib.util
 import json
 import os
 import platform
+import resource
+import subprocess
 import sys
+import time
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import confluent_kafka
 
 import datacore
-from benchmarks.loads import LOADS, Load, Measured, median_and_spread
+from benchmarks.life import measure_life, subjects
+from benchmarks.load import Measured, Stage
 from benchmarks.process_usage import memory_mib
-from benchmarks.sides import KAFKA_VERSION, Durability, Side, apache_kafka
+from benchmarks.results import figures_table, row_of, rows_table
+from benchmarks.rows import GROWTH, LOADS
+from benchmarks.sides import DURABILITIES, KAFKA_VERSION, apache_kafka, has_java
 from benchmarks.sides import datacore as datacore_side
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-_DURABILITIES: tuple[Durability, ...] = ("page-cache", "flush")
+    from benchmarks.load import Load
+    from benchmarks.sides import Durability, Side
+
+WARM_UPS = 2
+GROWTH_ROUNDS = 3
+SECTIONS = (*LOADS, "growth", "life", "codecs", "engines")
 
 
 def main() -> None:
@@ -36,18 +50,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--divisor", type=int, default=1, help="makes every load smaller")
-    parser.add_argument("--only", default="", help="loads whose name contains this")
-    parser.add_argument("--durability", choices=_DURABILITIES, action="append")
+    parser.add_argument("--only", default="", help=f"sections, of {', '.join(SECTIONS)}")
+    parser.add_argument("--rows", default="", help="loads whose name contains this")
+    parser.add_argument("--durability", choices=DURABILITIES, action="append")
+    parser.add_argument("--restart-gb", type=float, default=10.0, help="what a start has to find")
     parser.add_argument("--json", type=Path, default=Path(".cache/bench.json"))
     parser.add_argument("--without-kafka", action="store_true", help="for a quick look only")
+    parser.add_argument("--quick", action="store_true", help="whether it works: no figures")
     options = parser.parse_args()
+    sections = options.only.split(",") if options.only else list(SECTIONS)
+    if unknown := set(sections) - set(SECTIONS):
+        parser.error(f"no such section: {', '.join(sorted(unknown))}")
+    options.warm_ups, options.starts, options.idle = WARM_UPS, 5, 2_000
+    if options.quick:
+        options.rounds, options.warm_ups, options.divisor = 1, 0, 100
+        options.starts, options.idle, options.restart_gb = 1, 50, 0.01
+        options.without_kafka = options.without_kafka or not has_java()
     # An installed package has its bytecode beside it; ours shall too, whatever this shell says.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    loads = [load for load in LOADS if options.only in load.name]
-    print(machine())
-    results: dict[str, Any] = {"machine": machine()}
-    for durability in options.durability or _DURABILITIES:
-        results[durability] = _compare(durability, loads, options)
+    _allow_open_files()
+    results = _run(sections, options)
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(results, indent=1), encoding="utf-8")
 
@@ -69,102 +91,133 @@ def machine() -> str:
     )
 
 
+def _allow_open_files() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _run(sections: Sequence[str], options: argparse.Namespace) -> dict[str, Any]:
+    began_s = time.monotonic()
+    results: dict[str, Any] = {
+        "machine": machine(),
+        "load_average": os.getloadavg()[0],
+        "rounds": options.rounds,
+        "loads": {},
+        "figures": {},
+    }
+    print(f"{results['machine']}; load average {results['load_average']:.1f}")
+    for durability in options.durability or DURABILITIES:
+        loads = _loads_of(sections, durability, options.rows)
+        if loads or (durability == "page-cache" and "growth" in sections):
+            _compare(durability, loads, sections, options, results)
+    if "life" in sections:
+        lives = {
+            subject.name: measure_life(
+                subject,
+                starts=options.starts,
+                records=int(options.restart_gb * 1e9 / 1024),
+                idle=options.idle,
+            )
+            for subject in subjects(is_without_kafka=options.without_kafka)
+        }
+        results["figures"]["life"] = lives
+        print(f"\n### A broker's life\n\n{figures_table(lives)}")
+    for section, module in (("codecs", "codec"), ("engines", "engines")):
+        if section in sections and importlib.util.find_spec(f"benchmarks.{module}"):
+            results[section] = _run_module(module, is_quick=options.quick)
+    results["took_s"] = round(time.monotonic() - began_s)
+    print(f"\nTook {results['took_s']} s.")
+    return results
+
+
+def _loads_of(sections: Sequence[str], durability: Durability, text: str) -> dict[str, list[Load]]:
+    chosen = {
+        section: [
+            load for load in LOADS[section] if durability in load.durabilities and text in load.name
+        ]
+        for section in sections
+        if section in LOADS
+    }
+    return {section: loads for section, loads in chosen.items() if loads}
+
+
 def _compare(
-    durability: Durability, loads: Sequence[Load], options: argparse.Namespace
-) -> dict[str, Any]:
+    durability: Durability,
+    loads: dict[str, list[Load]],
+    sections: Sequence[str],
+    options: argparse.Namespace,
+    results: dict[str, Any],
+) -> None:
+    """Both brokers run all the time, and take turns."""
     with contextlib.ExitStack() as stack:
         sides = [stack.enter_context(datacore_side(durability))]
         if not options.without_kafka:
             sides.append(stack.enter_context(apache_kafka(durability)))
-        idle = {side.name: memory_mib(side.pid) for side in sides}
-        runs: dict[str, dict[str, list[Measured]]] = {}
-        for load in loads:
-            for side in sides:
-                for _ in range(2):  # warms the JVM, the page cache, and us
-                    load.run(side, options.divisor)
-            for _ in range(options.rounds):
-                for side in sides:
-                    measured = load.run(side, options.divisor)
-                    runs.setdefault(load.name, {}).setdefault(side.name, []).append(measured)
-            print(f"  {load.name}: done", file=sys.stderr)
-        loaded = {side.name: memory_mib(side.pid) for side in sides}
-    print(f"\n### Durability: {durability}\n")
-    rows = [_row(load, runs[load.name]) for load in loads]
-    _print_table(rows, [side.name for side in sides])
-    _print_sides(sides, idle, loaded)
-    return {
-        "rows": rows,
-        "start_up_s": {side.name: side.start_up_s for side in sides},
-        "memory_idle_mib": idle,
-        "memory_after_mib": loaded,
-    }
-
-
-def _row(load: Load, by_side: dict[str, list[Measured]]) -> dict[str, Any]:
-    row: dict[str, Any] = {"load": load.name, "unit": load.unit}
-    for name, runs in by_side.items():
-        figures: dict[str, Any] = {
-            "rate": median_and_spread([run.work / run.elapsed_s for run in runs]),
-            "cpu_s": median_and_spread([run.cpu.total_s / run.work for run in runs]),
-            "user_cpu_s": median_and_spread([run.cpu.user_s / run.work for run in runs]),
+        alternation = Alternation(sides, options)
+        for section, chosen in loads.items():
+            rows = [row_of(load, alternation.run(load, options.rounds)) for load in chosen]
+            results["loads"].setdefault(section, {})[durability] = rows
+            print(f"\n### {section}, {durability}\n\n{rows_table(rows)}", flush=True)
+        if durability == "page-cache" and "growth" in sections:
+            results["growth"] = dict(_growth(alternation, options))
+        results["figures"][f"sides {durability}"] = {
+            side.name: {
+                "ready after start, s": [side.start_up_s] * 3,
+                "resident after the loads, MiB": [memory_mib(side.pid)["VmRSS"]] * 3,
+                "anonymous after the loads, MiB": [memory_mib(side.pid)["RssAnon"]] * 3,
+            }
+            for side in sides
         }
-        if runs[0].latencies_ms:
-            for share in (0.5, 0.99, 0.999):
-                figures[f"p{share * 100:g}_ms"] = median_and_spread(
-                    [run.percentile(share) for run in runs]
-                )
-        row[name] = figures
-    return row
+    print(f"\n{figures_table(results['figures'][f'sides {durability}'])}", flush=True)
 
 
-def _print_table(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> None:
-    heads = [f"{name}: rate | CPU (user)" for name in names]
-    print(f"| load | {' | '.join(heads)} | ratios: rate, CPU |")
-    print(f"|---|{'---|' * (2 * len(names) + 1)}")
-    for row in rows:
-        cells = [row["load"]]
-        for name in names:
-            cells += _cells(row["unit"], row[name])
-        if len(names) == 2:
-            ours, theirs = row[names[0]], row[names[1]]
-            rate = ours["rate"][0] / theirs["rate"][0]
-            cpu = ours["cpu_s"][0] / theirs["cpu_s"][0]
-            cells.append(f"{rate:.2f}, {cpu:.2f}")
-        print(f"| {' | '.join(cells)} |")
+class Alternation:
+    """Runs loads on all sides in turn."""
 
+    def __init__(self, sides: Sequence[Side], options: argparse.Namespace) -> None:
+        self._sides = sides
+        self._options = options
+        self._lasting_topics: dict[str, dict[int, str]] = defaultdict(dict)
 
-def _cells(unit: str, figures: dict[str, Any]) -> list[str]:
-    rate, low, high = figures["rate"]
-    cpu, cpu_low, cpu_high = figures["cpu_s"]
-    user = figures["user_cpu_s"][0]
-    if unit == "GB":
-        return [
-            f"{rate * 1000:.0f} MB/s ({low * 1000:.0f}-{high * 1000:.0f})",
-            f"{cpu:.2f} s/GB ({cpu_low:.2f}-{cpu_high:.2f}; user {user:.2f})",
+    def run(self, load: Load, rounds: int) -> dict[str, list[Measured]]:
+        """The rounds that count, by side."""
+        began_s = time.monotonic()
+        stages = [
+            Stage(side, self._options.divisor, self._lasting_topics[side.name])
+            for side in self._sides
         ]
-    latency = ", ".join(
-        f"{share} {figures[f'{share}_ms'][0]:.2f}" for share in ("p50", "p99", "p99.9")
-    )
-    return [
-        f"{rate:.0f} req/s; {latency} ms",
-        f"{cpu * 1e6:.0f} us/req ({cpu_low * 1e6:.0f}-{cpu_high * 1e6:.0f}; user {user * 1e6:.0f})",
-    ]
+        runs: dict[str, list[Measured]] = {side.name: [] for side in self._sides}
+        for stage in stages:
+            for _ in range(self._options.warm_ups):  # the JVM, the page cache, and us
+                load.run(stage)
+        for _ in range(rounds):
+            for stage in stages:
+                runs[stage.side.name].append(load.run(stage))
+        for stage in stages:
+            stage.close()
+        print(f"  {load.name}: {time.monotonic() - began_s:.0f} s", file=sys.stderr, flush=True)
+        return runs
 
 
-def _print_sides(
-    sides: Sequence[Side],
-    idle: dict[str, dict[str, float]],
-    loaded: dict[str, dict[str, float]],
-) -> None:
-    print("\n| | ready after start | memory idle: resident (anonymous) | after the loads |")
-    print("|---|---|---|---|")
-    for side in sides:
-        first, last = idle[side.name], loaded[side.name]
-        print(
-            f"| {side.name} | {side.start_up_s:.2f} s "
-            f"| {first['VmRSS']:.0f} ({first['RssAnon']:.0f}) MiB "
-            f"| {last['VmRSS']:.0f} ({last['RssAnon']:.0f}) MiB |"
-        )
+def _growth(
+    alternation: Alternation, options: argparse.Namespace
+) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """What a request costs as something grows."""
+    for axis, points in GROWTH.items():
+        rows = []
+        for size, load in points:
+            rounds = min(options.rounds, GROWTH_ROUNDS)
+            rows.append({"size": size, **row_of(load, alternation.run(load, rounds))})
+        print(f"\n### As {axis} grow\n\n{rows_table(rows)}", flush=True)
+        yield axis, rows
+
+
+def _run_module(module: str, *, is_quick: bool) -> str:
+    """A benchmark that stands for itself; what it prints is its result."""
+    command = [sys.executable, "-m", f"benchmarks.{module}", *(["--quick"] if is_quick else [])]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    print(f"\n### {module}\n\n{done.stdout}", flush=True)
+    return done.stdout
 
 
 if __name__ == "__main__":

@@ -249,7 +249,9 @@ def main() -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description="codecs side by side")
     parser.add_argument("--rounds", type=int, default=7)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--quick", action="store_true", help="whether it works: no figures")
+    options = parser.parse_args()
+    rounds = 1 if options.quick else options.rounds
     describe_machine()
     for case in cases():
         measure(case, rounds)

@@ -132,12 +132,22 @@ class BrokerSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         )
 
 
+ENGINES = ("memory", "disk", "postgresql", "s3")
+"""The engines that have a name; others are named by where they are made."""
+
+_FACTORY = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*"
+
+
 class StorageSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[storage]``: which engine keeps the logs."""
 
     engine: Annotated[
-        Literal["memory", "disk", "postgresql", "s3"],
-        msgspec.Meta(description="Where logs live; memory keeps nothing over a restart."),
+        str,
+        msgspec.Meta(
+            pattern=f"^(?:{'|'.join(ENGINES)}|{_FACTORY})$",
+            description="Where logs live; memory keeps nothing over a restart. Or module:factory.",
+            extra={"expected": f"one of {', '.join(ENGINES)}, or module:factory of another"},
+        ),
     ] = "disk"
 
 
@@ -206,9 +216,12 @@ class S3Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ] = None
     region: Annotated[str, msgspec.Meta(min_length=1, description="Region.")] = "us-east-1"
     access_key: Annotated[
-        str | None, msgspec.Meta(description="Key id; AWS's variables or the machine's role, else.")
+        str | None, msgspec.Meta(description="Key id; else a profile, AWS's variables, a role.")
     ] = None
     secret_key: Annotated[str | None, msgspec.Meta(description="Its secret; never shown.")] = None
+    profile: Annotated[str | None, msgspec.Meta(description="AWS profile that has the keys.")] = (
+        None
+    )
     ca_file: Annotated[
         str | None, msgspec.Meta(description="PEM file of who signed the endpoint's certificate.")
     ] = None
@@ -218,6 +231,12 @@ class S3Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     cache_bytes: Annotated[
         int, msgspec.Meta(ge=1 << 20, le=1 << 40, description="Batches kept in memory for readers.")
     ] = 128 << 20
+    disk_cache_dir: Annotated[
+        str | None, msgspec.Meta(description="Folder for batches that were read; emptied at start.")
+    ] = None
+    disk_cache_bytes: Annotated[
+        int, msgspec.Meta(ge=1 << 20, le=1 << 50, description="How much is kept in that folder.")
+    ] = 1 << 30
     flush_timeout_ms: Annotated[
         int,
         msgspec.Meta(
@@ -481,6 +500,10 @@ def _of_type(given: _Given, value_type: Any) -> Any:
 
 def _expected(message: str, value_type: Any) -> str:
     """Msgspec's sentence as ours; it does not say which words an enumeration takes."""
+    if get_origin(value_type) is Annotated:
+        for meta in value_type.__metadata__:
+            if meta.extra and "regex" in message:
+                return f"expected {meta.extra['expected']}"
     if get_origin(_bare(value_type)) is Literal:
         return "expected one of " + ", ".join(get_args(_bare(value_type)))
     said = message.partition(" - at ")[0].partition(", got ")[0].replace("`", "")

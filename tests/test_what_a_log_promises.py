@@ -3,7 +3,7 @@
 Segments, retention by time and size, cleanup by deletion and by compaction, sparse index, CRC,
 batching, durability before the answer, deletion of topics in the background, round robin for
 records without a key, groups that outlive the broker. Rooms have tests of their own for all that
-can go wrong in them.
+can go wrong in them. The configs of files are here, too.
 """
 
 from __future__ import annotations
@@ -29,6 +29,15 @@ from datacore._generated.produce import (
 )
 from datacore.client import admin
 from datacore.client.cluster import Cluster
+from datacore.client.configs import (
+    BROKER_RESOURCE,
+    CLUSTER_DEFAULT,
+    TOPIC_RESOURCE,
+    Alteration,
+    Operation,
+    ResourceType,
+    alter_configs,
+)
 from datacore.client.consumer import Consumer
 from datacore.client.producer import Producer
 from datacore.client.subscription import TopicPartition
@@ -61,7 +70,11 @@ def files(monkeypatch: pytest.MonkeyPatch) -> FaultyFiles:
 @pytest.fixture
 def broker(files: FaultyFiles, tmp_path: Path) -> Iterator[Broker]:
     del files
-    kafka = {"log.retention.check.interval.ms": 50, "log.cleaner.backoff.ms": 50}
+    kafka = {
+        "log.retention.check.interval.ms": 50,
+        "log.cleaner.backoff.ms": 50,
+        "log.segment.delete.delay.ms": 0,
+    }
     with Broker(storage_engine="disk", data_dir=tmp_path, kafka=kafka) as running:
         yield running
 
@@ -274,3 +287,52 @@ def test_persistence_of_groups(broker: Broker, cluster: Cluster) -> None:
     broker.start()
     with Cluster(broker.bootstrap_servers) as again:
         assert admin.group_offsets(again, GROUP) == {TopicPartition(TOPIC, 0): 42}
+
+
+def test_configs_of_files_are_obeyed_at_once(cluster: Cluster, tmp_path: Path) -> None:
+    """index.interval.bytes, preallocate, file.delete.delay.ms: of the topic, or of the broker."""
+    configs = {"segment.bytes": str(MIB), "retention.ms": "-1", "preallocate": "true"}
+    admin.create_topic(cluster, TOPIC, partitions=1, configs=configs)
+    write(cluster, *[bytes(10_000)] * 10)
+    [log] = files_of(tmp_path, ".log")
+    assert log.stat().st_size == MIB
+    values = {"log.index.interval.bytes": "1048576", "log.preallocate": "true"}
+    alter(cluster, BROKER_RESOURCE, CLUSTER_DEFAULT, values)
+    write(cluster, *[bytes(10_000)] * 10, bytes(900_000))
+    [index] = files_of(tmp_path, ".index")[:1]
+    await_that(lambda: index.exists() and index.stat().st_size == 9 * OFFSET_ENTRY.size)
+    assert log.stat().st_size < 220_000
+    hour = {"file.delete.delay.ms": str(HOUR_MS)}
+    alter(cluster, TOPIC_RESOURCE, TOPIC, hour | {"retention.ms": "1"})
+    await_that(lambda: start_offset(cluster) > 0)
+    assert files_of(tmp_path, ".deleted")
+    alter(cluster, TOPIC_RESOURCE, TOPIC, {"file.delete.delay.ms": "0"})
+    admin.delete_topic(cluster, TOPIC)
+    await_that(lambda: not list((tmp_path / "deleted").iterdir()))
+    admin.create_topic(cluster, "others", partitions=1)
+    write(cluster, b"one", topic="others")
+    [other] = files_of(tmp_path, ".log", "others")
+    assert other.stat().st_size == 1 << 30
+
+
+@pytest.mark.parametrize("interval", [{"flush.messages": "1"}, {"flush.ms": "1"}])
+def test_logs_are_flushed_as_often_as_a_topic_says(
+    files: FaultyFiles, tmp_path: Path, interval: dict[str, str]
+) -> None:
+    """With disk.sync off nothing waits for the device until the topic says so."""
+    with (
+        Broker(storage_engine="disk", data_dir=tmp_path, disk_sync=False) as running,
+        Cluster(running.bootstrap_servers) as connected,
+    ):
+        admin.create_topic(connected, TOPIC, partitions=1)
+        files.sync_begun.clear()
+        write(connected, b"one")
+        assert not files.sync_begun.is_set()
+        alter(connected, TOPIC_RESOURCE, TOPIC, interval)
+        write(connected, b"two")
+        assert files.sync_begun.wait(BACKGROUND_S)
+
+
+def alter(cluster: Cluster, resource_type: ResourceType, name: str, values: dict[str, str]) -> None:
+    alterations = [Alteration(key, Operation.SET, value) for key, value in values.items()]
+    alter_configs(cluster, resource_type, name, alterations)

@@ -16,29 +16,32 @@ from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
+from datacore._generated.errors import ErrorCode
 from datacore._generated.records.config_record import ConfigRecord
-from datacore.broker.broker_configs import CLUSTER_ID_KEY, BrokerConfigs, static_broker_configs
 from datacore.broker.client_telemetry import ClientTelemetry
 from datacore.broker.cluster_metadata import ClusterMetadata
 from datacore.broker.compaction import Compaction
-from datacore.broker.configs import Configs
+from datacore.broker.configs.effective import CLUSTER_ID_KEY, BrokerConfigs, static_broker_configs
+from datacore.broker.configs.service import Configs
 from datacore.broker.features import Features
 from datacore.broker.fetch_sessions import FetchSessions
 from datacore.broker.fetching import Fetching
-from datacore.broker.groups import Groups
+from datacore.broker.groups.offsets import GroupOffsets
+from datacore.broker.groups.service import Groups
 from datacore.broker.log_dirs import LogDirs
 from datacore.broker.partitions import Partitions
-from datacore.broker.producer_ids import ProducerIds
 from datacore.broker.quorum import Quorum
 from datacore.broker.quotas import Quotas
 from datacore.broker.replicas import Replicas
 from datacore.broker.retention import Retention
 from datacore.broker.topics import NewTopic, Topics
-from datacore.broker.transaction_markers import TransactionMarkers
-from datacore.broker.transactional_offsets import TransactionalOffsets
-from datacore.broker.transactions import Transactions
+from datacore.broker.transactions.markers import TransactionMarkers
+from datacore.broker.transactions.offsets import TransactionalOffsets
+from datacore.broker.transactions.producer_ids import ProducerIds
+from datacore.broker.transactions.service import Transactions
 from datacore.metadata.configs import broker_int, broker_value
 from datacore.metadata.image import RESOURCE_BROKER
+from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import TopicId
 from datacore.storage.engine import StorageError
 from datacore.storage.pending import Pending
@@ -147,11 +150,12 @@ class Broker:
             steady_now_ms,
             self.spawn,
         )
-        self.transaction_markers = TransactionMarkers(self.partitions, self.groups, now_ms)
+        self.group_offsets = GroupOffsets(self.groups.shards, self.partitions.by_topic)
+        self.transaction_markers = TransactionMarkers(self.partitions, self.groups.shards, now_ms)
         self.transactions = Transactions(
             self.topics,
             self.partitions.by_topic,
-            self.groups,
+            self.groups.shards,
             self.transaction_markers,
             self.producer_ids,
             self.config_values,
@@ -159,7 +163,7 @@ class Broker:
             self.spawn,
         )
         self.transactional_offsets = TransactionalOffsets(
-            self.groups, self.transactions, self.partitions.by_topic
+            self.groups.shards, self.transactions, self.partitions.by_topic
         )
 
     # --- configuration
@@ -168,6 +172,16 @@ class Broker:
     def auto_creates_topics(self) -> bool:
         """Whether a client's Metadata request may make a topic."""
         return broker_value("auto.create.topics.enable", self.config_values) == "true"
+
+    def check_consumer_protocol(self) -> None:
+        """Whether groups speak KIP-848's protocol here.
+
+        Raises:
+            KafkaError: UNSUPPORTED_VERSION: an operator has turned it off, by config or feature.
+        """
+        spoken = broker_value("group.coordinator.rebalance.protocols", self.config_values)
+        if "consumer" not in spoken.split(",") or self.features.level("group.version") < 1:
+            raise KafkaError(ErrorCode.UNSUPPORTED_VERSION)
 
     def endpoint_for(self, session: Session) -> Endpoint:
         """Where the client of a session finds this broker."""
@@ -195,8 +209,8 @@ class Broker:
             await self.partitions.open_all()
             async with anyio.create_task_group() as self._tasks:
                 try:
-                    await self.groups.start()
-                    await self.transactions.start()
+                    await self.groups.shards.start()
+                    await self.transactions.shards.start()
                     self.spawn(self.partitions.keep_in_order(now_ms))
                     self.spawn(self.retention.run())
                     self.spawn(self.compaction.run())
@@ -204,8 +218,8 @@ class Broker:
                 except Exception as error:  # noqa: BLE001  # raised below, not in an exception group
                     failure = error
                 finally:
-                    self.transactions.stop()
-                    self.groups.stop()
+                    self.transactions.shards.stop()
+                    self.groups.shards.stop()
                     self._tasks.cancel_scope.cancel()
         finally:
             self._tasks = None

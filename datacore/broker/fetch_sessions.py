@@ -8,7 +8,8 @@ was used within the last two minutes, a client that asks for one is served witho
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from datacore._generated.errors import ErrorCode
 from datacore.protocol.errors import KafkaError
@@ -17,14 +18,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from datacore._generated.fetch import FetchRequest
+    from datacore.log.partition_log import PartitionLog
 
 FINAL_EPOCH: Final = -1
 INITIAL_EPOCH: Final = 0
 EVICTABLE_AFTER_MS: Final = 120_000
 _EPOCH_MAX: Final = 2**31 - 1
 
+_Key: TypeAlias = tuple[str | bytes, int]
+"""A topic by name or id, as the session has them, and a partition's index."""
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, eq=False)
 class WantedPartition:
     """One partition that a consumer fetches, and what it was last told about it."""
 
@@ -47,15 +52,73 @@ class FetchSession:
     uses_topic_ids: bool
     epoch: int = 1
     last_used_ms: int = 0
-    partitions: dict[tuple[str | bytes, int], WantedPartition] = field(default_factory=dict)
-    """In the order in which they are read: who got records last comes last."""
+    isolation_level: int = 0
+    partitions: dict[_Key, WantedPartition] = field(default_factory=dict)
+    awake: dict[_Key, WantedPartition] = field(default_factory=dict)
+    """Those that do not rest, in the order in which they are read: who got records last is last."""
+    on_wake: Callable[[WantedPartition], None] | None = None
+    """What a request that waits is told by, when a partition rests no more."""
+    _resting: dict[_Key, tuple[PartitionLog, Callable[[], None]]] = field(default_factory=dict)
+
+    def want(self, wanted: WantedPartition) -> None:
+        """Takes a partition in, or what a client says anew of it."""
+        key = self._key(wanted)
+        known = self.partitions.get(key)
+        if known is not None:
+            wanted.told_high_watermark = known.told_high_watermark
+            wanted.told_log_start_offset = known.told_log_start_offset
+            self._end_rest(key)
+        self.partitions[key] = self.awake[key] = wanted
+
+    def forget(self, key: _Key) -> None:
+        """Takes a partition out; unknown is fine."""
+        self._end_rest(key)
+        self.partitions.pop(key, None)
+        self.awake.pop(key, None)
 
     def note_served(self, wanted: WantedPartition) -> None:
         """Moves a partition behind the others, so that a full answer starves none of them."""
-        key = _key(wanted, by_id=self.uses_topic_ids)
-        if self.partitions.get(key) is wanted:
-            del self.partitions[key]
-            self.partitions[key] = wanted
+        key = self._key(wanted)
+        if self.awake.get(key) is wanted:
+            del self.awake[key]
+            self.awake[key] = wanted
+
+    def rest(self, wanted: WantedPartition, log: PartitionLog) -> None:
+        """Lets a partition be until its log moves: its consumer has and knows everything."""
+        key = self._key(wanted)
+        if self.awake.get(key) is wanted:
+            del self.awake[key]
+            wake = partial(self._wake, key)
+            log.watch(wake)
+            self._resting[key] = (log, wake)
+
+    def wake_all(self) -> None:
+        """Has every partition looked at again."""
+        for key in list(self._resting):
+            self._end_rest(key)
+            self.awake[key] = self.partitions[key]
+
+    def close(self) -> None:
+        """Lets go of all partitions: nobody will ask for them any more."""
+        for key in list(self._resting):
+            self._end_rest(key)
+        self.partitions.clear()
+        self.awake.clear()
+
+    def _wake(self, key: _Key) -> None:
+        self._end_rest(key)
+        wanted = self.awake[key] = self.partitions[key]
+        if self.on_wake is not None:
+            self.on_wake(wanted)
+
+    def _end_rest(self, key: _Key) -> None:
+        resting = self._resting.pop(key, None)
+        if resting is not None:
+            log, wake = resting
+            log.unwatch(wake)
+
+    def _key(self, wanted: WantedPartition) -> _Key:
+        return (wanted.topic_id if self.uses_topic_ids else wanted.topic), wanted.index
 
 
 @dataclass(slots=True)
@@ -65,12 +128,17 @@ class FetchScope:
     partitions: list[WantedPartition]
     session: FetchSession | None = None
     is_incremental: bool = False
-    """Only partitions with news belong into the answer."""
+    """Only partitions with news belong into the answer, and only those awake are looked at."""
 
     @property
     def session_id(self) -> int:
         """The id to answer with."""
         return 0 if self.session is None else self.session.session_id
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is wanted at all."""
+        return not self.partitions and (self.session is None or not self.session.partitions)
 
 
 class FetchSessions:
@@ -94,13 +162,17 @@ class FetchSessions:
         if version < 7 or (request.session_id == 0 and request.session_epoch == FINAL_EPOCH):
             return FetchScope(list(_wanted(request)))
         if request.session_epoch in {FINAL_EPOCH, INITIAL_EPOCH}:
-            self._sessions.pop(request.session_id, None)
+            replaced = self._sessions.pop(request.session_id, None)
+            if replaced is not None:
+                replaced.close()
             wanted = list(_wanted(request))
             session = None
             if request.session_epoch == INITIAL_EPOCH and wanted:
                 session = self._open(by_id=by_id)
                 if session is not None:
-                    session.partitions = {_key(p, by_id=by_id): p for p in wanted}
+                    session.isolation_level = request.isolation_level
+                    for each in wanted:
+                        session.want(each)
             return FetchScope(wanted, session)
         return self._go_on(request, by_id=by_id)
 
@@ -117,18 +189,15 @@ class FetchSessions:
         del self._sessions[session.session_id]
         self._sessions[session.session_id] = session
         session.last_used_ms = self._now_ms()
-        partitions = session.partitions
+        if request.isolation_level != session.isolation_level:
+            session.isolation_level = request.isolation_level
+            session.wake_all()
         for wanted in _wanted(request):
-            key = _key(wanted, by_id=by_id)
-            known = partitions.get(key)
-            if known is not None:
-                wanted.told_high_watermark = known.told_high_watermark
-                wanted.told_log_start_offset = known.told_log_start_offset
-            partitions[key] = wanted
+            session.want(wanted)
         for forgotten in request.forgotten_topics_data:
             for index in forgotten.partitions:
-                partitions.pop((forgotten.topic_id if by_id else forgotten.topic, index), None)
-        return FetchScope(list(partitions.values()), session, is_incremental=True)
+                session.forget((forgotten.topic_id if by_id else forgotten.topic, index))
+        return FetchScope(list(session.awake.values()), session, is_incremental=True)
 
     def _open(self, *, by_id: bool) -> FetchSession | None:
         now_ms = self._now_ms()
@@ -137,16 +206,13 @@ class FetchSessions:
             if oldest is None or now_ms - oldest.last_used_ms < EVICTABLE_AFTER_MS:
                 return None
             del self._sessions[oldest.session_id]
+            oldest.close()
         session_id = self._new_session_id()
         while session_id in self._sessions:
             session_id = self._new_session_id()
         session = FetchSession(session_id, uses_topic_ids=by_id, last_used_ms=now_ms)
         self._sessions[session_id] = session
         return session
-
-
-def _key(wanted: WantedPartition, *, by_id: bool) -> tuple[str | bytes, int]:
-    return (wanted.topic_id if by_id else wanted.topic), wanted.index
 
 
 def _wanted(request: FetchRequest) -> Iterable[WantedPartition]:

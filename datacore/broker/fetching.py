@@ -4,6 +4,8 @@ Rules:
 
 - What is in memory is read and answered inline. When a device must be asked, that one partition is
   read in the background and the rest of the request goes on with the result.
+- What an old client reads is converted (``record/legacy.py``): a little of it inline, the rest in a
+  thread, as if a device had been asked for it.
 - A request waits until ``min_bytes`` are there, ``max_wait_ms`` are over, or something is wrong.
   While it waits it is a callback on its partitions' logs and one timer; no task.
 - The first batch comes back whole even where it is larger than every limit (KIP-74), so a consumer
@@ -13,6 +15,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -24,11 +27,15 @@ from datacore._generated.fetch import (
     FetchResponse,
 )
 from datacore._generated.fetch import PartitionData as FetchedPartition
-from datacore.log.error_codes import kafka_error
+from datacore.broker.down_conversion import (
+    CONVERTED_BYTES_MAX,
+    Converted,
+    convert,
+    converted,
+    takes_long_to_convert,
+)
 from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import TopicId, TopicName
-from datacore.record.errors import RecordError
-from datacore.record.legacy import down_convert
 from datacore.storage.pending import Pending
 
 if TYPE_CHECKING:
@@ -36,15 +43,12 @@ if TYPE_CHECKING:
 
     from datacore._generated.fetch import FetchRequest
     from datacore.broker.context import RequestContext
+    from datacore.broker.down_conversion import Read
     from datacore.broker.fetch_sessions import FetchScope, FetchSessions, WantedPartition
     from datacore.log.partition_log import PartitionLog
     from datacore.metadata.image import TopicImage
-    from datacore.wire.buffer import Buffer
 
 READ_COMMITTED = 1
-CONVERTED_BYTES_MAX = 256 * 1024
-"""What one answer brings to a client of message sets, the first batch apart: everybody waits while
-its records are taken apart and put together again."""
 _NOT_FOUND = frozenset({ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID})
 
 
@@ -126,8 +130,8 @@ class _Fetch:
         self._timer: asyncio.TimerHandle | None = None
         self._watched: list[tuple[PartitionLog, Callable[[], None]]] = []
         self._size = 0
-        self._sizes: list[int] = []
-        """Bytes by position in the scope, of a request that waits."""
+        self._sizes: dict[WantedPartition, int] = {}
+        """Bytes of each partition in the scope, of a request that waits."""
         self._has_error = False
         self._deadline_s = 0.0
         self._is_over = False
@@ -163,23 +167,21 @@ class _Fetch:
             or request.max_wait_ms <= 0
             or self._is_over
             or self._has_error
-            or not self._scope.partitions
+            or self._scope.is_empty
         )
 
-    def _collect(
-        self, cold_reads: dict[int, list[Buffer] | KafkaError]
-    ) -> list[FetchedPartition] | _Cold:
+    def _collect(self, cold_reads: dict[WantedPartition, Read]) -> list[FetchedPartition] | _Cold:
         """One result for each partition wanted; or what must be read from a device first.
 
-        ``cold_reads`` holds what was read so, by position in the scope.
+        ``cold_reads`` holds what was read so.
         """
         self._size = 0
         self._has_error = False
         results = []
-        for at, wanted in enumerate(self._scope.partitions):
+        for wanted in self._scope.partitions:
             result = FetchedPartition(partition_index=wanted.index, records=b"")
             try:
-                cold = self._read(wanted, result, cold_reads.get(at))
+                cold = self._read(wanted, result, cold_reads.get(wanted))
             except KafkaError as error:
                 self._has_error = True
                 result = FetchedPartition(
@@ -192,7 +194,7 @@ class _Fetch:
                 )
             else:
                 if cold is not None:
-                    return _Cold(at, cold, wanted.fetch_offset, self._limit(wanted), cold_reads)
+                    return _Cold(wanted, cold, self._limit(wanted), cold_reads)
             results.append(result)
         return results
 
@@ -206,12 +208,12 @@ class _Fetch:
         self,
         wanted: WantedPartition,
         result: FetchedPartition,
-        buffers: list[Buffer] | KafkaError | None,
+        read: Read | None,
     ) -> PartitionLog | None:
         """Fills in one partition's result.
 
         Returns:
-            The log, when a device must be asked.
+            The log, when a device must be asked, or much is to be converted.
         """
         log = self._log(wanted)
         before = self._end_for_reader(log)
@@ -227,12 +229,13 @@ class _Fetch:
         limit = self._limit(wanted)
         if limit <= 0 and self._size > 0:
             return None
+        if isinstance(read, KafkaError):
+            raise read
+        buffers = read.buffers if isinstance(read, Converted) else read
         if buffers is None:
             buffers = log.read_warm(offset, limit, before)
             if buffers is None:
                 return log
-        if isinstance(buffers, KafkaError):
-            raise buffers
         if not buffers:
             return None
         records = buffers[0] if len(buffers) == 1 else b"".join(buffers)
@@ -245,11 +248,12 @@ class _Fetch:
                 )
                 for aborted in log.aborted_transactions(offset, buffers)
             ]
-        if self._magic < 2:
-            try:
-                records = down_convert(records, self._magic)
-            except RecordError as error:
-                raise kafka_error(error) from None
+        if isinstance(read, Converted):
+            records = read.records
+        elif self._magic < 2:
+            if takes_long_to_convert(records):
+                return log
+            records = converted(records, self._magic)
         self._size += len(records)
         result.records = records
         return None
@@ -287,13 +291,16 @@ class _Fetch:
             while isinstance(collected, _Cold):
                 reads = collected.reads
                 try:
-                    reads[collected.at] = await collected.log.read(
-                        collected.offset,
+                    buffers = await collected.log.read(
+                        collected.wanted.fetch_offset,
                         collected.bytes_max,
                         self._end_for_reader(collected.log),
                     )
+                    reads[collected.wanted] = buffers
+                    if self._magic < 2 and buffers:
+                        reads[collected.wanted] = await convert(buffers, self._magic)
                 except KafkaError as error:
-                    reads[collected.at] = error
+                    reads[collected.wanted] = error
                 if self._is_abandoned:
                     return
                 collected = self._collect(reads)
@@ -307,14 +314,39 @@ class _Fetch:
         loop = asyncio.get_running_loop()
         self._timer = loop.call_at(self._deadline_s, self._give_up_waiting)
         self._note_sizes(collected)
-        for at, wanted in enumerate(self._scope.partitions):
-            log = self._log(wanted)
-            wake = partial(self._wake, at)
-            log.watch(wake)
-            self._watched.append((log, wake))
+        scope = self._scope
+        session = scope.session if scope.is_incremental else None
+        if session is None:
+            for wanted in scope.partitions:
+                self._watch(wanted)
+            return
+        session.on_wake = self._awoken
+        looked_at = list(zip(scope.partitions, collected, strict=True))
+        scope.partitions.clear()
+        for wanted, result in looked_at:
+            if self._is_at_end(wanted, result) and not self._is_news(wanted, result):
+                session.rest(wanted, self._log(wanted))
+            else:
+                scope.partitions.append(wanted)
+                self._watch(wanted)
+
+    def _watch(self, wanted: WantedPartition) -> None:
+        log = self._log(wanted)
+        wake = partial(self._wake, wanted)
+        log.watch(wake)
+        self._watched.append((log, wake))
+
+    def _awoken(self, wanted: WantedPartition) -> None:
+        """A partition of the session rests no more."""
+        self._scope.partitions.append(wanted)
+        self._sizes[wanted] = 0
+        with suppress(KafkaError):  # it is gone, which looking at it tells
+            self._watch(wanted)
+        self._wake(wanted)
 
     def _note_sizes(self, collected: list[FetchedPartition]) -> None:
-        self._sizes = [len(result.records or b"") for result in collected]
+        waiting = zip(self._scope.partitions, collected, strict=True)
+        self._sizes = {wanted: len(result.records or b"") for wanted, result in waiting}
 
     def _abandon(self) -> None:
         """The client is gone."""
@@ -327,11 +359,14 @@ class _Fetch:
         for log, wake in self._watched:
             log.unwatch(wake)
         self._watched.clear()
+        session = self._scope.session
+        if session is not None and session.on_wake == self._awoken:
+            session.on_wake = None
 
-    def _wake(self, at: int) -> None:
-        """Something has happened to the log of the partition at that position in the scope."""
+    def _wake(self, wanted: WantedPartition) -> None:
+        """Something has happened to that partition's log."""
         try:
-            if not self._may_be_enough(at):
+            if not self._may_be_enough(wanted):
                 return
             collected = self._collect({})
             if isinstance(collected, _Cold) or self._is_enough():
@@ -342,16 +377,15 @@ class _Fetch:
         except Exception as error:  # noqa: BLE001  # see _fail
             self._fail(error)
 
-    def _may_be_enough(self, at: int) -> bool:
+    def _may_be_enough(self, wanted: WantedPartition) -> bool:
         """Looks at that one partition again, so that an append costs the same however many wait."""
-        wanted = self._scope.partitions[at]
-        self._size -= self._sizes[at]
+        self._size -= self._sizes[wanted]
         result = FetchedPartition(partition_index=wanted.index, records=b"")
         try:
             cold = self._read(wanted, result, None)
         except KafkaError:
             return True
-        self._sizes[at] = len(result.records or b"")
+        self._sizes[wanted] = len(result.records or b"")
         return cold is not None or self._is_enough()
 
     def _give_up_waiting(self) -> None:
@@ -382,49 +416,62 @@ class _Fetch:
 
     def _response(self, collected: list[FetchedPartition]) -> FetchResponse:
         scope = self._scope
+        session = scope.session
         topics: list[FetchableTopicResponse] = []
         topic: FetchableTopicResponse | None = None
         for wanted, result in zip(scope.partitions, collected, strict=True):
-            if scope.session is not None and not self._is_news(wanted, result):
-                continue
-            if topic is None or topic.topic != wanted.topic or topic.topic_id != wanted.topic_id:
-                topic = FetchableTopicResponse(topic=wanted.topic, topic_id=wanted.topic_id)
-                topics.append(topic)
-            topic.partitions.append(result)
-            if scope.session is not None and result.records:
-                scope.session.note_served(wanted)
+            if not scope.is_incremental or self._is_news(wanted, result):
+                if (
+                    topic is None
+                    or topic.topic != wanted.topic
+                    or topic.topic_id != wanted.topic_id
+                ):
+                    topic = FetchableTopicResponse(topic=wanted.topic, topic_id=wanted.topic_id)
+                    topics.append(topic)
+                topic.partitions.append(result)
+            if session is not None:
+                wanted.told_high_watermark = result.high_watermark
+                wanted.told_log_start_offset = result.log_start_offset
+                if result.records:
+                    session.note_served(wanted)
+                elif self._is_at_end(wanted, result):
+                    session.rest(wanted, self._log(wanted))
         return FetchResponse(session_id=scope.session_id, responses=topics)
 
-    def _is_news(self, wanted: WantedPartition, result: FetchedPartition) -> bool:
-        """Whether a session's client must hear of this partition; notes that it now has."""
-        is_news = (
-            not self._scope.is_incremental
-            or bool(result.records)
+    @staticmethod
+    def _is_news(wanted: WantedPartition, result: FetchedPartition) -> bool:
+        """Whether a session's client must hear of this partition."""
+        return (
+            bool(result.records)
             or result.error_code != 0
             or result.high_watermark != wanted.told_high_watermark
             or result.log_start_offset != wanted.told_log_start_offset
             or result.diverging_epoch.epoch >= 0
         )
-        wanted.told_high_watermark = result.high_watermark
-        wanted.told_log_start_offset = result.log_start_offset
-        return is_news
+
+    def _is_at_end(self, wanted: WantedPartition, result: FetchedPartition) -> bool:
+        """Whether there is nothing for the reader until the log moves."""
+        end = result.last_stable_offset if self._before_lso else result.high_watermark
+        return (
+            result.error_code == 0
+            and wanted.fetch_offset == end
+            and result.diverging_epoch.epoch < 0
+        )
 
 
 class _Cold:
     """A read that a device must answer before a request can go on."""
 
-    __slots__ = ("at", "bytes_max", "log", "offset", "reads")
+    __slots__ = ("bytes_max", "log", "reads", "wanted")
 
     def __init__(
         self,
-        at: int,
+        wanted: WantedPartition,
         log: PartitionLog,
-        offset: int,
         bytes_max: int,
-        reads: dict[int, list[Buffer] | KafkaError],
+        reads: dict[WantedPartition, Read],
     ) -> None:
-        self.at = at
+        self.wanted = wanted
         self.log = log
-        self.offset = offset
         self.bytes_max = bytes_max
         self.reads = reads

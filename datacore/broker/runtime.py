@@ -65,6 +65,8 @@ class Machine(Protocol):
 
 
 MachineT = TypeVar("MachineT", bound=Machine)
+ResponseT = TypeVar("ResponseT", bound="Message")
+"""The machine answers each request with the response of its API."""
 
 
 @dataclass(slots=True)
@@ -149,7 +151,7 @@ class ShardRuntime(Generic[MachineT]):
         context: RequestContext,
         *,
         api_version: int | None = None,
-    ) -> Pending[Message]:
+    ) -> Pending[ResponseT]:
         """Asks the machine; the answer may be there at once, or much later.
 
         Args:
@@ -162,7 +164,7 @@ class ShardRuntime(Generic[MachineT]):
         """
         if self.machine is None:
             raise KafkaError(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)
-        answer: Pending[Message] = Pending()
+        answer: Pending[ResponseT] = Pending()
         outcome = handle(
             self.machine,
             CoordinatorContext(

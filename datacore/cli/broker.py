@@ -21,7 +21,7 @@ from datacore.server.event_loop import new_event_loop
 from datacore.server.listener import ListenError
 from datacore.server.open_files import raise_open_files_limit
 from datacore.server.serve import RunningBroker, serve
-from datacore.storage.engine import StorageError
+from datacore.storage.engine import CannotStart, StorageError
 from datacore.version import VERSION
 
 _SHORT_NAMES: Final = {"broker.data_dir": "--data-dir"}
@@ -126,6 +126,8 @@ async def _run(config: Config) -> None:
             running = await stack.enter_async_context(serve(config))
         except ListenError as error:
             raise Failure(f"{error}: choose another with --broker-port or --broker-host") from None
+        except CannotStart as error:
+            raise Mistake(f"the {config.storage.engine} engine cannot start: {error}") from None
         except StorageError as error:
             raise Failure(f"the {config.storage.engine} engine cannot start: {error}") from None
         except ValueError as error:

@@ -19,7 +19,7 @@ from datacore._generated.create_topics import (
     CreateTopicsResponse,
 )
 from datacore._generated.errors import ErrorCode
-from datacore.broker.described_configs import topic_configs
+from datacore.broker.configs.described import topic_configs
 from datacore.broker.topics import NewTopic
 from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import TopicName

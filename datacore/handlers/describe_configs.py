@@ -20,8 +20,7 @@ from datacore._generated.describe_configs import (
     DescribeConfigsSynonym,
 )
 from datacore._generated.errors import ErrorCode
-from datacore.broker.broker_configs import ConfigSource, parsed_node_id
-from datacore.broker.described_configs import (
+from datacore.broker.configs.described import (
     DescribedConfig,
     broker_configs,
     client_metrics_configs,
@@ -30,6 +29,7 @@ from datacore.broker.described_configs import (
     logger_configs,
     topic_configs,
 )
+from datacore.broker.configs.effective import ConfigSource, parsed_node_id
 from datacore.broker.topics import check_topic_name
 from datacore.metadata.image import (
     RESOURCE_BROKER,

@@ -50,9 +50,9 @@ async def handle(
 
 async def _check(broker: Broker, key_type: int) -> None:
     if key_type == GROUP:
-        await broker.groups.create_topic_if_missing()
+        await broker.groups.shards.create_topic_if_missing()
     elif key_type == TRANSACTION:
-        await broker.transactions.create_topic_if_missing()
+        await broker.transactions.shards.create_topic_if_missing()
     else:
         raise KafkaError(
             ErrorCode.INVALID_REQUEST,

@@ -13,7 +13,7 @@ from datacore._generated.incremental_alter_configs import (
     AlterConfigsResourceResponse,
     IncrementalAlterConfigsResponse,
 )
-from datacore.broker.config_changes import ConfigChange
+from datacore.broker.configs.changes import ConfigChange
 from datacore.protocol.errors import KafkaError
 
 if TYPE_CHECKING:

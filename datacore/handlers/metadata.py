@@ -78,7 +78,7 @@ async def _create_and_answer(
     for name in missing:
         try:
             if name in INTERNAL_TOPICS:
-                await broker.groups.create_topic_if_missing()
+                await broker.groups.shards.create_topic_if_missing()
             else:
                 await broker.create_topic_if_missing(NewTopic(name))
         except KafkaError as error:

@@ -30,7 +30,7 @@ async def handle(
     broker: Broker, context: RequestContext, request: OffsetCommitRequest
 ) -> OffsetCommitResponse:
     """Remembers the offsets; answers when they are durable."""
-    return await broker.groups.commit_offsets(context, request)
+    return await broker.group_offsets.commit(context, request)
 
 
 def error_response(

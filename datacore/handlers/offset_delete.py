@@ -14,4 +14,4 @@ async def handle(
     broker: Broker, context: RequestContext, request: OffsetDeleteRequest
 ) -> OffsetDeleteResponse:
     """Forgets the offsets, or says which are still in use."""
-    return await broker.groups.delete_offsets(context, request)
+    return await broker.group_offsets.delete(context, request)

@@ -33,7 +33,7 @@ async def handle(
     broker: Broker, context: RequestContext, request: OffsetFetchRequest
 ) -> OffsetFetchResponse:
     """The offsets that each group has committed; -1 where there is none."""
-    return await broker.groups.fetch_offsets(context, request)
+    return await broker.group_offsets.fetch(context, request)
 
 
 def error_response(

@@ -2,11 +2,12 @@
 
 Rules: the listeners are bound first, so that a port that is taken costs nothing; then the engine
 and the broker start, then connections are accepted. The way back is the same in reverse. Engines
-are named in one literal table and imported when they are asked for.
+are named in one literal table, or by module and factory, and imported when they are asked for.
 """
 
 from __future__ import annotations
 
+import importlib
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from datacore.handlers.table import TABLE
 from datacore.server.kafka_server import KafkaServer
 from datacore.server.limits import ConnectionLimits
 from datacore.server.listener import bind_listeners
-from datacore.storage.engine import StorageError
+from datacore.storage.engine import CannotStart, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -57,7 +58,7 @@ async def serve(config: Config) -> AsyncIterator[RunningBroker]:
     limits = ConnectionLimits.from_kafka_configs(config.kafka)
     bound = await bind_listeners(config.broker.resolved_listeners())
     try:
-        broker = Broker(config, _ENGINES[config.storage.engine](config))
+        broker = Broker(config, _engine(config))
         broker.advertised_listeners = {each.name: each.advertised for each in bound}
         server = KafkaServer(broker, TABLE.values(), limits)
 
@@ -74,10 +75,27 @@ async def serve(config: Config) -> AsyncIterator[RunningBroker]:
                 yield RunningBroker(broker, {each.name: each.bound for each in bound})
             finally:
                 # A member that waits for its group would keep the connections open for as long.
-                broker.groups.stop()
+                broker.groups.shards.stop()
     finally:
         for listener in bound:
             listener.socket.close()
+
+
+def _engine(config: Config) -> Engine:
+    name = config.storage.engine
+    return _ENGINES[name](config) if name in _ENGINES else _other_engine(name, config)
+
+
+def _other_engine(name: str, config: Config) -> Engine:
+    """An engine that is none of ours: what ``module:factory`` makes of the configuration."""
+    module_name, _, factory_name = name.partition(":")
+    try:
+        factory = getattr(importlib.import_module(module_name), factory_name)
+    except (ImportError, AttributeError) as error:
+        message = f"storage.engine names what cannot be imported: {error}"
+        raise CannotStart(message) from None
+    engine: Engine = factory(config)
+    return engine
 
 
 def _memory_engine(_: Config) -> Engine:
@@ -139,9 +157,12 @@ def _s3_engine(config: Config) -> Engine:
             region=section.region,
             access_key=section.access_key,
             secret_key=section.secret_key,
+            profile=section.profile,
             ca_file=section.ca_file,
             linger_s=section.linger_ms / 1000,
             cache_bytes=section.cache_bytes,
+            disk_cache_dir=Path(section.disk_cache_dir) if section.disk_cache_dir else None,
+            disk_cache_bytes=section.disk_cache_bytes,
             flush_timeout_s=section.flush_timeout_ms / 1000,
             rewrite_interval_s=section.rewrite_interval_ms / 1000,
             grace_s=section.grace_ms / 1000,

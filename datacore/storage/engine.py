@@ -19,7 +19,7 @@ Rules:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, NewType, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, NewType, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -53,6 +53,26 @@ class Space(NamedTuple):
     """What can still be written."""
 
 
+NEVER: Final = 2**63 - 1
+"""As many records or milliseconds as never come."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileHandling:
+    """What a topic says about the files of its logs; an engine without files has no use for it."""
+
+    index_interval_bytes: int | None = None
+    """Bytes between two index entries (Kafka: index.interval.bytes); None: the engine chooses."""
+    preallocates: bool = False
+    """Whether a new file gets its full size at once (preallocate)."""
+    delete_delay_ms: int = 0
+    """How long a file that was taken out of a log stays on the device (file.delete.delay.ms)."""
+    flush_messages: int = NEVER
+    """The append that makes so many records unsynced waits for the device (flush.messages)."""
+    flush_ms: int = NEVER
+    """No record is unsynced for longer (flush.ms)."""
+
+
 @dataclass(frozen=True, slots=True)
 class SegmentLimits:
     """When the last extent of a log ends and another begins.
@@ -67,10 +87,18 @@ class SegmentLimits:
     """How far timestamps of one extent lie apart (segment.ms)."""
     jitter_ms: int = 0
     """Each extent's age is shorter by chance, by less than this (segment.jitter.ms)."""
+    files: FileHandling = FileHandling()
 
 
 class StorageError(Exception):
     """The engine could not do it; the log is as it was before the call."""
+
+
+class CannotStart(StorageError):  # a state, of what the engine was told to use
+    """The engine cannot use what it was set up with; nothing was made there.
+
+    The message is one sentence without its end, and says what to change.
+    """
 
 
 class Fenced(StorageError):  # a state, as Kafka names it

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from datacore.broker.broker import now_ms
-from datacore.broker.groups import partition_for
+from datacore.broker.shards import partition_for
 from datacore.broker.topics import OFFSETS_TOPIC, NewTopic
 from datacore.log.deletion import delete_records_before
 from datacore.protocol.names import TopicName
@@ -19,8 +19,8 @@ from datacore.storage.disk.config import DiskConfig
 from datacore.storage.disk.engine import DiskEngine
 from datacore.storage.engine import SegmentLimits
 from datacore.storage.memory import MemoryEngine
+from tests.broker.groups.test_service import commit, committed
 from tests.broker.harness import running, until
-from tests.broker.test_groups import commit, committed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -169,7 +169,7 @@ async def test_offsets_of_groups_are_compacted_and_known_after_a_restart(engine:
     kafka = LATER | {"offsets_topic_num_partitions": 1}
     async with running(engine, **kafka) as broker:
         await broker.topics.create(NewTopic(T, 3))
-        await broker.groups.create_topic_if_missing()
+        await broker.groups.shards.create_topic_if_missing()
         assert await commit(broker, "group", 0) == [0]
         log = broker.partitions.log(OFFSETS_TOPIC, partition_for("group", 1))
         log._engine_log.limit_segments(SegmentLimits(size_bytes=2000, age_ms=1 << 40))

@@ -10,7 +10,7 @@ import pytest
 
 from datacore._generated.errors import ErrorCode
 from datacore.broker.broker import now_ms
-from datacore.broker.config_changes import ConfigChange, ConfigOperation
+from datacore.broker.configs.changes import ConfigChange, ConfigOperation
 from datacore.broker.topics import OFFSETS_TOPIC, NewTopic
 from datacore.metadata.image import RESOURCE_TOPIC
 from datacore.protocol.errors import KafkaError
@@ -192,9 +192,12 @@ async def test_files_go_from_the_disk_and_a_restart_begins_where_retention_left_
     tmp_path: Path,
 ) -> None:
     ages = [*range(40, 0, -1), 0]
-    async with one_log(
-        DiskEngine(DiskConfig(data_dir=tmp_path)), *ages, retention_ms=str(21 * HOUR_MS // 2)
-    ) as (broker, log):
+    retention_ms = str(21 * HOUR_MS // 2)
+    engine = DiskEngine(DiskConfig(data_dir=tmp_path))
+    async with one_log(engine, *ages, retention_ms=retention_ms, file_delete_delay_ms="0") as (
+        broker,
+        log,
+    ):
         assert len(segment_files(tmp_path)) == 41
         await broker.retention.run_once()
         assert log.log_start_offset == 30

@@ -43,7 +43,7 @@ JOIN = JoinGroupRequest(
 
 async def with_a_shard(broker: Broker, engine: HeldEngine) -> None:
     await broker.topics.create(NewTopic(T, 1))
-    await broker.groups.create_topic_if_missing()
+    await broker.groups.shards.create_topic_if_missing()
     engine.only.holds = True
 
 
@@ -53,7 +53,7 @@ def commit(broker: Broker, offset: int) -> asyncio.Task[OffsetCommitResponse]:
         group_id="g", topics=[OffsetCommitRequestTopic(name=T, partitions=[partition])]
     )
     context = request_context(ApiKey.OFFSET_COMMIT, 8)
-    return asyncio.ensure_future(broker.groups.commit_offsets(context, request))
+    return asyncio.ensure_future(broker.group_offsets.commit(context, request))
 
 
 def fetch(broker: Broker) -> asyncio.Task[OffsetFetchResponse]:
@@ -61,7 +61,7 @@ def fetch(broker: Broker) -> asyncio.Task[OffsetFetchResponse]:
         group_id="g", topics=[OffsetFetchRequestTopic(name=T, partition_indexes=[0])]
     )
     context = request_context(ApiKey.OFFSET_FETCH, 5)
-    return asyncio.ensure_future(broker.groups.fetch_offsets(context, request))
+    return asyncio.ensure_future(broker.group_offsets.fetch(context, request))
 
 
 def offset_of(response: OffsetFetchResponse) -> int:
@@ -97,7 +97,7 @@ async def test_a_lost_flush_takes_its_replies_and_its_state_along() -> None:
             with pytest.raises(KafkaError) as refused:
                 await waiting
             assert refused.value.code is ErrorCode.NOT_COORDINATOR
-        await until(lambda: broker.groups._shards[0].machine is not None)
+        await until(lambda: broker.groups.shards[0].machine is not None)
         assert offset_of(await fetch(broker)) == 5
 
 
@@ -109,7 +109,7 @@ async def test_refused_commits_fail_alone_and_the_shard_goes_on_without_a_replay
         await with_a_shard(broker, engine)
         engine.only.holds = False
         await commit(broker, 4)
-        shard = broker.groups._shards[0]
+        shard = broker.groups.shards[0]
         machine = shard.machine
         engine.only.refuses_appends = True
         for _ in range(3):
@@ -130,7 +130,7 @@ async def test_a_refused_record_of_a_rebalance_fails_its_request_and_reloads_the
         engine, offsets_topic_num_partitions=1, group_initial_rebalance_delay_ms=0
     ) as broker:
         await with_a_shard(broker, engine)
-        shard = broker.groups._shards[0]
+        shard = broker.groups.shards[0]
         machine = shard.machine
         joined = await broker.groups.join(request_context(ApiKey.JOIN_GROUP, 3), JOIN)
         engine.only.refuses_appends = True
@@ -154,7 +154,7 @@ async def test_an_outcome_that_cannot_be_applied_reloads_the_shard(
     async with running(engine, offsets_topic_num_partitions=1) as broker:
         await with_a_shard(broker, engine)
         engine.only.holds = False
-        shard = broker.groups._shards[0]
+        shard = broker.groups.shards[0]
         machine = shard.machine
 
         def unable(*_: object) -> None:
@@ -188,7 +188,7 @@ async def test_a_shard_that_loads_says_so() -> None:
     engine = HeldEngine(OFFSETS)
     async with running(engine, offsets_topic_num_partitions=1) as broker:
         await with_a_shard(broker, engine)
-        shard = broker.groups._shards[0]
+        shard = broker.groups.shards[0]
         machine, shard.machine = shard.machine, None
         with pytest.raises(KafkaError) as refused:
             await broker.groups.heartbeat(
@@ -232,7 +232,7 @@ async def test_a_shard_whose_replay_fails_once_is_served_again(
     engine = HeldEngine(OFFSETS)
     async with running(engine, offsets_topic_num_partitions=1) as broker:
         await with_a_shard(broker, engine)
-        shard = broker.groups._shards[0]
+        shard = broker.groups.shards[0]
         engine.only.holds = False
         await commit(broker, 5)
 

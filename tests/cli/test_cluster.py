@@ -16,7 +16,8 @@ from tests.cli.conftest import Command, Target
 @pytest.fixture
 def topic(cluster: Cluster, name: str) -> str:
     """A topic of two partitions with three records in the first one."""
-    create_topic(cluster, name, partitions=2)
+    # The records are of 1970: retention would delete them in a long run.
+    create_topic(cluster, name, partitions=2, configs={"retention.ms": "-1"})
     Producer(cluster, name, partition=0).write([Record(timestamp_ms=1, value=b"v")] * 3)
     return name
 

@@ -15,7 +15,8 @@ from tests.cli.conftest import Command, Target
 @pytest.fixture
 def topic(cluster: Cluster, name: str) -> str:
     """Two partitions; the first one has a1 and a2, the second one b1, at 1000, 2000 and 3000 ms."""
-    create_topic(cluster, name, partitions=2)
+    # The records are of 1970: retention would delete them in a long run.
+    create_topic(cluster, name, partitions=2, configs={"retention.ms": "-1"})
     Producer(cluster, name, partition=0).write(
         [
             Record(timestamp_ms=1000, key=b"k", value=b"a1", headers=[("h", b"1"), ("i", None)]),

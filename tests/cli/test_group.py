@@ -27,7 +27,8 @@ from tests.cli.conftest import Command, Target, soon
 @pytest.fixture
 def topic(cluster: Cluster, name: str) -> str:
     """A topic of two partitions: five records at 1000, 2000 ... ms in the first one."""
-    create_topic(cluster, name, partitions=2)
+    # The records are of 1970: retention would delete them in a long run.
+    create_topic(cluster, name, partitions=2, configs={"retention.ms": "-1"})
     records = [Record(timestamp_ms=n * 1000, value=b"v") for n in range(1, 6)]
     Producer(cluster, name, partition=0).write(records)
     return name

@@ -19,7 +19,8 @@ _TOOL = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
 @pytest.fixture
 def group(cluster: Cluster, name: str) -> str:
     """A group that has read three of five records of one partition, and none of another."""
-    create_topic(cluster, name, partitions=2)
+    # The records are of 1970: retention would delete them between one tool and the other.
+    create_topic(cluster, name, partitions=2, configs={"retention.ms": "-1"})
     records = [Record(timestamp_ms=n * 1000, value=b"v") for n in range(1, 6)]
     Producer(cluster, name, partition=0).write(records)
     alter_group_offsets(cluster, name, {TopicPartition(name, 0): 3, TopicPartition(name, 1): 0})

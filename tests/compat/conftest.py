@@ -5,11 +5,15 @@ Apache Kafka itself:
 
     python -m tests.oracle.apache_kafka --port 19092 &
     DATACORE_COMPAT_BOOTSTRAP=127.0.0.1:19092 pytest tests/compat
+
+DATACORE_COMPAT_KAFKA=4.1.1 starts that release of Apache Kafka instead of DataCore; then the
+scenarios that kill the broker can be asked of it, too.
 """
 
 import os
 import uuid
 from collections.abc import Generator, Iterator
+from typing import Protocol
 
 import pytest
 
@@ -17,8 +21,10 @@ import datacore
 from datacore.testing.broker_process import BrokerProcess
 from tests.compat.driver import Driver
 from tests.compat.environments import NotRunError, Program
-from tests.compat.matrix import Client
+from tests.compat.full_flow import Killable
+from tests.compat.matrix import ABSENT, Client
 from tests.compat.results import Outcome, Result, Results
+from tests.oracle.apache_kafka import ApacheKafka
 from tests.oracle.maven import cache_dir
 
 _RESULTS = pytest.StashKey[Results]()
@@ -26,23 +32,67 @@ _SECONDS = pytest.StashKey[float]()
 _PROGRAM = pytest.StashKey[Program]()
 
 
+class Broker(Protocol):
+    """The broker under test, to be ended and started again on its port and data."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> object: ...
+
+    def kill(self) -> None: ...
+
+
 @pytest.fixture(scope="session")
-def bootstrap(pytestconfig: pytest.Config) -> Iterator[str]:
-    """`host:port` of the broker under test; our own must end with status 0 after SIGTERM."""
+def running(pytestconfig: pytest.Config) -> Iterator[tuple[str, Broker | None]]:
+    """The broker under test; our own must end with status 0 after SIGTERM."""
     results = pytestconfig.stash[_RESULTS]
     if given := os.environ.get("DATACORE_COMPAT_BOOTSTRAP"):
         results.broker = given
-        yield given
+        yield given, None
+        return
+    if release := os.environ.get("DATACORE_COMPAT_KAFKA"):
+        results.broker = f"Apache Kafka {release}"
+        with ApacheKafka(release) as kafka:
+            yield kafka.bootstrap, kafka
         return
     results.broker = f"DataCore {datacore.__version__}"
     with BrokerProcess() as broker:
         try:
-            yield broker.bootstrap_servers
+            yield broker.bootstrap_servers, broker
             assert broker.stop() == 0, broker.log()
         finally:
             log = cache_dir() / "compat" / "broker.log"
             log.parent.mkdir(exist_ok=True)
             log.write_text(broker.log())
+
+
+@pytest.fixture
+def killable(pytestconfig: pytest.Config) -> Iterator[Killable]:
+    """A broker of the test's own; DATACORE_COMPAT_KAFKA=4.1.1 makes it that of Apache Kafka."""
+    results = pytestconfig.stash[_RESULTS]
+    if release := os.environ.get("DATACORE_COMPAT_KAFKA"):
+        results.broker = results.broker or f"Apache Kafka {release}"
+        with ApacheKafka(release) as kafka:
+            yield Killable(kafka, kafka.bootstrap)
+        return
+    results.broker = results.broker or f"DataCore {datacore.__version__}"
+    with BrokerProcess() as broker:
+        yield Killable(broker, broker.bootstrap_servers)
+
+
+@pytest.fixture
+def bootstrap(running: tuple[str, Broker | None]) -> str:
+    """`host:port` of the broker under test."""
+    return running[0]
+
+
+@pytest.fixture
+def mortal(running: tuple[str, Broker | None]) -> Broker:
+    """The broker under test, for a test that ends it and starts it again."""
+    broker = running[1]
+    if broker is None:
+        pytest.skip("not run: a broker that was given is not ours to kill")
+    return broker
 
 
 @pytest.fixture
@@ -125,7 +175,7 @@ def pytest_terminal_summary(
 
 def _outcome(report: pytest.TestReport) -> Outcome:
     if report.skipped:
-        return "not run"
+        return "absent" if _reason(report).startswith(ABSENT) else "not run"
     return "passed" if report.passed else "failed"
 
 

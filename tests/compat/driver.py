@@ -23,7 +23,7 @@ from typing import IO, Any
 from tests.compat.clients.contract import Record
 from tests.compat.environments import Program
 
-__all__ = ["DEADLINE_S", "Driver", "DriverFailedError", "Member", "Seen", "eventually"]
+__all__ = ["DEADLINE_S", "Driver", "DriverFailedError", "Member", "Offsets", "Seen", "eventually"]
 
 DEADLINE_S = 30.0
 # A driver ends by itself at the deadline; this much later the harness stops believing that.
@@ -49,6 +49,15 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class Offsets:
+    """Offsets by partition: the first, the next to be written, the first from a time on."""
+
+    beginning: dict[int, int]
+    end: dict[int, int]
+    at: dict[int, int | None]
+
+
+@dataclass(frozen=True, slots=True)
 class Driver:
     """One client against one broker; its processes end by themselves at the deadline."""
 
@@ -56,10 +65,12 @@ class Driver:
     bootstrap: str
     deadline_s: float = DEADLINE_S
 
-    def produce(self, topic: str, records: Sequence[Record]) -> list[tuple[int, int]]:
+    def produce(
+        self, topic: str, records: Sequence[Record], *, idempotent: bool = False
+    ) -> list[tuple[int, int]]:
         """Produce the records; returns (partition, offset) for each, in order."""
         lines = "".join(json.dumps(_record_fields(record)) + "\n" for record in records)
-        events = self._run("produce", topic, stdin=lines)
+        events = self._run("produce", topic, *_idempotence(asked=idempotent), stdin=lines)
         acked = [(e["partition"], e["offset"]) for e in events if e["event"] == "acked"]
         if len(acked) != len(records):
             raise DriverFailedError(f"{len(acked)} of {len(records)} records were acknowledged")
@@ -75,10 +86,41 @@ class Driver:
         """Copy a topic in transactions, exactly once, after one that was aborted."""
         self._run("copy", topic, "--to", to, "--group", group, "--count", str(count))
 
+    def offsets(self, topic: str, *, partitions: int, at_ms: int) -> Offsets:
+        """Ask for the first and next offsets, and for the first ones from a time on."""
+        arguments = ["--partitions", str(partitions), "--at-ms", str(at_ms)]
+        told, _ = self._run("offsets", topic, *arguments)
+        limits = [{int(p): o for p, o in told[kind].items()} for kind in ("beginning", "end", "at")]
+        return Offsets(*limits)
+
+    def administrate(self, topic: str, commands: Sequence[dict[str, object]]) -> list[Any]:
+        """Have the client's admin carry out commands on a topic; returns its answers."""
+        stdin = "".join(json.dumps(command) + "\n" for command in commands)
+        return self._run("admin", topic, stdin=stdin)[:-1]
+
     @contextmanager
-    def join(self, topic: str, group: str) -> Iterator["Member"]:
+    def join(self, topic: str, group: str, instance: str | None = None) -> Iterator["Member"]:
         """Start a member of the group; it is gone when the block ends, orderly or not."""
-        command = self._command("join", topic, "--group", group)
+        static = [] if instance is None else ["--instance", instance]
+        with self._started("join", topic, "--group", group, *static) as member:
+            yield member
+
+    @contextmanager
+    def relay(self, topic: str, to: str, group: str) -> Iterator["Member"]:
+        """Start copying in transactions, without an end."""
+        with self._started("relay", topic, "--to", to, "--group", group) as relay:
+            yield relay
+
+    @contextmanager
+    def flow(self, topic: str, *, partitions: int, idempotent: bool = False) -> Iterator["Member"]:
+        """Start sending numbers, without a pause and without an end."""
+        arguments = ["--partitions", str(partitions), *_idempotence(asked=idempotent)]
+        with self._started("flow", topic, *arguments) as flow:
+            yield flow
+
+    @contextmanager
+    def _started(self, action: str, topic: str, *arguments: str) -> Iterator["Member"]:
+        command = self._command(action, topic, *arguments)
         with (
             tempfile.TemporaryFile("w+") as stderr,
             subprocess.Popen(
@@ -107,7 +149,7 @@ class Driver:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=DEADLINE_S + _GRACE_S,
+            timeout=self.deadline_s + _GRACE_S,
             check=False,
             env=self.program.process_environment(),
         )
@@ -128,30 +170,46 @@ class Driver:
 
 @dataclass(slots=True)
 class Member:
-    """A group member that runs in its own process; `listen` fills in what it says.
+    """A driver that goes on until told to leave: a group member, a flow, a relay.
+
+    Runs in its own process; `listen` fills in what it says.
 
     Attributes:
         partitions: what it owns now; None before its first assignment.
+        assignments: how often it was told what it owns.
         records: all that it was given, in order.
         commits: offsets that it reported as committed, one entry per commit.
+        acked: of a flow, (partition, offset) by number; the offset is negative where the client
+            was told that the broker had the record already.
+        copied: of a relay, the records of its committed transactions.
     """
 
     process: subprocess.Popen[str]
     stdin: IO[str]
     stderr: IO[str]
     partitions: set[int] | None = None
+    assignments: int = 0
     records: list[Seen] = field(default_factory=list)
     commits: list[dict[int, int]] = field(default_factory=list)
+    acked: dict[int, tuple[int, int]] = field(default_factory=dict)
+    copied: int = 0
     error: str | None = None
     done: bool = False
 
     def listen(self, stdout: IO[str]) -> None:
         """Take in events until the driver ends."""
         for line in stdout:
+            if not line.endswith("\n"):
+                return  # killed in the middle of it
             event = json.loads(line)
             match event["event"]:
                 case "assigned":
                     self.partitions = set(event["partitions"])
+                    self.assignments += 1
+                case "acked":
+                    self.acked[event["number"]] = (event["partition"], event["offset"])
+                case "copied":
+                    self.copied += event["count"]
                 case "record":
                     self.records.append(_seen(event))
                 case "committed":
@@ -172,6 +230,11 @@ class Member:
         self._tell({"do": "leave"})
         eventually(lambda: self.done, "the member has left", [self])
 
+    def kill(self) -> None:
+        """End it as a crash does; returns when all that it had said was heard."""
+        self.process.kill()
+        self.process.wait()
+
     def offsets(self) -> list[tuple[int, int]]:
         """(partition, offset) of all that it was given, sorted."""
         return sorted((record.partition, record.offset) for record in self.records)
@@ -179,7 +242,12 @@ class Member:
     def check_alive(self) -> None:
         """Raise what the driver reported, if it failed."""
         if self.error is not None or (not self.done and self.process.poll() not in {None, 0}):
-            raise DriverFailedError(f"join: {self.error}\n{self.last_words()}")
+            raise DriverFailedError(f"{self.error}\n{self.last_words()}")
+
+    def __str__(self) -> str:
+        offsets = self.offsets()
+        told = f"{self.partitions}, {len(offsets)} records {offsets[:20]}, {len(self.acked)} acked"
+        return f"{told}, {self.copied} copied\n{self.last_words()}"
 
     def last_words(self) -> str:
         """The end of its stderr."""
@@ -191,22 +259,30 @@ class Member:
         self.stdin.flush()
 
 
-def eventually(condition: Callable[[], bool], what: str, members: Sequence[Member]) -> None:
+def eventually(
+    condition: Callable[[], bool],
+    what: str,
+    members: Sequence[Member],
+    *,
+    timeout_s: float = DEADLINE_S,
+) -> None:
     """Return once the condition holds.
 
     Raises:
-        DriverFailedError: a member failed, or the condition did not come true within `DEADLINE_S`.
+        DriverFailedError: a member failed, or the condition did not come true within `timeout_s`.
     """
-    deadline_s = time.monotonic() + DEADLINE_S
+    deadline_s = time.monotonic() + timeout_s
     while not condition():
         for member in members:
             member.check_alive()
         if time.monotonic() > deadline_s:
-            state = [
-                (member.partitions, member.offsets(), member.last_words()) for member in members
-            ]
-            raise DriverFailedError(f"not within {DEADLINE_S:.0f} s: {what}; members: {state}")
+            state = "; ".join(str(member) for member in members)
+            raise DriverFailedError(f"not within {timeout_s:.0f} s: {what}; members: {state}")
         time.sleep(_POLL_S)
+
+
+def _idempotence(*, asked: bool) -> list[str]:
+    return ["--idempotent", "true"] if asked else []
 
 
 def _record_fields(record: Record) -> dict[str, object]:

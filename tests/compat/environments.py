@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -25,7 +25,6 @@ __all__ = [
     "Environment",
     "GoModule",
     "JavaClasspath",
-    "JavaStreams",
     "KafkaJavaProgram",
     "KafkaTools",
     "NotRunError",
@@ -38,8 +37,11 @@ __all__ = [
 _ROOT = Path(__file__).resolve().parents[2]
 _CLIENTS = Path(__file__).resolve().parent / "clients"
 _BUILD_TIMEOUT_S = 600
-_GSON = Artifact("com.google.code.gson", "gson", "2.11.0")
-_SLF4J_SIMPLE = Artifact("org.slf4j", "slf4j-simple", "1.7.36")
+_SHARED_CLASSES = "shared.jsa"
+# A JVM that cannot use the shared classes says so on stdout, which is the driver's.
+_NOTHING_ON_STDOUT = ("-Xlog:disable", "-Xlog:all=error:stderr")
+_GSON = "com.google.code.gson:gson:2.11.0"
+_SLF4J = "org.slf4j:slf4j-simple:1.7.36"
 
 
 class NotRunError(Exception):
@@ -78,14 +80,16 @@ class PythonPackages:
         module: the driver.
         packages: requirements, `name==version`.
         below: the first Python that the client does not run on any more.
+        wheels: a package that is taken as a wheel only, never built.
     """
 
     module: str
     packages: tuple[str, ...]
     below: tuple[int, int] | None = None
+    wheels: str = ""
 
     def prepare(self, name: str, version: str) -> Program:
-        interpreter = self._interpreter()
+        interpreter, release = self._interpreter()
 
         def build(folder: Path) -> None:
             if interpreter == sys.executable:
@@ -94,22 +98,39 @@ class PythonPackages:
                 _run([interpreter, "-m", "venv", str(folder)])
             pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
             cache = f"--cache-dir={cache_dir() / 'pip'}"
-            _run([*pip, cache, "install", "--quiet", *self.packages])
+            wheels = ["--only-binary", self.wheels] if self.wheels else []
+            _run([*pip, cache, "install", "--quiet", *wheels, *self.packages])
 
-        folder = _built(f"{name}-{version}", [interpreter, *self.packages], build)
+        # By release, not by path: several checkouts may share the cache.
+        folder = _built(f"{name}-{version}", [release, *self.packages], build)
         python = str(folder / "bin" / "python")
         # The drivers import their contract from the project, and nothing else.
-        command = (python, "-P", "-m", f"tests.compat.clients.{self.module}")
-        return Program(command, version, (("PYTHONPATH", str(_ROOT)),))
+        # -P, without which the working directory comes first, came with 3.11.
+        path = (("PYTHONPATH", str(_ROOT)), ("PYTHONSAFEPATH", "1"))
+        command = (python, "-m", f"tests.compat.clients.{self.module}")
+        return Program(command, version, path)
 
-    def _interpreter(self) -> str:
+    def _interpreter(self) -> tuple[str, str]:
+        """The newest Python that will do, and its release, such as "3.11"."""
         if self.below is None or sys.version_info[:2] < self.below:
-            return sys.executable
-        newest = self.below[1] - 1
-        for minor in range(newest, 9, -1):
-            if found := shutil.which(f"python3.{minor}"):
-                return found
+            return sys.executable, f"{sys.version_info[0]}.{sys.version_info[1]}"
+        for minor in range(self.below[1] - 1, 6, -1):
+            release = f"3.{minor}"
+            for found in _pythons(release):
+                # pyenv's shims are there also for a Python that is switched off.
+                if subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode:
+                    continue
+                return found, release
         raise NotRunError(f"no Python below {self.below[0]}.{self.below[1]} on the PATH")
+
+
+def _pythons(release: str) -> Iterator[str]:
+    """Where a Python of that release may be: on the PATH, or kept by pyenv."""
+    if found := shutil.which(f"python{release}"):
+        yield found
+    if shim := shutil.which("pyenv"):
+        kept = Path(os.environ.get("PYENV_ROOT", Path(shim).resolve().parents[1])) / "versions"
+        yield from map(str, sorted(kept.glob(f"{release}.*/bin/python{release}"), reverse=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,50 +151,52 @@ class SystemProgram:
 
 @dataclass(frozen=True, slots=True)
 class JavaClasspath:
-    """kafka-clients from Maven, with the driver compiled against that very version."""
+    """Jars from Maven, with a program of ours compiled against that very version.
 
-    source: str = "java/Driver.java"
+    Attributes:
+        jars: the name of the set of jars.
+        artifacts: `group:name:version`, where `{version}` stands for the client's.
+        source: the program; without one the program is a JVM that waits for a main class.
+        flags: what the JVM needs beside what all are given; the last one wins.
+        rehearsal: a program that loads what ours does: what the JVM keeps of it (class data
+            sharing) makes each start half as long.
+    """
 
-    def prepare(self, name: str, version: str) -> Program:
-        java, javac = _required("java", "Java"), _required("javac", "a Java compiler")
-        _required("mvn", "Maven")
-        source = _CLIENTS / self.source
-        artifacts = [
-            Artifact("org.apache.kafka", "kafka-clients", version),
-            _GSON,
-            _SLF4J_SIMPLE,
-        ]
-        jars = resolve(f"clients-{version}", artifacts)
-
-        def build(folder: Path) -> None:
-            folder.mkdir(parents=True)
-            _run([javac, "-nowarn", "-cp", f"{jars}/*", "-d", str(folder), str(source)])
-
-        folder = _built(f"{name}-{version}", [source.read_text(), version], build)
-        command = (java, *_JVM_FLAGS, "-cp", f"{folder}:{jars}/*", source.stem)
-        return Program(command, version)
-
-
-@dataclass(frozen=True, slots=True)
-class JavaStreams:
-    """kafka-streams from Maven, with an application compiled against that very version."""
-
-    source: str = "java/WordCount.java"
+    jars: str = "clients"
+    artifacts: tuple[str, ...] = ("org.apache.kafka:kafka-clients:{version}", _GSON)
+    source: str | None = "java/Driver.java"
+    flags: tuple[str, ...] = ()
+    rehearsal: str | None = "java/Rehearsal.java"
 
     def prepare(self, name: str, version: str) -> Program:
         java, javac = _required("java", "Java"), _required("javac", "a Java compiler")
+        jar = _required("jar", "Java's archiver")
         _required("mvn", "Maven")
-        source = _CLIENTS / self.source
-        artifacts = [Artifact("org.apache.kafka", "kafka-streams", version), _SLF4J_SIMPLE]
-        jars = resolve(f"streams-{version}", artifacts)
+        named = [_artifact(each.format(version=version)) for each in (*self.artifacts, _SLF4J)]
+        jars = resolve(f"{self.jars}-{version}", named)
+        start = (*_JVM_FLAGS, *self.flags, "-cp")
+        if self.source is None:
+            return Program((java, *start, f"{jars}/*"), version)
+        sources = [_CLIENTS / each for each in (self.source, self.rehearsal) if each is not None]
 
         def build(folder: Path) -> None:
-            folder.mkdir(parents=True)
-            _run([javac, "-nowarn", "-cp", f"{jars}/*", "-d", str(folder), str(source)])
+            classes = folder / "classes"
+            classes.mkdir(parents=True)
+            _run([javac, "-nowarn", "-cp", f"{jars}/*", "-d", str(classes), *map(str, sources)])
+            # Classes are shared from jars only.
+            _run([jar, "cf", str(folder / "program.jar"), "-C", str(classes), "."])
+            if self.rehearsal is not None:
+                keep = f"-XX:ArchiveClassesAtExit={folder / _SHARED_CLASSES}"
+                command = (*start, f"{folder}/program.jar:{jars}/*", sources[1].stem)
+                _rehearse([java, "-XX:+IgnoreUnrecognizedVMOptions", keep, *command])
 
-        folder = _built(f"{name}-{version}", [source.read_text(), version], build)
-        command = (java, *_JVM_FLAGS, "-cp", f"{folder}:{jars}/*", source.stem)
-        return Program(command, version)
+        folder = _built(f"{name}-{version}", [*(s.read_text() for s in sources), version], build)
+        shared = folder / _SHARED_CLASSES
+        use = (f"-XX:SharedArchiveFile={shared}", *_NOTHING_ON_STDOUT)
+        sharing = use if shared.is_file() else ()
+        return Program(
+            (java, *sharing, *start, f"{folder}/program.jar:{jars}/*", sources[0].stem), version
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +307,11 @@ def _built(name: str, recipe: Sequence[str], build: Callable[[Path], None]) -> P
     return folder
 
 
+def _artifact(coordinates: str) -> Artifact:
+    group, name, version = coordinates.split(":")
+    return Artifact(group, name, version)
+
+
 def _required(program: str, called: str) -> str:
     found = shutil.which(program)
     if found is None:
@@ -299,6 +327,11 @@ def _go_caches() -> dict[str, str]:
         "GOCACHE": str(caches / "build"),
         "GOFLAGS": "-modcacherw -buildvcs=false",
     }
+
+
+def _rehearse(command: Sequence[str]) -> None:
+    """Run it to its end; a JVM that keeps no classes (before 13) is as good, only slower."""
+    subprocess.run(command, capture_output=True, timeout=_BUILD_TIMEOUT_S, check=False)
 
 
 def _run(

@@ -7,6 +7,8 @@ subset for every push.
 from dataclasses import dataclass
 from enum import Enum, auto
 
+import pytest
+
 from tests.compat.environments import (
     Environment,
     GoModule,
@@ -17,7 +19,18 @@ from tests.compat.environments import (
     SystemProgram,
 )
 
-__all__ = ["CLIENTS", "CONSOLE_TOOLS", "Client", "Feature"]
+__all__ = [
+    "ABSENT",
+    "CLIENTS",
+    "CONNECT",
+    "CONSOLE_TOOLS",
+    "EACH_CLIENT",
+    "EACH_CLIENT_AT_LENGTH",
+    "FLINK",
+    "STREAMS",
+    "Client",
+    "Feature",
+]
 
 
 class Feature(Enum):
@@ -29,10 +42,17 @@ class Feature(Enum):
     REPEATED_HEADERS = auto()  # one name twice, with another in between
     TIMESTAMPS = auto()  # a timestamp of the application's choice
     CHOSEN_COMMIT = auto()  # commit an offset of the application's choice
-    TRANSACTIONS = auto()  # and the driver's `copy`
+    GROUPS = auto()  # members that share partitions
+    STATIC_MEMBERS = auto()  # KIP-345
+    OFFSET_LOOKUP = auto()  # the first and next offset, and that of a time
+    FLOW = auto()  # goes on by itself over the end of a broker
+    IDEMPOTENCE = auto()
+    TRANSACTIONS = auto()
+    ADMIN = auto()  # creates, describes and deletes topics
+    CONFIGS = auto()  # describes and alters their configs
 
 
-_PLAIN = frozenset(Feature) - {Feature.TRANSACTIONS}
+ABSENT = "the client has no"
 _ALL = frozenset(Feature)
 _OLD_CODECS = ("none", "gzip", "snappy", "lz4")
 _CODECS = (*_OLD_CODECS, "zstd")
@@ -55,11 +75,20 @@ class Client:
     version: str
     environment: Environment
     codecs: tuple[str, ...] = _CODECS
-    features: frozenset[Feature] = _PLAIN
+    features: frozenset[Feature] = _ALL
     quick: bool = False
 
     def __str__(self) -> str:
         return f"{self.family}-{self.version}"
+
+    def must_know(self, feature: Feature) -> None:
+        """Skip the test if the client, not its driver, lacks the feature."""
+        if feature not in self.features:
+            pytest.skip(f"{self} not run: {ABSENT} {feature.name.lower().replace('_', ' ')}")
+
+
+def _release(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
 
 
 def _kafka_python(
@@ -74,10 +103,16 @@ def _kafka_python(
         "crc32c==2.7.1",
     )
     # Up to 2.0.2 it carries a copy of six whose import hook Python 3.12 refuses.
-    below = (3, 12) if version in {"1.4.7", "2.0.2"} else None
+    release = _release(version)
+    below = (3, 12) if release <= (2, 0, 2) else None
     environment = PythonPackages("kafka_python", packages, below)
     # Its producer insists that header values are bytes.
-    features = _PLAIN - {Feature.NULL_HEADERS}
+    lacks = {Feature.NULL_HEADERS}
+    if release < (2, 1):
+        lacks |= {Feature.IDEMPOTENCE, Feature.TRANSACTIONS}
+    if release < (2, 3):
+        lacks |= {Feature.STATIC_MEMBERS}
+    features = _ALL - lacks
     return Client("kafka-python", version, environment, codecs, features, quick)
 
 
@@ -91,8 +126,20 @@ def _aiokafka(version: str, *, quick: bool = False) -> Client:
     return Client("aiokafka", version, environment, features=_ALL, quick=quick)
 
 
-def _java(version: str, codecs: tuple[str, ...] = _CODECS, *, quick: bool = False) -> Client:
-    return Client("java", version, JavaClasspath(), codecs, _ALL, quick=quick)
+# The last of each minor release; those after 4.1 are newer than what we speak.
+_JAVA_RELEASES = (
+    *("1.1.1", "2.0.1", "2.1.1", "2.2.2", "2.3.1", "2.4.1", "2.5.1", "2.6.3", "2.7.2", "2.8.2"),
+    *("3.0.2", "3.1.2", "3.2.3", "3.3.2", "3.4.1", "3.5.2", "3.6.2", "3.7.2", "3.8.1", "3.9.1"),
+    *("4.0.1", "4.1.1", "4.2.0", "4.3.0"),
+)
+
+
+def _java(version: str) -> Client:
+    # zstd came with 2.1 (KIP-110).
+    codecs = _OLD_CODECS if version in {"1.1.1", "2.0.1"} else _CODECS
+    static = frozenset() if _release(version) >= (2, 3) else {Feature.STATIC_MEMBERS}
+    features = _ALL - static
+    return Client("java", version, JavaClasspath(), codecs, features, quick=version == "4.1.1")
 
 
 # kafkajs brings gzip only; these are the codecs that it lets one register.
@@ -102,18 +149,28 @@ _KAFKAJS_CODECS = ("kafkajs-snappy@1.1.0", "lz4-napi@2.10.0", "zstd-codec@0.1.5"
 def _kafkajs(version: str, *, quick: bool = False) -> Client:
     environment = NpmPackages("kafkajs/driver.mjs", (f"kafkajs@{version}", *_KAFKAJS_CODECS))
     # Its headers are an object's properties, and its encoder stumbles over null.
-    features = _PLAIN - {Feature.NULL_HEADERS, Feature.REPEATED_HEADERS}
+    lacks = {
+        Feature.NULL_HEADERS,
+        Feature.REPEATED_HEADERS,
+        Feature.STATIC_MEMBERS,
+        Feature.TRANSACTIONS,
+    }
+    features = _ALL - lacks
     return Client("kafkajs", version, environment, features=features, quick=quick)
 
 
 def _franz_go(version: str, *, quick: bool = False) -> Client:
     environment = GoModule("go/franz_go/main.go", "github.com/twmb/franz-go")
-    return Client("franz-go", version, environment, quick=quick)
+    return Client(
+        "franz-go", version, environment, features=_ALL - {Feature.TRANSACTIONS}, quick=quick
+    )
 
 
 def _sarama(version: str, *, quick: bool = False) -> Client:
     environment = GoModule("go/sarama/main.go", "github.com/IBM/sarama")
-    return Client("sarama", version, environment, quick=quick)
+    return Client(
+        "sarama", version, environment, features=_ALL - {Feature.TRANSACTIONS}, quick=quick
+    )
 
 
 CLIENTS: tuple[Client, ...] = (
@@ -128,17 +185,38 @@ CLIENTS: tuple[Client, ...] = (
         "kcat",
         "system",
         SystemProgram("kcat", "kcat"),
-        features=frozenset({Feature.HEADERS, Feature.NULL_HEADERS, Feature.REPEATED_HEADERS}),
+        features=_ALL
+        - {
+            Feature.RAW_HEADERS,
+            Feature.TIMESTAMPS,
+            Feature.CHOSEN_COMMIT,
+            Feature.FLOW,
+            Feature.TRANSACTIONS,
+            Feature.ADMIN,
+        },
         quick=True,
     ),
-    _java("1.1.1", _OLD_CODECS),
-    _java("2.8.2"),
-    _java("3.9.1"),
-    _java("4.1.1", quick=True),
+    *map(_java, _JAVA_RELEASES),
     _kafkajs("2.2.4", quick=True),
     _franz_go("1.22.2", quick=True),
     _sarama("1.61.1", quick=True),
 )
+
+
+def _each_client(*, quick: frozenset[str]) -> pytest.MarkDecorator:
+    """One test per client; of the quick clients, those of these families are in the subset."""
+
+    def marks(client: Client) -> list[pytest.MarkDecorator]:
+        return [pytest.mark.quick] if client.quick and client.family in quick else []
+
+    return pytest.mark.parametrize(
+        "client", [pytest.param(client, id=str(client), marks=marks(client)) for client in CLIENTS]
+    )
+
+
+EACH_CLIENT = _each_client(quick=frozenset(client.family for client in CLIENTS))
+# The longer scenarios: every push asks them of one client only, the one that starts soonest.
+EACH_CLIENT_AT_LENGTH = _each_client(quick=frozenset({"aiokafka"}))
 
 
 def _console_tools(
@@ -153,4 +231,45 @@ CONSOLE_TOOLS: tuple[Client, ...] = (
     _console_tools("2.8.2"),
     _console_tools("3.9.1"),
     _console_tools("4.1.1", quick=True),
+    _console_tools("4.2.0"),
+    _console_tools("4.3.0"),
 )
+
+_KAFKA = "org.apache.kafka"
+_STREAMS = JavaClasspath(
+    "streams", (f"{_KAFKA}:kafka-streams:{{version}}",), "java/WordCount.java", rehearsal=None
+)
+_CONNECT = JavaClasspath(
+    "connect",
+    tuple(f"{_KAFKA}:connect-{name}:{{version}}" for name in ("runtime", "file", "json")),
+    source=None,
+    rehearsal=None,
+)
+
+
+def _flink(version: str, connector: str) -> Client:
+    artifacts = (
+        *(
+            f"org.apache.flink:flink-{name}:{{version}}"
+            for name in ("streaming-java", "clients", "connector-base")
+        ),
+        f"org.apache.flink:flink-connector-kafka:{connector}",
+    )
+    # What bin/config.sh gives a JVM of Java 17; and a cluster of one process needs its room.
+    opens = (f"--add-opens=java.base/java.{name}=ALL-UNNAMED" for name in _OPEN_TO_FLINK)
+    environment = JavaClasspath(
+        "flink", artifacts, "java/FlinkWordCount.java", (*opens, "-Xmx384m"), rehearsal=None
+    )
+    return Client("flink", version, environment)
+
+
+_OPEN_TO_FLINK = ("lang", "net", "io", "nio", "text", "time", "util", "util.concurrent")
+
+# Applications: what they do is in tests of their own, with the broker and them killed meanwhile.
+STREAMS: tuple[Client, ...] = tuple(
+    Client("kafka-streams", version, _STREAMS) for version in ("2.8.2", "4.1.1", "4.3.0")
+)
+CONNECT: tuple[Client, ...] = tuple(
+    Client("kafka-connect", version, _CONNECT) for version in ("3.9.1", "4.1.1", "4.3.0")
+)
+FLINK: tuple[Client, ...] = (_flink("1.20.4", "3.4.0-1.20"), _flink("2.2.1", "5.0.0-2.2"))

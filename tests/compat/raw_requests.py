@@ -5,18 +5,20 @@ It must depend neither on a client under test nor on DataCore's own codecs.
     create_topic("127.0.0.1:9092", "t", partitions=3)
     stored_codecs("127.0.0.1:9092", "t", 0)     # ["gzip", "gzip"]
 
-CreateTopics v2, Metadata v1 and Fetch v4: versions without compact fields that Kafka 1.1 to 4.1
-all serve.
+CreateTopics v2, Metadata v1, ListOffsets v1 and Fetch v4: versions without compact fields that
+Kafka 1.1 to 4.1 all serve.
 """
 
 import socket
 import struct
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["RefusedError", "create_topic", "stored_codecs"]
+__all__ = ["RefusedError", "create_topic", "next_offset", "stored_codecs", "stored_producer_ids"]
 
-_CREATE_TOPICS, _METADATA, _FETCH = 19, 3, 1
+_CREATE_TOPICS, _METADATA, _LIST_OFFSETS, _FETCH = 19, 3, 2, 1
+_LATEST = -1
 _CORRELATION_ID = 4_711
 _TIMEOUT_S = 30.0
 _POLL_S = 0.02
@@ -55,19 +57,42 @@ def create_topic(bootstrap: str, topic: str, *, partitions: int) -> None:
 
 def stored_codecs(bootstrap: str, topic: str, partition: int) -> list[str]:
     """Name the codec of every batch that the partition holds, as the stored attributes tell it."""
-    codecs: list[str] = []
+    return [_CODECS[batch.attributes & 7] for batch in _stored(bootstrap, topic, partition)]
+
+
+def stored_producer_ids(bootstrap: str, topic: str, partition: int) -> set[int]:
+    """The producer ids of all batches that the partition holds; -1 is none."""
+    return {batch.producer_id for batch in _stored(bootstrap, topic, partition)}
+
+
+def next_offset(bootstrap: str, topic: str, partition: int) -> int:
+    """The offset that the partition's next record will get."""
+    body = struct.pack(">ii", -1, 1) + _string(topic) + struct.pack(">iiq", 1, partition, _LATEST)
+    answer = _Reader(_ask(bootstrap, _LIST_OFFSETS, 1, body))
+    answer.take("i")  # one topic
+    answer.string()
+    answer.take("i")  # one partition
+    answer.take("i")
+    error_code = answer.take("h")
+    answer.take("q")  # timestamp
+    if error_code != 0:
+        raise RefusedError(f"ListOffsets {topic}-{partition}: error {error_code}")
+    return answer.take("q")
+
+
+def _stored(bootstrap: str, topic: str, partition: int) -> Iterator["_Batch"]:
     position = 0
     while records := _fetch(bootstrap, topic, partition, position):
         for batch in _batches(records):
-            codecs.append(_CODECS[batch.attributes & 7])
+            yield batch
             position = batch.last_offset + 1
-    return codecs
 
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
     last_offset: int
     attributes: int
+    producer_id: int = -1
 
 
 def _batches(records: bytes) -> list[_Batch]:
@@ -81,7 +106,8 @@ def _batches(records: bytes) -> list[_Batch]:
             break
         if magic == 2:
             attributes, last_offset_delta = struct.unpack_from(">hi", records, at + 21)
-            found.append(_Batch(base_offset + last_offset_delta, attributes))
+            (producer_id,) = struct.unpack_from(">q", records, at + 43)
+            found.append(_Batch(base_offset + last_offset_delta, attributes, producer_id))
         else:
             found.append(_Batch(base_offset, records[at + 17]))
         at = end

@@ -12,8 +12,14 @@ from typing import Literal
 
 __all__ = ["Outcome", "Result", "Results"]
 
-Outcome = Literal["passed", "failed", "not run"]
-_MARKS: dict[Outcome, str] = {"passed": "ok", "failed": "FAILED", "not run": "not run"}
+# "absent" is what the client itself does not have, "not run" what this machine could not run.
+Outcome = Literal["passed", "failed", "not run", "absent"]
+_MARKS: dict[Outcome, str] = {
+    "passed": "ok",
+    "failed": "FAILED",
+    "not run": "not run",
+    "absent": "-",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,4 +71,5 @@ class Results:
 
     @staticmethod
     def _cell(result: Result) -> str:
-        return f"{_MARKS[result.outcome]} {result.seconds:.1f} s"
+        mark = _MARKS[result.outcome]
+        return mark if result.outcome == "absent" else f"{mark} {result.seconds:.1f} s"

@@ -1,7 +1,6 @@
 """What every client must be able to do: scenarios for the drivers of clients/CONTRACT.md."""
 
 import random
-import time
 from collections import defaultdict
 from dataclasses import replace
 
@@ -9,20 +8,15 @@ import pytest
 
 from tests.compat.clients.contract import Record
 from tests.compat.driver import Driver, Member, Seen, eventually
-from tests.compat.matrix import CLIENTS, Client, Feature
+from tests.compat.matrix import EACH_CLIENT, Client, Feature
 from tests.compat.raw_requests import create_topic, stored_codecs
+from tests.compat.scenarios import message, now_ms, share, values
 
 pytestmark = [
     pytest.mark.compat,
     # The first test of a client builds its environment; what clients do is bounded by DEADLINE_S.
     pytest.mark.timeout(900),
-    pytest.mark.parametrize(
-        "client",
-        [
-            pytest.param(client, id=str(client), marks=[pytest.mark.quick] if client.quick else [])
-            for client in CLIENTS
-        ],
-    ),
+    EACH_CLIENT,
 ]
 
 _LARGE_BYTES = 900_000
@@ -34,7 +28,7 @@ def test_every_codec_is_stored_as_such_and_read_back(
 ) -> None:
     create_topic(bootstrap, topic, partitions=len(client.codecs))
     sent = [
-        _record(f"{codec} {number} ".encode() * 20, partition=partition, codec=codec)
+        message(f"{codec} {number} ".encode() * 20, partition=partition, codec=codec)
         for partition, codec in enumerate(client.codecs)
         for number in range(40)
     ]
@@ -46,7 +40,7 @@ def test_every_codec_is_stored_as_such_and_read_back(
     for partition, codec in enumerate(client.codecs):
         assert set(stored_codecs(bootstrap, topic, partition)) == {codec}
         expected = [record.value for record in sent if record.partition == partition]
-        assert _values(seen)[partition] == expected, codec
+        assert values(seen)[partition] == expected, codec
     assert _offsets_count_up(seen)
 
 
@@ -57,24 +51,24 @@ def test_keys_headers_nulls_and_timestamps_come_back_as_they_went_in(
     create_topic(bootstrap, topic, partitions=1)
     every_byte = bytes(range(256))
     sent = [
-        _record(b"plain"),
-        _record(b"with a key", key=b"key"),
-        _record(None, key=b"deleted"),
-        _record(b"", key=b"empty value"),
-        _record(b"empty key", key=b""),
-        _record(every_byte, key=every_byte),
-        _record("żółć 鍵 🗝".encode(), key="ключ".encode()),
-        _record(b"headers", headers=[("a", b"1"), ("b", b"2"), ("a", b"3"), ("żółć", b"4")]),
-        _record(b"empty header", headers=[("empty", b""), ("null", None)]),
-        _record(b"raw header", headers=[("raw", every_byte)]),
-        _record(b"long ago", timestamp_ms=1_600_000_000_123),
-        _record(b"longer ago", timestamp_ms=1_234_567_890_001),
+        message(b"plain"),
+        message(b"with a key", key=b"key"),
+        message(None, key=b"deleted"),
+        message(b"", key=b"empty value"),
+        message(b"empty key", key=b""),
+        message(every_byte, key=every_byte),
+        message("żółć 鍵 🗝".encode(), key="ключ".encode()),
+        message(b"headers", headers=[("a", b"1"), ("b", b"2"), ("a", b"3"), ("żółć", b"4")]),
+        message(b"empty header", headers=[("empty", b""), ("null", None)]),
+        message(b"raw header", headers=[("raw", every_byte)]),
+        message(b"long ago", timestamp_ms=1_600_000_000_123),
+        message(b"longer ago", timestamp_ms=1_234_567_890_001),
     ]
     sent = [_as_known(record, client.features) for record in sent]
 
-    before_ms = _now_ms()
+    before_ms = now_ms()
     driver.produce(topic, sent)
-    after_ms = _now_ms()
+    after_ms = now_ms()
     seen = driver.consume(topic, partitions=1, count=len(sent))
 
     assert [(r.key, r.value, r.headers) for r in seen] == [
@@ -95,9 +89,9 @@ def test_large_messages_come_back_whole_and_in_order(
 ) -> None:
     create_topic(bootstrap, topic, partitions=1)
     noise = random.Random(900)
-    sent = [_record(noise.randbytes(size)) for size in (10, _LARGE_BYTES, _LARGE_BYTES, 10)]
+    sent = [message(noise.randbytes(size)) for size in (10, _LARGE_BYTES, _LARGE_BYTES, 10)]
     # Noise stays large in any codec.
-    sent.append(_record(noise.randbytes(_LARGE_BYTES), codec="gzip"))
+    sent.append(message(noise.randbytes(_LARGE_BYTES), codec="gzip"))
 
     driver.produce(topic, sent)
     seen = driver.consume(topic, partitions=1, count=len(sent))
@@ -110,6 +104,7 @@ def test_large_messages_come_back_whole_and_in_order(
 def test_two_members_share_the_partitions_and_the_last_one_gets_them_all(
     client: Client, driver: Driver, bootstrap: str, topic: str, group: str
 ) -> None:
+    client.must_know(Feature.GROUPS)
     partitions = set(range(4))
     create_topic(bootstrap, topic, partitions=len(partitions))
     per_partition = 5
@@ -118,7 +113,7 @@ def test_two_members_share_the_partitions_and_the_last_one_gets_them_all(
         driver.produce(
             topic,
             [
-                _record(f"round {number}".encode(), partition=partition)
+                message(f"round {number}".encode(), partition=partition)
                 for partition in partitions
                 for _ in range(per_partition)
             ],
@@ -135,7 +130,7 @@ def test_two_members_share_the_partitions_and_the_last_one_gets_them_all(
 
         with driver.join(topic, group) as second:
             both = [first, second]
-            eventually(lambda: _share(first, second, partitions), "both own some", both)
+            eventually(lambda: share(first, second, partitions), "both own some", both)
             produce_a_round(1)
             eventually(
                 lambda: sorted(first.offsets() + second.offsets()) == of_rounds(2),
@@ -161,8 +156,9 @@ def test_two_members_share_the_partitions_and_the_last_one_gets_them_all(
 def test_a_new_consumer_continues_exactly_after_the_committed_offset(
     client: Client, driver: Driver, bootstrap: str, topic: str, group: str
 ) -> None:
+    client.must_know(Feature.GROUPS)
     create_topic(bootstrap, topic, partitions=2)
-    sent = [_record(b"first", partition=partition) for partition in range(2) for _ in range(20)]
+    sent = [message(b"first", partition=partition) for partition in range(2) for _ in range(20)]
     driver.produce(topic, sent)
     everything = [(partition, offset) for partition in range(2) for offset in range(20)]
 
@@ -174,14 +170,14 @@ def test_a_new_consumer_continues_exactly_after_the_committed_offset(
         else:
             committed = {0: 20, 1: 20}
         reader.leave()
-    driver.produce(topic, [_record(b"second", partition=partition) for partition in range(2)])
+    driver.produce(topic, [message(b"second", partition=partition) for partition in range(2)])
     with driver.join(topic, group) as reader:
         rest = [(p, offset) for p in committed for offset in range(committed[p], 21)]
         eventually(lambda: len(reader.records) >= len(rest), "it reads the rest", [reader])
         _commit(client, reader, {0: 21, 1: 21})
         reader.leave()
     assert reader.offsets() == rest
-    driver.produce(topic, [_record(b"third", partition=partition) for partition in range(2)])
+    driver.produce(topic, [message(b"third", partition=partition) for partition in range(2)])
     with driver.join(topic, group) as reader:
         eventually(lambda: len(reader.records) >= 2, "it reads the last two", [reader])
         reader.leave()
@@ -195,39 +191,26 @@ def test_a_new_consumer_continues_exactly_after_the_committed_offset(
 def test_a_topic_is_copied_exactly_once_and_what_was_aborted_is_not_read(
     client: Client, driver: Driver, bootstrap: str, topic: str, group: str
 ) -> None:
-    if Feature.TRANSACTIONS not in client.features:
-        pytest.skip(f"{client} has no transactions, or its driver does not know them yet")
+    client.must_know(Feature.TRANSACTIONS)
     to = f"{topic}-copy"
     for name in (topic, to):
         create_topic(bootstrap, name, partitions=2)
     sent = [
-        _record(f"{number}".encode(), key=b"key", partition=number % 2) for number in range(200)
+        message(f"{number}".encode(), key=b"key", partition=number % 2) for number in range(200)
     ]
     driver.produce(topic, sent)
 
     driver.copy(topic, to, group, count=len(sent))
 
-    more = [_record(b"more", key=b"key", partition=1)]
+    more = [message(b"more", key=b"key", partition=1)]
     driver.produce(topic, more)
     driver.copy(topic, to, group, count=len(more))
 
-    copied = _values(driver.consume(to, partitions=2, count=len(sent) + len(more)))
+    copied = values(driver.consume(to, partitions=2, count=len(sent) + len(more)))
     assert copied == {
         partition: [record.value for record in (*sent, *more) if record.partition == partition]
         for partition in range(2)
     }
-
-
-def _record(
-    value: bytes | None,
-    *,
-    partition: int = 0,
-    codec: str = "none",
-    key: bytes | None = None,
-    headers: list[tuple[str, bytes | None]] | None = None,
-    timestamp_ms: int | None = None,
-) -> Record:
-    return Record(partition, codec, key, value, headers or [], timestamp_ms)
 
 
 def _as_known(record: Record, features: frozenset[Feature]) -> Record:
@@ -249,23 +232,6 @@ def _commit(client: Client, member: Member, offsets: dict[int, int]) -> None:
         member.commit(offsets)
 
 
-def _share(first: Member, second: Member, partitions: set[int]) -> bool:
-    """Whether both own something, nothing twice, and together everything."""
-    if not first.partitions or not second.partitions:
-        return False
-    return (
-        first.partitions | second.partitions == partitions
-        and not first.partitions & second.partitions
-    )
-
-
-def _values(seen: list[Seen]) -> dict[int, list[bytes | None]]:
-    values: dict[int, list[bytes | None]] = defaultdict(list)
-    for record in seen:
-        values[record.partition].append(record.value)
-    return values
-
-
 def _offsets_count_up(seen: list[Seen]) -> bool:
     """Whether each partition's offsets are 0, 1, 2, ... in the order in which they were seen."""
     next_offsets: dict[int, int] = defaultdict(int)
@@ -278,7 +244,3 @@ def _offsets_count_up(seen: list[Seen]) -> bool:
 
 def _place(record: Seen) -> tuple[int, int]:
     return record.partition, record.offset
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from confluent_kafka import Producer
 
-from datacore.broker.groups import partition_for
+from datacore.broker.shards import partition_for
 from tests.compat.console_tools import ConsoleTools, GroupRow, ToolFailedError
 from tests.compat.driver import DEADLINE_S
 from tests.compat.environments import Program

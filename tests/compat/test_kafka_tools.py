@@ -17,7 +17,7 @@ from tests.oracle.apache_kafka import ApacheKafka
 
 pytestmark = [pytest.mark.compat, pytest.mark.timeout(300)]
 
-RELEASES = ("4.1.1", "2.8.2")
+RELEASES = ("4.1.1", "4.3.0", "2.8.2")
 # It sets min.insync.replicas as a config of the cluster, for the sake of replicas.
 NO_REPLICAS = {"eligible.leader.replicas.version": 0}
 QUICK = {"topics-life", "groups-life", "log-dirs", "reassign-partitions"}

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 __all__ = ["ROWS", "Row", "Step", "main_class", "needs_its_own_jvm"]
 
 _TOOLS = "org.apache.kafka.tools."
-# Main classes of 4.1.1 and of 2.8.2; the oldest has not all of them.
+# Main classes of 4.1.1 and later, and of 2.8.2; the oldest has not all of them.
 _MAINS: Mapping[str, tuple[str, str | None]] = {
     "kafka-broker-api-versions": (
         f"{_TOOLS}BrokerApiVersionsCommand",
@@ -89,7 +89,7 @@ class Row:
     name: str
     steps: tuple[Step, ...]
     files: Mapping[str, str] = field(default_factory=dict)
-    releases: tuple[str, ...] = ("4.1.1", "2.8.2")
+    releases: tuple[str, ...] = ("4.1.1", "4.3.0", "2.8.2")
     difference: str | None = None
     """Why DataCore's output is otherwise, where it is."""
 
@@ -107,7 +107,7 @@ def _row(name: str, *steps: Step | str, **settings: object) -> Row:
     return Row(name, made, **settings)  # type: ignore[arg-type]  # as the fields are
 
 
-_ONLY_NEW = ("4.1.1",)
+_ONLY_NEW = ("4.1.1", "4.3.0")
 _CREATE = "kafka-topics --create --topic {row} --partitions 2 --replication-factor 1"
 _PRODUCE = _step(
     # One batch a record, however busy the machine is.

@@ -50,7 +50,7 @@ def test_every_key_is_reachable_as_text(key: Key) -> None:
         ("[brokr]", "[brokr]: expected one of the sections broker, "),
         ("broker = 1", "broker: expected a table [broker], got 1"),
         ("[broker", "expected TOML: "),
-        ("[storage]\nengine = 's4'", "expected one of memory, disk, postgresql, s3, got 's4'"),
+        ("[storage]\nengine = 's4'", "expected one of memory, disk, postgresql, s3, or module:"),
         ("[disk]\nsync = 1", "disk.sync: expected bool, got 1"),
         ("[kafka]\n'a.b' = [1]", "kafka.a.b: expected bool | int | float | str, got [1]"),
         ("[broker]\nlisteners = ['A:1']", "broker.listeners: expected NAME://host:port "),

@@ -22,8 +22,8 @@ from datacore._generated.join_group import (
     JoinGroupResponse,
 )
 from datacore._generated.metadata import MetadataRequest, MetadataResponse
-from datacore.broker.config_changes import ConfigChange, ConfigOperation
-from datacore.broker.groups import partition_for
+from datacore.broker.configs.changes import ConfigChange, ConfigOperation
+from datacore.broker.shards import partition_for
 from datacore.config import load_config
 from datacore.handlers.table import TABLE
 from datacore.metadata.image import RESOURCE_BROKER
@@ -184,7 +184,7 @@ def test_a_stop_does_not_wait_for_members_that_wait_for_their_group() -> None:
             found = request_frame(FindCoordinatorRequest(key="g"), 0, 1)
             await ask("127.0.0.1", port, found)
             joining = asyncio.create_task(ask("127.0.0.1", port, request_frame(join, 1, 2)))
-            shard = broker.broker.groups._shards[partition_for("g", 50)]
+            shard = broker.broker.groups.shards[partition_for("g", 50)]
             await until(lambda: shard.machine is not None and shard.machine.state.groups)
             began_s = anyio.current_time()
         assert anyio.current_time() - began_s < 2

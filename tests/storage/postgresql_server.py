@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 NOBODY: Final = 65534
 USER: Final = "datacore"
+GUARDED: Final = "guarded"
+"""Who is asked for a password; nobody else is. Whoever needs this role makes it."""
 
 
 def _binaries() -> Path:
@@ -46,6 +48,9 @@ class PostgresqlServer:
         self._run(
             "initdb", "-D", str(self._data), "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync"
         )
+        hba = self._data / "pg_hba.conf"
+        ask = f"local all {GUARDED} scram-sha-256\n"
+        hba.write_text(ask + hba.read_text(encoding="utf-8"), encoding="utf-8")
 
     def start(self) -> None:
         """Starts it and waits until it takes connections."""

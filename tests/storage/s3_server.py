@@ -1,6 +1,6 @@
-"""S3 servers of a test's own: moto, in this process, and Versity's gateway, where there is one.
+"""An S3 server of a test's own: moto, in this process.
 
-Rules: both listen on a port that the kernel chooses. moto looks whether an object is there and
+Rules: it listens on a port that the kernel chooses. moto looks whether an object is there and
 stores it afterwards, without a lock between; so every request that may change something holds one
 here. ``ignores_conditions`` makes it one of those servers that take every create, for the test that
 such a server is refused.
@@ -9,24 +9,19 @@ such a server is refused.
 from __future__ import annotations
 
 import logging
-import os
-import shutil
 import socket
-import subprocess
-import tempfile
 import threading
 import time
 import urllib.request
 from contextlib import contextmanager, nullcontext
 from http import HTTPStatus
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Iterable, Iterator
 
 BUCKET = "datacore"
@@ -91,31 +86,6 @@ def running_s3_server(**settings: bool) -> Iterator[S3Server]:
     finally:
         server.stop()
         thread.join()
-
-
-@contextmanager
-def running_versitygw() -> Iterator[str]:
-    """Where a gateway over an empty folder answers; the second, independent server."""
-    program = shutil.which("versitygw", path=f"{os.environ['PATH']}:{Path.home() / 'go/bin'}")
-    if program is None:
-        pytest.skip("not run: this machine has no versitygw")
-    with socket.socket() as chosen:
-        chosen.bind(("127.0.0.1", 0))
-        port = chosen.getsockname()[1]
-    with tempfile.TemporaryDirectory(prefix="datacore-s3-") as folder:
-        (Path(folder) / BUCKET).mkdir()
-        process = subprocess.Popen(
-            [program, "--quiet", "--port", f"127.0.0.1:{port}", "posix", folder],
-            env={**os.environ, "ROOT_ACCESS_KEY": KEY, "ROOT_SECRET_KEY": SECRET},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            wait_until_it_listens(process, port)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(10)
 
 
 def wait_until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:

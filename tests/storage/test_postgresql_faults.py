@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,6 @@ import pytest
 
 from datacore.storage.chunked.store import Unavailable
 from datacore.storage.engine import Fenced, LogName, StorageError
-from datacore.storage.postgresql.config import PostgresqlConfig
 from datacore.storage.postgresql.engine import PostgresqlEngine
 from datacore.storage.postgresql.store import Store
 from datacore.testing.batches import pack_batch
@@ -34,11 +32,12 @@ if TYPE_CHECKING:
     from datacore.storage.chunked.store import Round
     from datacore.storage.engine import EngineLog
     from datacore.storage.pending import Pending
+    from datacore.storage.postgresql.config import PostgresqlConfig
 
 
 @pytest.fixture
 def config(postgresql_server: PostgresqlServer) -> PostgresqlConfig:
-    return replace(config_of(postgresql_server), flush_timeout_s=0.2)
+    return replace(config_of(postgresql_server), flush_timeout_s=60.0)
 
 
 @pytest.fixture
@@ -111,6 +110,7 @@ async def test_what_the_store_does_not_take_in_time_fails_and_the_log_goes_on_af
     log = await engine.open_log(LOG, epoch=0)
     data = await append_durably(log, 100)
     store.refuses = True
+    engine.flusher._timeout_s = 0.2
     lost = [append_one(log), append_one(log)]
     for pending in lost:
         with pytest.raises(StorageError):
@@ -119,6 +119,7 @@ async def test_what_the_store_does_not_take_in_time_fails_and_the_log_goes_on_af
     with pytest.raises(StorageError, match="waits"):
         append(log, 1)
     store.refuses = False
+    engine.flusher._timeout_s = 60.0
     assert await log.load_snapshot() is None
     data += await append_durably(log, 10, 20)
     assert await read(log, 0) == data
@@ -134,10 +135,12 @@ async def test_a_round_that_was_given_up_but_written_is_found_when_the_log_goes_
     await engine.start()
     log = await engine.open_log(LOG, epoch=0)
     store.loses_answers = 1 << 30
+    engine.flusher._timeout_s = 0.2
     with pytest.raises(StorageError):
         await append_one(log)
     assert log.end_offset == 0
     store.loses_answers = 0
+    engine.flusher._timeout_s = 60.0
     assert await log.load_snapshot() is None
     assert (log.end_offset, log.durable_end_offset) == (1, 1)
     await append_durably(log, 10)
@@ -151,6 +154,7 @@ async def test_no_log_fails_for_another(config: PostgresqlConfig) -> None:
     await engine.start()
     good = await engine.open_log(LOG, epoch=0)
     bad = await engine.open_log(OTHER_LOG, epoch=0)
+    engine.flusher._timeout_s = 0.2
     store.refused_log = bad.log_id  # type: ignore[attr-defined]  # this engine's logs have one
     fails, lives = append_one(bad), append_one(good)
     await lives
@@ -163,7 +167,7 @@ async def test_no_log_fails_for_another(config: PostgresqlConfig) -> None:
 async def test_appends_are_refused_when_the_store_is_too_far_behind(
     config: PostgresqlConfig,
 ) -> None:
-    engine, store = troubled(replace(config, unflushed_bytes_max=1 << 20, flush_timeout_s=30.0))
+    engine, store = troubled(replace(config, unflushed_bytes_max=1 << 20))
     await engine.start()
     log = await engine.open_log(LOG, epoch=0)
     store.refuses = True
@@ -233,7 +237,7 @@ async def test_a_log_of_an_engine_that_has_died_is_opened_with_the_same_epoch(
 async def test_a_crash_of_the_server_costs_nothing_that_was_durable(
     own_server: PostgresqlServer,
 ) -> None:
-    config = replace(config_of(own_server), flush_timeout_s=30.0)
+    config = replace(config_of(own_server), flush_timeout_s=60.0)
     async with running(PostgresqlHarness(config)) as engine:
         log = await engine.open_log(LOG, epoch=0)
         data = await append_durably(log, 10, 2000)
@@ -270,39 +274,11 @@ async def test_the_space_of_deleted_logs_comes_back(
 
 
 @on_loop
-async def test_a_schema_of_a_newer_program_is_refused(
-    postgresql_server: PostgresqlServer, config: PostgresqlConfig
-) -> None:
-    async with running(PostgresqlHarness(config)):
-        pass
-    postgresql_server.statement(
-        f"insert into {config.schema}.migration values (9999)", database="datacore"
-    )
-    with pytest.raises(StorageError, match="newer DataCore"):
-        await PostgresqlEngine(config).start()
-
-
-@on_loop
 async def test_engines_that_start_at_once_make_the_schema_once(config: PostgresqlConfig) -> None:
     engines = [PostgresqlEngine(config) for _ in range(4)]
     await asyncio.gather(*(engine.start() for engine in engines))
     for engine in engines:
         await engine.close()
-
-
-@pytest.mark.parametrize("is_dsn", [True, False])
-@on_loop
-async def test_who_cannot_connect_is_told_where_and_sees_no_password(*, is_dsn: bool) -> None:
-    folder = f"/nowhere-{uuid.uuid4().hex}"
-    if is_dsn:
-        dsn = f"postgresql://someone:sesame@localhost:1/x?host={folder}"
-        config = PostgresqlConfig(dsn=dsn)
-    else:
-        config = PostgresqlConfig(host=folder, password="sesame")
-    with pytest.raises(StorageError, match="PostgreSQL at ") as refused:
-        await PostgresqlEngine(config).start()
-    assert "sesame" not in str(refused.value)
-    assert "sesame" not in repr(config)
 
 
 @on_loop

@@ -28,7 +28,8 @@ from datacore.testing.engine_harness import (
 from datacore.testing.engine_model import EngineModel
 from datacore.testing.engine_suite import EngineSuite
 from datacore.testing.replace_suite import ReplaceSuite
-from tests.storage.s3_server import BUCKET, KEY, SECRET, running_versitygw
+from tests.storage.s3_server import BUCKET, KEY, SECRET
+from tests.storage.versitygw import running_versitygw
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,8 +135,8 @@ class TestS3EngineOverItsProtocol(EngineSuite, ReplaceSuite):
 
 @pytest.fixture(scope="module")
 def versitygw() -> Iterator[str]:
-    with running_versitygw() as endpoint:
-        yield endpoint
+    with running_versitygw() as gateway:
+        yield gateway.endpoint
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from datacore.storage.chunked.chunk import Chunk
     from datacore.storage.chunked.segments import Segment
+    from datacore.storage.engine import LogName
 
 
 class Unavailable(StorageError):  # a state of the store, not of the log
@@ -70,7 +71,18 @@ class RoundStore(Protocol):
 
 
 class ChunkStore(Protocol):
-    """A store, as far as one log knows it."""
+    """A store, as far as its logs know it."""
+
+    async def open_log(self, name: LogName, epoch: int) -> OpenedLog:
+        """Makes this engine the owner of a log, made when missing.
+
+        Raises:
+            Fenced: It was opened before with a higher epoch.
+            HeldElsewhere: It is open with this one, in an engine that lives.
+        """
+
+    async def delete_log(self, name: LogName) -> None:
+        """Takes a log's name away, and its owner's right."""
 
     async def own_again(self, log_id: int, owner: int) -> OpenedLog:
         """Takes a new token in place of one whose last round may still be under way.

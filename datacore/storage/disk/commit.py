@@ -141,6 +141,12 @@ class LogCommit:
             self._ask_for_round()
         return pending
 
+    def sync_soon(self) -> None:
+        """Has what is not durable synced, though nobody waits for it."""
+        if self._next_round is None and self._dirty:
+            self._next_round = Pending()
+            self._ask_for_round()
+
     def note_moved(self, end_offset: int) -> None:
         """The log was cut, and ends there with everything durable."""
         self.end_offset = end_offset

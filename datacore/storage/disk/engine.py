@@ -98,7 +98,7 @@ class DiskEngine:
             self._ends,
         )
         for leftover in await anyio.to_thread.run_sync(os.listdir, self._deleted_folder):
-            janitor.remove_folder(self._deleted_folder / leftover)
+            janitor.remove_folder(self._deleted_folder / leftover, delay_ms=0)
 
     async def list_logs(self) -> Sequence[LogName]:
         """See ``Engine.list_logs``."""
@@ -150,7 +150,8 @@ class DiskEngine:
                 message = f"cannot delete {name}: {error}"
                 raise StorageError(message) from error
             self._names.discard(name)
-            store.janitor.remove_folder(doomed)
+            delay_ms = 0 if log is None else log.file_handling.delete_delay_ms
+            store.janitor.remove_folder(doomed, delay_ms=delay_ms)
 
     async def close(self) -> None:
         """See ``Engine.close``."""

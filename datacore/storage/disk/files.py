@@ -13,6 +13,7 @@ import errno
 import os
 from typing import TYPE_CHECKING, Final
 
+from datacore.storage.disk.preallocate import preallocate
 from datacore.storage.disk.writeback import start_writeback
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ COLD: Final = -1
 """``read_warm``: a device would have to be asked."""
 
 _RWF_NOWAIT: Final[int] = getattr(os, "RWF_NOWAIT", 0)
+_SEEK_DATA: Final[int] = getattr(os, "SEEK_DATA", os.SEEK_SET)
 _COLD_ERRNOS: Final = frozenset({errno.EAGAIN, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 
 
@@ -37,6 +39,9 @@ class Files:
     """``(fd)``: returns when the device has the data and the size."""
 
     ftruncate = staticmethod(os.ftruncate)
+
+    preallocate = staticmethod(preallocate)
+    """``(fd, size)``: the file has that size from now on, and room for it."""
 
     def open(self, path: str, flags: int) -> int:
         """Opens a segment file."""
@@ -66,6 +71,17 @@ class Files:
                 break
             done += count
         return done
+
+    def next_data(self, fd: int, position: int) -> int:
+        """Where a file holds anything but a hole from ``position`` on; -1 where it does not."""
+        try:
+            return os.lseek(fd, position, _SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                return -1
+            if error.errno == errno.EINVAL:
+                return position
+            raise
 
     def start_writeback(self, fd: int, position: int) -> None:
         """Lets the device begin with what was written from ``position`` on, without waiting.

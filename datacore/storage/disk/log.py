@@ -14,8 +14,7 @@ Rules:
 from __future__ import annotations
 
 import functools
-import os
-from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -24,17 +23,16 @@ from datacore.storage.batches import max_timestamp_ms as batch_max_timestamp_ms
 from datacore.storage.batches import single_batch, split_batches
 from datacore.storage.disk.checkpoint import recovery_point
 from datacore.storage.disk.commit import LogCommit
-from datacore.storage.disk.config import INT32_MAX
 from datacore.storage.disk.files import write_all
+from datacore.storage.disk.flush_interval import FlushInterval
 from datacore.storage.disk.log_reader import LogReader
 from datacore.storage.disk.replace import Replacement
+from datacore.storage.disk.rolling import Rolling
 from datacore.storage.disk.scan import FoundBatch
-from datacore.storage.disk.segment import Segment
 from datacore.storage.disk.segment_list import SegmentList
 from datacore.storage.disk.snapshot import drop_snapshot, read_snapshot, write_snapshot
 from datacore.storage.disk.store import LOGGER
-from datacore.storage.engine import LogName, OffsetTruncated, StorageError
-from datacore.storage.segment_age import NEVER_MS, last_timestamp_ms
+from datacore.storage.engine import FileHandling, LogName, OffsetTruncated, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -42,6 +40,7 @@ if TYPE_CHECKING:
     from datacore.storage.batches import Extent
     from datacore.storage.disk.flush_task import Mark
     from datacore.storage.disk.recovery import OpenedFolder
+    from datacore.storage.disk.segment import Segment
     from datacore.storage.disk.store import Store
     from datacore.storage.engine import LogExtent, SegmentLimits
     from datacore.storage.pending import Pending
@@ -51,34 +50,30 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-UNKNOWN_MS: Final = -1
-
-
 class DiskLog:
     """One log on disk; ``EngineLog`` says what its methods do."""
 
     __slots__ = (
         "_commit",
         "_durable_end",
+        "_flush_interval",
         "_folder",
         "_interval_bytes",
         "_is_released",
         "_is_replacing",
-        "_is_suspect",
         "_is_sync",
-        "_limits",
         "_lock",
         "_pwrite",
         "_reader",
         "_refusal",
-        "_roll_above_ms",
-        "_segment_bytes",
+        "_rolling",
         "_segments",
         "_skipped_bytes",
         "_state",
         "_store",
         "durable_end_offset",
         "end_offset",
+        "file_handling",
         "name",
         "size_bytes",
         "start_offset",
@@ -92,7 +87,6 @@ class DiskLog:
         self._store = store
         self._pwrite = store.files.pwrite
         self._is_sync = store.config.sync
-        self._segment_bytes = store.config.segment_bytes
         self._interval_bytes = store.config.index_interval_bytes
         self._folder = opened.folder
         self._state = opened.state
@@ -106,16 +100,14 @@ class DiskLog:
             on_durable=self._note_durable,
             on_failed=self._note_failed,
         )
+        self._flush_interval = FlushInterval(self._commit)
         self._reader = LogReader(store, name, self._segments, self._commit)
+        self._rolling = Rolling(store, opened.folder, self._segments, self._commit, self._reader)
+        self.file_handling = FileHandling()
         self._skipped_bytes = opened.skipped_bytes
         """Bytes of the first segment before the batch that contains ``start_offset``."""
         self.size_bytes = self._segments.size_bytes - opened.skipped_bytes
-        self._is_suspect = False
-        """The segment that is written failed to sync: it is not written to again."""
         self._refusal: StorageError | None = None
-        self._limits: SegmentLimits | None = None
-        self._roll_above_ms = NEVER_MS
-        """A larger timestamp goes to a new file; ``UNKNOWN_MS``: the first one is to be read."""
         self._is_released = False
         self._is_replacing = False
         self._lock = anyio.Lock()
@@ -143,7 +135,13 @@ class DiskLog:
             raise StorageError(message)
         extents = None if single_batch(data) else split_batches(data, base_offset, next_offset)
         size = len(data)
-        segment = self._writable_segment(size, next_offset, max_timestamp_ms)
+        try:
+            segment = self._rolling.writable_segment(
+                size, base_offset, next_offset, max_timestamp_ms
+            )
+        except OSError as error:
+            message = f"cannot open a segment of {self.name}: {error}"
+            raise StorageError(message) from error
         position = segment.size
         try:
             if self._pwrite(segment.fd, data, position) != size:
@@ -170,8 +168,7 @@ class DiskLog:
         if self._is_sync:
             return self._commit.commit(next_offset, size)
         self.durable_end_offset = next_offset
-        self._commit.note_appended(next_offset, size)
-        return None
+        return self._flush_interval.note_appended(next_offset, size)
 
     def _note_batches(
         self, segment: Segment, data: Buffer, position: int, extents: list[Extent]
@@ -183,56 +180,9 @@ class DiskLog:
             )
             segment.note_batches(found, self._interval_bytes)
 
-    def _writable_segment(self, size: int, next_offset: int, max_timestamp_ms: int) -> Segment:
-        """The segment that an append of ``size`` bytes goes to, opened or made."""
-        segments = self._segments.segments
-        segment = segments[-1] if segments else None
-        try:
-            if (
-                segment is None
-                or self._is_suspect
-                or (segment.size + size > self._segment_bytes and segment.size > 0)
-                or next_offset - segment.base_offset > INT32_MAX
-            ):
-                return self._roll()
-            if segment.fd < 0:
-                segment.fd = self._store.files.open(str(segment.path(".log")), os.O_RDWR)
-                self._store.open_files.add(segment)
-            if max_timestamp_ms > self._roll_above_ms and segment.size > 0:
-                if self._roll_above_ms == UNKNOWN_MS:
-                    first_timestamp_ms = self._reader.first_timestamp(segment)
-                    self._roll_above_ms = last_timestamp_ms(self._limits, first_timestamp_ms)
-                if max_timestamp_ms > self._roll_above_ms:
-                    return self._roll()
-        except OSError as error:
-            message = f"cannot open a segment of {self.name}: {error}"
-            raise StorageError(message) from error
-        return segment
-
-    def _forget_first_timestamp(self) -> None:
-        self._roll_above_ms = NEVER_MS if self._limits is None else UNKNOWN_MS
-
-    def _roll(self) -> Segment:
-        """Goes on in a new file."""
-        old = self._segments.active
-        if old is not None and old.base_offset == self.end_offset:
-            # Empty, because a flush failed or its first write did: the new file takes its name.
-            count = len(self._segments.segments)
-            self._segments.drop(count - 1, count, self._store.janitor)
-            old = None
-        segment = Segment(self._folder, self.end_offset)
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
-        segment.fd = self._store.files.open(str(segment.path(".log")), flags)
-        segment.make_indexes()
-        self._store.open_files.add(segment)
-        self._segments.add(segment)
-        self._forget_first_timestamp()
-        self._is_suspect = False
-        self._commit.note_rolled(old)
-        return segment
-
     def _forget_write(self, segment: Segment, position: int) -> None:
         """Takes back what was written behind ``position``."""
+        segment.is_preallocated = False
         try:
             self._store.files.ftruncate(segment.fd, position)
         except OSError as error:
@@ -241,6 +191,7 @@ class DiskLog:
 
     def _note_durable(self, offset: int) -> None:
         self.durable_end_offset = max(self.durable_end_offset, offset)
+        self._flush_interval.note_durable(offset)
 
     def _note_failed(self, mark: Mark) -> None:
         """Goes back to what is durable after a failed round."""
@@ -255,7 +206,7 @@ class DiskLog:
         self._segments.drop(kept, len(segments), self._store.janitor)
         active = self._segments.active
         if active is not None:
-            self._is_suspect = True
+            self._rolling.is_suspect = True
             if active is mark.segment:
                 active.truncate(mark.size, mark.offset)
                 active.max_timestamp_ms = mark.max_timestamp_ms
@@ -268,7 +219,7 @@ class DiskLog:
         """The log now ends there, all of it durable."""
         self._segments.note_cut()
         self._segments.end_moves += 1
-        self._forget_first_timestamp()
+        self._rolling.forget_first_timestamp()
         self.end_offset = self.durable_end_offset = end_offset
         self._count_bytes()
         self._commit.note_moved(end_offset)
@@ -321,10 +272,14 @@ class DiskLog:
     # --- extents
 
     def limit_segments(self, limits: SegmentLimits) -> None:
-        """See ``EngineLog.limit_segments``; no file grows beyond the engine's own limit either."""
-        self._limits = limits
-        self._segment_bytes = min(limits.size_bytes, self._store.config.segment_bytes)
-        self._forget_first_timestamp()
+        """See ``EngineLog.limit_segments``."""
+        files = self.file_handling = limits.files
+        self._rolling.limit(limits)
+        if not self._is_sync:
+            self._flush_interval.limit(files)
+        self._interval_bytes = self._store.config.index_interval_bytes
+        if files.index_interval_bytes is not None:
+            self._interval_bytes = files.index_interval_bytes
 
     async def extents(self) -> Sequence[LogExtent]:
         """See ``EngineLog.extents``: the segments."""
@@ -354,7 +309,8 @@ class DiskLog:
         dropped = len(segments.segments)
         if offset < self.end_offset:
             dropped = segments.index_of(offset)
-        segments.drop(0, dropped, self._store.janitor)
+        delay_ms = self.file_handling.delete_delay_ms
+        segments.drop(0, dropped, self._store.janitor, delay_ms=delay_ms)
         self._commit.note_dropped()
         self._skipped_bytes = 0
         if segments.segments:
@@ -391,7 +347,8 @@ class DiskLog:
         await self._in_worker(self._durable_end.lower, offset)
         point = recovery_point(kept, offset)
         await self._in_worker(self._state.update, sync=True, recovery_point=point)
-        segments.drop(at + 1, len(segments.segments), self._store.janitor)
+        delay_ms = self.file_handling.delete_delay_ms
+        segments.drop(at + 1, len(segments.segments), self._store.janitor, delay_ms=delay_ms)
         self._moved(offset)
         await self._in_worker(self._cut_file, kept)
         await self._in_worker(drop_snapshot, self._folder, offset)
@@ -412,7 +369,13 @@ class DiskLog:
             raise StorageError(message)
         segments = self._segments
         replacement = Replacement(
-            self._store, self._folder, segments, base_offset, next_offset, self.start_offset
+            self._store,
+            self._folder,
+            segments,
+            base_offset,
+            next_offset,
+            self.start_offset,
+            self._interval_bytes,
         )
         self._is_replacing = True
         try:
@@ -457,7 +420,8 @@ class DiskLog:
             self._skipped_bytes = 0
         self._count_bytes()
         try:
-            await self._in_worker(replacement.put_names_right)
+            delay_ms = self.file_handling.delete_delay_ms
+            await self._in_worker(replacement.put_names_right, delay_ms)
         except StorageError as error:
             LOGGER.error("%s", error)
             return
@@ -500,6 +464,10 @@ class DiskLog:
                     await self._commit.flush()
                 finally:
                     self._is_released = True
+                    self._flush_interval.stop()
+                    active = self._segments.active
+                    if active is not None and active.is_preallocated:
+                        await anyio.to_thread.run_sync(self._rolling.trim, active)
                     for segment in self._segments.segments:
                         segment.drop()
 

@@ -35,7 +35,7 @@ from datacore.storage.disk.damage import (
 )
 from datacore.storage.disk.index import OffsetIndex, TimeIndex
 from datacore.storage.disk.replace import finish_replacements
-from datacore.storage.disk.scan import scan_headers
+from datacore.storage.disk.scan import is_blank, scan_headers
 from datacore.storage.disk.segment import Segment, examine
 from datacore.storage.disk.segment_checker import report_damage
 from datacore.storage.disk.snapshot import drop_snapshot
@@ -125,7 +125,7 @@ def _list_segments(folder: Path) -> list[int]:
 class _Recovery:
     """One opening of one folder."""
 
-    __slots__ = ("config", "durable_end", "files", "folder", "segments", "state")
+    __slots__ = ("config", "cut_bytes", "durable_end", "files", "folder", "segments", "state")
 
     def __init__(
         self,
@@ -141,6 +141,8 @@ class _Recovery:
         self.folder = folder
         self.state = state
         self.segments = self._above_start(bases)
+        self.cut_bytes = 0
+        """Cut off, and not known to be blank space."""
         self.durable_end = max(state.current.recovery_point.offset, durable_end)
 
     def run(self) -> OpenedFolder:
@@ -196,7 +198,7 @@ class _Recovery:
         start_offset = self.state.current.start_offset
         if self.durable_end <= start_offset:
             # A crash took its name, so nothing behind it was ever acknowledged.
-            self._drop_from(0, cut_bytes=0, end_offset=start_offset)
+            self._drop_from(0, end_offset=start_offset)
             return
         bases = [segment.base_offset for segment in self.segments]
         begins_at = bases[0] if bases and bases[0] <= self.durable_end else self.durable_end
@@ -207,7 +209,7 @@ class _Recovery:
             begins_at - 1,
         )
         if not bases or begins_at != bases[0]:
-            self._drop_from(0, cut_bytes=0, end_offset=begins_at)
+            self._drop_from(0, end_offset=begins_at)
         point = RecoveryPoint(begins_at, begins_at)
         if self.segments and self.state.current.recovery_point.offset > begins_at:
             point = self.state.current.recovery_point
@@ -253,21 +255,18 @@ class _Recovery:
     def _read_back(self, at: int, trusted: RecoveryPoint | None) -> int:
         """Walks everything from segment ``at`` on, cuts what is not whole, and returns the end."""
         end_offset = trusted.offset if trusted else self.segments[at].base_offset
-        cut_bytes = 0
         kept = len(self.segments)
         for number in range(at, len(self.segments)):
             segment = self.segments[number]
             is_last = number + 1 == len(self.segments)
             next_base = None if is_last else self.segments[number + 1].base_offset
-            file_size = segment.size
             end_offset = self._read_segment(segment, trusted, end_offset, next_base)
             trusted = None
-            cut_bytes += file_size - segment.size
             if next_base is not None and end_offset != next_base:
                 kept = number + 1
                 break
             segment.is_sealed = not is_last
-        self._drop_from(kept, cut_bytes=cut_bytes, end_offset=end_offset)
+        self._drop_from(kept, end_offset=end_offset)
         self._leave_damaged_end(end_offset)
         self._keep(at, end_offset)
         return end_offset
@@ -283,17 +282,17 @@ class _Recovery:
             os.close(self.files.open(str(following.path(".log")), flags))
             self.segments.append(following)
 
-    def _drop_from(self, kept: int, *, cut_bytes: int, end_offset: int) -> None:
+    def _drop_from(self, kept: int, *, end_offset: int) -> None:
         """Removes the segments from index ``kept`` on, and says what was lost, if anything was."""
         for segment in self.segments[kept:]:
-            cut_bytes += segment.size
+            self.cut_bytes += segment.size
             _unlink(segment)
         del self.segments[kept:]
-        if cut_bytes:
+        if self.cut_bytes:
             LOGGER.warning(
                 "%s: cut %d bytes from offset %d on: no whole batch that was durable starts there",
                 self.folder,
-                cut_bytes,
+                self.cut_bytes,
                 end_offset,
             )
 
@@ -322,6 +321,15 @@ class _Recovery:
                 self._note_damaged(fd, segment, file_size, Bounds(end_offset, durable_end))
                 end_offset = self._note_whole(fd, segment, file_size, durable_end, next_base)
             if segment.size < file_size:
+                if is_blank(self.files, fd, segment.size, file_size):
+                    LOGGER.info(
+                        "%s: cut %d bytes from offset %d on that were never written to",
+                        segment.path(".log"),
+                        file_size - segment.size,
+                        end_offset,
+                    )
+                else:
+                    self.cut_bytes += file_size - segment.size
                 self.files.ftruncate(fd, segment.size)
             self.files.fdatasync(fd)
         finally:

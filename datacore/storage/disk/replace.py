@@ -70,8 +70,18 @@ class Replacement:
         base_offset: int,
         next_offset: int,
         start_offset: int,
+        interval_bytes: int,
     ) -> None:
         """Begins to replace a range of a log.
+
+        Args:
+            store: What the engine's logs share.
+            folder: The log's.
+            segments: The log's segments.
+            base_offset: Where the range begins.
+            next_offset: Where it ends.
+            start_offset: The log's.
+            interval_bytes: Between two index entries.
 
         Raises:
             StorageError: It is no range of whole segments before the last one.
@@ -79,7 +89,7 @@ class Replacement:
         self._files = store.files
         self._janitor = store.janitor
         self._open_files = store.open_files
-        self._interval_bytes = store.config.index_interval_bytes
+        self._interval_bytes = interval_bytes
         self._folder = folder
         self._base_offset = base_offset
         self._next_offset = next_offset
@@ -185,14 +195,14 @@ class Replacement:
         for segment in self._replaced:
             segment.drop()
 
-    def put_names_right(self) -> None:
-        """Gives the new files the names of the old ones.
+    def put_names_right(self, delete_delay_ms: int) -> None:
+        """Gives the new files the names of the old ones, which are removed after a while.
 
         Raises:
             OSError: As the device says; the next start finds the ``.swap`` file and goes on.
         """
         doomed = []
-        for segment in self._replaced[1:]:
+        for segment in self._replaced:
             for suffix in (".log", ".index", ".timeindex"):
                 path = segment.path(suffix)
                 with contextlib.suppress(FileNotFoundError):  # an index may never have been written
@@ -202,7 +212,7 @@ class Replacement:
         self._files.sync_folder(self._folder)
         self._files.rename(self._swap, self.segment.path(".log"))
         self._files.sync_folder(self._folder)
-        self._janitor.remove_files(doomed)
+        self._janitor.remove_files(doomed, delay_ms=delete_delay_ms)
 
     def discard(self) -> None:
         """Removes what was written, when it was not decided for; in a worker thread."""

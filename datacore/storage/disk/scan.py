@@ -70,6 +70,21 @@ def scan_whole(files: Files, fd: int, position: int, size: int) -> Iterator[Foun
         yield found
 
 
+def is_blank(files: Files, fd: int, position: int, size: int) -> bool:
+    """Whether a file holds nothing but zeros from ``position`` on, as a preallocated one does."""
+    while position < size:
+        position = files.next_data(fd, position)
+        if not 0 <= position < size:
+            return True
+        window = _read(files, fd, position, min(_WHOLE_WINDOW_SIZE, size - position))
+        if bytes(window).strip(b"\0"):
+            return False
+        if not window:
+            return True
+        position += len(window)
+    return True
+
+
 def _read(files: Files, fd: int, position: int, size: int) -> memoryview:
     buffer = memoryview(bytearray(size))
     return buffer[: files.read(fd, buffer, position)]

@@ -48,6 +48,7 @@ class Segment:
         "indexed_position",
         "is_dirty",
         "is_gone",
+        "is_preallocated",
         "is_sealed",
         "is_touched",
         "max_timestamp_ms",
@@ -84,6 +85,8 @@ class Segment:
         """Written since the last round of group commit began."""
         self.is_touched = True
         """Used since ``OpenFiles`` looked last."""
+        self.is_preallocated = False
+        """The file is larger than what was written to it."""
         self.is_gone = False
         self.pins = 0
         self.unchecked_size = 0

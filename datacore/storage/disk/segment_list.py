@@ -116,8 +116,8 @@ class SegmentList:
         self.cuts += 1
         self.hints.clear()
 
-    def drop(self, first: int, end: int, janitor: Janitor) -> None:
-        """Takes segments out of the log and has their files removed."""
+    def drop(self, first: int, end: int, janitor: Janitor, *, delay_ms: int = 0) -> None:
+        """Takes segments out of the log and has their files removed after a while."""
         dropped = self.segments[first:end]
         del self.segments[first:end], self.bases[first:end]
         doomed: list[Path] = []
@@ -134,4 +134,4 @@ class SegmentList:
         if dropped:
             self.note_cut()
         if doomed:
-            janitor.remove_files(doomed)
+            janitor.remove_files(doomed, delay_ms=delay_ms)

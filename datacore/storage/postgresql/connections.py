@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import asyncpg
 
 from datacore.storage.chunked.store import Unavailable
-from datacore.storage.engine import StorageError
+from datacore.storage.engine import CannotStart
+from datacore.storage.postgresql.refusal import one_line, place_of, refusal
 from datacore.storage.postgresql.schema import migrate
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ INSTANCE_LOCK: Final = 0x6463
 """First key of the advisory locks that show which engines live."""
 
 _SCHEMA_NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
-_TROUBLE: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+_TROUBLE: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 
 class Connections:
@@ -45,27 +46,36 @@ class Connections:
         """Connects, brings the schema up to date, and shows that this engine lives.
 
         Raises:
-            StorageError: The database cannot be used; the message says why.
+            CannotStart: The database cannot be used; nothing was made there.
+            Unavailable: Not now.
         """
         config = self._config
         if _SCHEMA_NAME.fullmatch(config.schema) is None:
             message = f"{config.schema!r} cannot name a schema: a-z, 0-9 and _ are what can"
-            raise StorageError(message)
+            raise CannotStart(message)
         try:
-            async with self._trouble(f"PostgreSQL at {self.place} cannot be used"):
-                self._alive = await self._connect()
-                await migrate(self._alive, config.schema)
-                await self._show_life(self._alive)
-                self._pool = await asyncpg.create_pool(
-                    **self._address(),
-                    min_size=1,
-                    max_size=config.pool,
-                    command_timeout=config.statement_timeout_s,
-                    server_settings=self._settings(),
-                )
+            async with self._trouble(f"{self.place} cannot be used now"):
+                await self._connect_and_migrate()
+        except (Unavailable, ValueError) as error:  # the latter for an address that is none
+            await self.close()
+            cause = error.__cause__ if isinstance(error, Unavailable) else error
+            raise refusal(cause, config) or error from None
         except BaseException:
             await self.close()
             raise
+
+    async def _connect_and_migrate(self) -> None:
+        config = self._config
+        self._alive = await self._connect()
+        await migrate(self._alive, config.schema)
+        await self._show_life(self._alive)
+        self._pool = await asyncpg.create_pool(
+            **self._address(),
+            min_size=1,
+            max_size=config.pool,
+            command_timeout=config.statement_timeout_s,
+            server_settings=self._settings(),
+        )
 
     async def close(self) -> None:
         """Lets go of every connection."""
@@ -128,11 +138,7 @@ class Connections:
     @property
     def place(self) -> str:
         """Which schema of which database, without user and password."""
-        config = self._config
-        database = f"{config.host}:{config.port}/{config.database}"
-        if config.dsn is not None:
-            database = config.dsn.rpartition("@")[2].partition("?")[0].rpartition("//")[2]
-        return f"postgresql://{database}#{config.schema}"
+        return place_of(self._config)
 
     async def fetch(
         self, statement: str, *values: object, timeout_s: float | None = None
@@ -172,5 +178,5 @@ class Connections:
         try:
             yield
         except _TROUBLE as error:
-            message = f"{what}: {str(error) or type(error).__name__}"
+            message = f"{what}: {one_line(error)}"
             raise Unavailable(message) from error

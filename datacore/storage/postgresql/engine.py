@@ -16,17 +16,14 @@ from typing import TYPE_CHECKING, Final
 
 from datacore.storage.chunked.cache import ChunkCache
 from datacore.storage.chunked.flusher import Flusher
-from datacore.storage.chunked.log import ChunkedLog
-from datacore.storage.chunked.store import HeldElsewhere
-from datacore.storage.engine import Fenced, LogName, Space, StorageError
-from datacore.storage.log_name import check_log_name
+from datacore.storage.chunked.open_logs import OpenLogs
+from datacore.storage.engine import Space, StorageError
 from datacore.storage.postgresql.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from datacore.storage.chunked.store import OpenedLog
-    from datacore.storage.engine import EngineLog
+    from datacore.storage.engine import EngineLog, LogName
     from datacore.storage.postgresql.config import PostgresqlConfig
 
 logger = logging.getLogger("datacore.storage.postgresql")
@@ -48,7 +45,7 @@ class PostgresqlEngine:
         self.store = Store(config)
         self.flusher = Flusher(self.store, config, workers=FLUSHERS, splits=True)
         self.cache = ChunkCache(config.cache_bytes)
-        self._logs: dict[LogName, ChunkedLog] = {}
+        self._logs = OpenLogs(self)
         self._tasks: list[asyncio.Task[None]] = []
         self._something_is_deleted: asyncio.Event
 
@@ -78,51 +75,22 @@ class PostgresqlEngine:
 
     async def open_log(self, name: LogName, *, epoch: int) -> EngineLog:
         """See ``Engine.open_log``."""
-        check_log_name(name)
-        before = self._logs.get(name)
-        if before is not None and before.is_open:
-            if epoch == before.epoch:
-                message = f"{name} is open already, with the same epoch {epoch}"
-                raise StorageError(message)
-            if epoch > before.epoch:
-                await before.drain()
-        log = ChunkedLog(self, name, epoch, await self._take_over(name, epoch))
-        if before is not None:
-            before.refuse(Fenced(f"{name} was opened with epoch {epoch}"))
-        await log.learn()
-        self._logs[name] = log
-        return log
-
-    async def _take_over(self, name: LogName, epoch: int) -> OpenedLog:
-        """Becomes the log's owner; one that has just died may seem to live for a moment."""
-        loop = asyncio.get_running_loop()
-        until_s = loop.time() + DYING_S
-        while True:
-            try:
-                return await self.store.open_log(name, epoch)
-            except HeldElsewhere:
-                if loop.time() > until_s:
-                    raise
-            await asyncio.sleep(DYING_LOOK_S)
+        return await self._logs.open(name, epoch, dying_s=DYING_S, look_interval_s=DYING_LOOK_S)
 
     async def delete_log(self, name: LogName) -> None:
         """See ``Engine.delete_log``."""
-        await self.store.delete_log(name)
-        log = self._logs.pop(name, None)
-        if log is not None:
-            log.refuse(StorageError(f"{name} was deleted"))
+        await self._logs.delete(name)
         self._something_is_deleted.set()
 
     async def close(self) -> None:
         """See ``Engine.close``."""
         try:
-            await asyncio.gather(*(log.close() for log in self._logs.values()))
+            await self._logs.close()
         finally:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             self._tasks.clear()
-            self._logs.clear()
             await self.flusher.close()
             await self.store.connections.close()
 

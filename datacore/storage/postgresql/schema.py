@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
-from datacore.storage.engine import StorageError
+from datacore.storage.engine import CannotStart
 
 if TYPE_CHECKING:
     import asyncpg
@@ -19,29 +19,36 @@ MIGRATION_LOCK: Final = 0x6461_7461
 
 
 async def migrate(connection: asyncpg.Connection, schema: str) -> None:
-    """Brings the schema to what this program knows.
+    """Brings the schema to what this program knows: all of it, or nothing is changed.
 
     Raises:
-        StorageError: It is of a newer program.
+        CannotStart: It is of a newer program.
     """
     changes = _changes()
     async with connection.transaction():
         await connection.execute("select pg_advisory_xact_lock($1)", MIGRATION_LOCK)
-        exists = await connection.fetchval("select to_regnamespace($1)", schema)
-        if exists is None:
-            await connection.execute(f'create schema "{schema}"')
-        await connection.execute("create table if not exists migration (number int primary key)")
-        done = await connection.fetchval("select coalesce(max(number), 0) from migration")
+        done = await _last_change(connection, schema)
         if done > max(changes):
             message = (
-                f"schema {schema!r} has change {done}, of a newer DataCore; "
-                f"this one knows {max(changes)}"
+                f"schema {schema!r} has change {done}, of a newer DataCore; this one knows "
+                f"{max(changes)}: use that one, or another schema (postgresql.schema)"
             )
-            raise StorageError(message)
+            raise CannotStart(message)
         for number, statements in sorted(changes.items()):
             if number > done:
                 await connection.execute(statements)
                 await connection.execute("insert into migration values ($1)", number)
+
+
+async def _last_change(connection: asyncpg.Connection, schema: str) -> int:
+    """The last change that was applied; where there was none yet, the schema is made."""
+    # Who may not make tables may still use those that somebody else has made.
+    if await connection.fetchval("select to_regnamespace($1)", schema) is None:
+        await connection.execute(f'create schema "{schema}"')
+    if await connection.fetchval("select to_regclass($1)", f"{schema}.migration") is None:
+        await connection.execute("create table migration (number int primary key)")
+    done: int = await connection.fetchval("select coalesce(max(number), 0) from migration")
+    return done
 
 
 def _changes() -> dict[int, str]:

@@ -13,15 +13,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from datacore.storage.chunked.cache import ChunkCache
 from datacore.storage.chunked.flusher import Flusher
-from datacore.storage.chunked.log import ChunkedLog
-from datacore.storage.chunked.store import HeldElsewhere
-from datacore.storage.engine import Fenced, LogName, Space, StorageError
-from datacore.storage.log_name import check_log_name
+from datacore.storage.chunked.open_logs import OpenLogs
+from datacore.storage.engine import CannotStart, Space, StorageError
 from datacore.storage.s3.bucket import Bucket, open_bucket
 from datacore.storage.s3.journal import Journal
 from datacore.storage.s3.liveness import DEAD_AFTER_S, INTERVAL_S, LOOK_INTERVAL_S, Liveness
@@ -33,8 +32,7 @@ from datacore.storage.s3.sweep import sweep
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from datacore.storage.chunked.store import OpenedLog
-    from datacore.storage.engine import EngineLog
+    from datacore.storage.engine import EngineLog, LogName
     from datacore.storage.s3.config import S3Config
 
 logger = logging.getLogger("datacore.storage.s3")
@@ -42,6 +40,8 @@ logger = logging.getLogger("datacore.storage.s3")
 DYING_S: Final = DEAD_AFTER_S + 2 * INTERVAL_S
 """How long it may take until an engine that is gone is known to be."""
 SWEEPS_PER_GRACE: Final = 4
+FIRST_SWEEP_S: Final = 60.0
+COUNTS_INTERVAL_S: Final = 600.0
 
 
 class S3Engine:
@@ -55,14 +55,14 @@ class S3Engine:
             bucket: Instead of the one that they name.
         """
         self.config = config
-        self.bucket = bucket or open_bucket(config)
+        self.bucket = bucket or open_bucket(config, os.environ)
         self.journal = Journal(self.bucket, config)
         self.liveness = Liveness(self.bucket)
         self.store = Store(self.bucket, self.journal, self.liveness, config)
         # One round at a time: the next one's number is not known before.
         self.flusher = Flusher(self.store, config, workers=1, splits=False)
         self.cache = ChunkCache(config.cache_bytes)
-        self._logs: dict[LogName, ChunkedLog] = {}
+        self._logs = OpenLogs(self)
         self.rewriter = Rewriter(self.store, self._logs)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -76,15 +76,28 @@ class S3Engine:
         return Space(-1, -1)
 
     async def start(self) -> None:
-        """See ``Engine.start``."""
-        await probe(self.bucket)
-        await self.liveness.beat()
-        await self.journal.start()
+        """See ``Engine.start``: reads before it writes, so that a refusal leaves nothing.
+
+        Raises:
+            CannotStart: The bucket cannot be used.
+        """
+        if self.store.disk_cache is not None:
+            self.store.disk_cache.start()
+        try:
+            await self.journal.catch_up()
+            await probe(self.bucket)
+            await self.liveness.beat()
+        except StorageError as error:
+            said = str(error)
+            where = "" if self.place in said else f"{self.place} cannot be used: "
+            raise CannotStart(where + said) from None
+        self.journal.start()
         self.flusher.start()
         self._tasks = [
             asyncio.create_task(self._keep_alive()),
             asyncio.create_task(self._keep_in_order()),
             asyncio.create_task(self._keep_clean()),
+            asyncio.create_task(self._keep_account()),
         ]
 
     async def list_logs(self) -> Sequence[LogName]:
@@ -94,54 +107,31 @@ class S3Engine:
 
     async def open_log(self, name: LogName, *, epoch: int) -> EngineLog:
         """See ``Engine.open_log``."""
-        check_log_name(name)
-        before = self._logs.get(name)
-        if before is not None and before.is_open:
-            if epoch == before.epoch:
-                message = f"{name} is open already, with the same epoch {epoch}"
-                raise StorageError(message)
-            if epoch > before.epoch:
-                await before.drain()
-        log = ChunkedLog(self, name, epoch, await self._take_over(name, epoch))
-        if before is not None:
-            before.refuse(Fenced(f"{name} was opened with epoch {epoch}"))
-        await log.learn()
-        self._logs[name] = log
-        return log
-
-    async def _take_over(self, name: LogName, epoch: int) -> OpenedLog:
-        """Becomes the log's owner; one that has just died may seem to live for a while."""
-        loop = asyncio.get_running_loop()
-        until_s = loop.time() + DYING_S
-        while True:
-            try:
-                return await self.store.open_log(name, epoch)
-            except HeldElsewhere:
-                if loop.time() > until_s:
-                    raise
-            await asyncio.sleep(LOOK_INTERVAL_S)
+        return await self._logs.open(name, epoch, dying_s=DYING_S, look_interval_s=LOOK_INTERVAL_S)
 
     async def delete_log(self, name: LogName) -> None:
         """See ``Engine.delete_log``."""
-        await self.store.delete_log(name)
-        log = self._logs.pop(name, None)
-        if log is not None:
-            log.refuse(StorageError(f"{name} was deleted"))
+        await self._logs.delete(name)
 
     async def close(self) -> None:
         """See ``Engine.close``."""
+        if self.store.disk_cache is not None:
+            self.store.disk_cache.close()
+        if not self._tasks:
+            return  # it was refused
         try:
-            await asyncio.gather(*(log.close() for log in self._logs.values()))
+            await self._logs.close()
         finally:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             self._tasks.clear()
-            self._logs.clear()
+            await self.store.read_ahead.close()
             await self.flusher.close()
             await self.journal.close()
             with suppress(StorageError):  # then others see that it beats no more
                 await self.liveness.end()
+            self._tell_requests()
 
     async def _keep_alive(self) -> None:
         """Shows that this engine lives, also when the bucket was away for a while."""
@@ -162,10 +152,26 @@ class S3Engine:
                 logger.warning("What was written is not put in order yet: %s", error)
 
     async def _keep_clean(self) -> None:
-        """Deletes what nothing needs."""
+        """Deletes what nothing needs; the first time soon, for a broker may never run for long."""
+        delay_s = min(FIRST_SWEEP_S, self.config.grace_s / SWEEPS_PER_GRACE)
         while True:
-            await asyncio.sleep(self.config.grace_s / SWEEPS_PER_GRACE)
+            await asyncio.sleep(delay_s)
+            delay_s = self.config.grace_s / SWEEPS_PER_GRACE
             try:
                 await sweep(self.bucket, self.journal, self.liveness, self.config.grace_s)
             except StorageError as error:
                 logger.warning("What nothing needs is not deleted yet: %s", error)
+
+    async def _keep_account(self) -> None:
+        """Tells what the bucket was asked for, as it is what the bucket costs."""
+        while True:
+            await asyncio.sleep(COUNTS_INTERVAL_S)
+            self._tell_requests()
+
+    def _tell_requests(self) -> None:
+        logger.info(
+            "Since the start: %s stored_bytes=%d, in %s",
+            self.bucket.requests,
+            self.journal.state.stored_bytes(),
+            self.place,
+        )

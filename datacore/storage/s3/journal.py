@@ -21,6 +21,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import time
 from struct import Struct
 from typing import TYPE_CHECKING, Final
@@ -29,7 +30,7 @@ import msgspec
 
 from datacore.storage.chunked.store import Unavailable
 from datacore.storage.engine import StorageError
-from datacore.storage.s3.state import Change, State
+from datacore.storage.s3.state import FORMAT, Change, State, other_format
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +46,8 @@ STATE: Final = "state/"
 NEWEST: Final = "newest"
 _HEAD: Final = Struct(">4s16sI")
 """Magic, the attempt's id, how long the changes are; then the changes, then data."""
-_MAGIC: Final = b"DCJ1"
+_KIND: Final = b"DCJ"
+_MAGIC: Final = b"%s%d" % (_KIND, FORMAT)
 HEAD_READ_BYTES: Final = 64 * 1024
 READ_AT_ONCE: Final = 16
 RETRY_DELAY_MIN_S: Final = 0.05
@@ -56,6 +58,17 @@ PIECES_PER_CHECKPOINT_OBJECT: Final = 100
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[Change]).decode
+
+
+_OURS: Final = re.compile(
+    r"wal/\d{20}|state/\d{20}|logs/[^/]+/\d{20}\.[0-9a-f]{32}|alive/[\w.-]+"
+    r"|(mixed|snapshot|probe)/[0-9a-f]{32}"
+)
+
+
+def is_ours(key: str) -> bool:
+    """Whether an object can be of an engine at all; nothing else is touched."""
+    return _OURS.fullmatch(key) is not None
 
 
 def wal_key(number: int) -> str:
@@ -133,13 +146,8 @@ class Journal:
         self._wake = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Reads the state, and begins to write.
-
-        Raises:
-            StorageError: The bucket cannot be read, or is damaged.
-        """
-        await self.catch_up()
+    def start(self) -> None:
+        """Begins to write; ``catch_up`` has read the state."""
         self._worker = asyncio.create_task(self._work())
 
     async def close(self) -> None:
@@ -331,7 +339,7 @@ class Journal:
         """Which state is the newest: as is listed, or as was noted, should a listing lack it."""
         listed = await self.bucket.list(STATE)
         noted = await self.bucket.get(NEWEST)
-        numbers = [int(each.key.rpartition("/")[2]) for each in listed]
+        numbers = [int(each.key[len(STATE) :]) for each in listed if is_ours(each.key)]
         return max(*numbers, int(noted or b"0"), 0)
 
     async def _load(self, number: int) -> None:
@@ -366,6 +374,9 @@ class Journal:
         if data is None:
             return None
         if len(data) < _HEAD.size or not data.startswith(_MAGIC):
+            version = data[len(_KIND) : len(_MAGIC)]
+            if data.startswith(_KIND) and version.isdigit():
+                raise StorageError(other_format(int(version)))
             message = f"{key} is no object of the journal"
             raise StorageError(message)
         _, attempt, size = _HEAD.unpack_from(data)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from datacore.storage.chunked.chunk import Chunk
-    from datacore.storage.chunked.log import ChunkedLog
+    from datacore.storage.chunked.open_logs import OpenLogs
     from datacore.storage.s3.state import LogState, Piece
     from datacore.storage.s3.store import Store
 
@@ -63,7 +63,7 @@ class _Run(NamedTuple):
 class Rewriter:
     """Rewrites the logs of one engine."""
 
-    def __init__(self, store: Store, logs: Mapping[LogName, ChunkedLog]) -> None:
+    def __init__(self, store: Store, logs: OpenLogs) -> None:
         self._store = store
         self._logs = logs
 
@@ -84,7 +84,7 @@ class Rewriter:
 
     def _open_logs(self) -> Iterator[LogState]:
         names = self._store.journal.state.names
-        for name in list(self._logs):
+        for name in self._logs:
             log = names.get(name)
             # What another engine took over is its to move: nobody asks the locks of this one there.
             if log is not None and log.instance == self._store.liveness.instance:

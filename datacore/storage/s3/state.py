@@ -180,6 +180,12 @@ Change = (
 )
 
 
+class _Format(msgspec.Struct):
+    """What all versions of a state have in common."""
+
+    format: int
+
+
 class _Image(msgspec.Struct):
     """A state, written down."""
 
@@ -216,16 +222,16 @@ class State:
         """Reads what ``encode`` has written.
 
         Raises:
-            StorageError: It is none, or one of a newer program.
+            StorageError: It is none, or one of another program.
         """
         try:
+            found = msgspec.msgpack.decode(data, type=_Format).format
+            if found != FORMAT:
+                raise StorageError(other_format(found))
             image = msgspec.msgpack.decode(data, type=_Image)
         except msgspec.MsgspecError as error:
             message = f"a state in the bucket is damaged: {error}"
             raise StorageError(message) from None
-        if image.format != FORMAT:
-            message = f"the bucket is written by a newer DataCore (format {image.format})"
-            raise StorageError(message)
         state = cls()
         state.number, state.last_id = image.number, image.last_id
         keys: dict[str, str] = {}
@@ -243,6 +249,10 @@ class State:
             if log.snapshot is not None and log.snapshot.key:
                 keys.add(log.snapshot.key)
         return keys
+
+    def stored_bytes(self) -> int:
+        """Bytes of all logs' batches, those before a start in a segment that is kept included."""
+        return sum(each.size_bytes for log in self.logs.values() for each in log.segments)
 
     def refusal(self, change: Change) -> StorageError | None:
         """Why a change cannot be made now; None where it can."""
@@ -331,6 +341,15 @@ class State:
     def _next_id(self) -> int:
         self.last_id += 1
         return self.last_id
+
+
+def other_format(found: int) -> str:
+    """What to say of a bucket that was written in another format."""
+    age = "a newer" if found > FORMAT else "an older"
+    return (
+        f"what lies there was written by {age} DataCore, in format {found}, and this one knows"
+        f" {FORMAT} alone: use that version, or another s3.prefix"
+    )
 
 
 def opened(log: LogState) -> OpenedLog:

@@ -6,6 +6,7 @@ Rules:
   down, and every object of the journal behind that one.
 - An object younger than the grace stays: it may be on its way into the journal. All times are the
   server's; its "now" is when this engine's own sign of life was last written.
+- What no engine can have written is not touched: a bucket may hold other things.
 - Whatever a writer left behind that died between two requests is found here, too.
 """
 
@@ -15,7 +16,7 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from datacore.storage.s3.journal import NEWEST, STATE, WAL, state_key, wal_key
+from datacore.storage.s3.journal import STATE, WAL, is_ours, state_key, wal_key
 
 if TYPE_CHECKING:
     from datacore.storage.s3.bucket import Bucket
@@ -36,7 +37,7 @@ async def sweep(bucket: Bucket, journal: Journal, liveness: Liveness, grace_s: f
     """
     await journal.catch_up()
     needed = journal.state.referenced()
-    listed = await bucket.list()
+    listed = [each for each in await bucket.list() if is_ours(each.key)]
     now = next((each.modified for each in listed if each.key == liveness.key), None)
     newest = max((each.key for each in listed if each.key.startswith(STATE)), default=state_key(0))
     behind = wal_key(int(newest.removeprefix(STATE)))
@@ -48,7 +49,7 @@ async def sweep(bucket: Bucket, journal: Journal, liveness: Liveness, grace_s: f
         for each in listed
         if each.modified < before
         and each.key not in needed
-        and each.key not in {NEWEST, newest, liveness.key}
+        and each.key not in {newest, liveness.key}
         and not (each.key.startswith(WAL) and each.key > behind)
     ]
     await bucket.delete(gone)

@@ -1,7 +1,9 @@
 """aiokafka."""
 
 import asyncio
-from collections.abc import Collection
+from collections import deque
+from collections.abc import Awaitable, Collection, Generator, Iterator
+from typing import Any, TypeVar
 
 from aiokafka import (
     AIOKafkaConsumer,
@@ -9,10 +11,14 @@ from aiokafka import (
     ConsumerRebalanceListener,
     TopicPartition,
 )
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, for_code
 
 from tests.compat.clients import contract
 
 _POLL_MS = 100
+_Value = TypeVar("_Value")
 
 
 async def _produce(options: contract.Options, records: list[contract.Record]) -> None:
@@ -22,6 +28,7 @@ async def _produce(options: contract.Options, records: list[contract.Record]) ->
             acks="all",
             compression_type=None if codec == "none" else codec,
             linger_ms=20,  # so that neighbours share a batch
+            enable_idempotence=options.idempotent,
         )
         await producer.start()
         deliveries = [
@@ -57,6 +64,19 @@ async def _consume(options: contract.Options) -> None:
     await consumer.stop()
 
 
+def _member(options: contract.Options) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(
+        bootstrap_servers=options.bootstrap,
+        group_id=options.group,
+        group_instance_id=options.instance,
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        session_timeout_ms=contract.SESSION_TIMEOUT_MS,
+        heartbeat_interval_ms=contract.HEARTBEAT_INTERVAL_MS,
+    )
+
+
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # untyped in mypy's eyes
     def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """Nothing to do: the harness commits only when the group is at rest."""
@@ -66,14 +86,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # untyped in m
 
 
 async def _join(options: contract.Options, commands: contract.Commands) -> None:
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=options.bootstrap,
-        group_id=options.group,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        session_timeout_ms=contract.SESSION_TIMEOUT_MS,
-        heartbeat_interval_ms=contract.HEARTBEAT_INTERVAL_MS,
-    )
+    consumer = _member(options)
     consumer.subscribe([options.topic], listener=_Listener())
     await consumer.start()
     while True:
@@ -89,40 +102,160 @@ async def _join(options: contract.Options, commands: contract.Commands) -> None:
     await consumer.stop()
 
 
-async def _copy(options: contract.Options) -> None:
+async def _abort(options: contract.Options) -> None:
     producer = AIOKafkaProducer(bootstrap_servers=options.bootstrap, transactional_id=options.group)
     await producer.start()
     await producer.begin_transaction()
     await producer.send_and_wait(options.to, value=b"aborted", partition=0)
     await producer.abort_transaction()
-    consumer = AIOKafkaConsumer(
-        options.topic,
-        bootstrap_servers=options.bootstrap,
-        group_id=options.group,
-        isolation_level="read_committed",
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-    )
-    await consumer.start()
-    wanted = options.count
-    while wanted > 0:
-        batches = await consumer.getmany(timeout_ms=_POLL_MS)
+    await producer.stop()
+
+
+class _Copier:
+    """A producer and a consumer that copy a batch per transaction."""
+
+    def __init__(self, options: contract.Options) -> None:
+        self._options = options
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=options.bootstrap, transactional_id=options.group
+        )
+        self._consumer = _member(options)
+        self._consumer.subscribe([options.topic])
+
+    async def start(self) -> None:
+        await self._producer.start()
+        await self._consumer.start()
+
+    async def copy(self) -> int:
+        batches = await self._consumer.getmany(timeout_ms=_POLL_MS)
         if not batches:
-            continue
-        async with producer.transaction():
+            return 0
+        async with self._producer.transaction():
             for partition, batch in batches.items():
                 for record in batch:
-                    await producer.send(
-                        options.to,
+                    await self._producer.send(
+                        self._options.to,
                         value=record.value,
                         key=record.key,
                         partition=partition.partition,
                     )
             offsets = {partition: batch[-1].offset + 1 for partition, batch in batches.items()}
-            await producer.send_offsets_to_transaction(offsets, options.group)
-        wanted -= sum(map(len, batches.values()))
+            await self._producer.send_offsets_to_transaction(offsets, self._options.group)
+        return sum(map(len, batches.values()))
+
+    async def stop(self) -> None:
+        await self._consumer.stop()
+        await self._producer.stop()
+
+
+def _copies(options: contract.Options) -> Generator[int, None, None]:
+    loop = asyncio.new_event_loop()
+
+    async def begin() -> _Copier:
+        return _Copier(options)
+
+    copier = loop.run_until_complete(begin())
+    try:
+        loop.run_until_complete(copier.start())
+        while True:
+            yield loop.run_until_complete(copier.copy())
+    finally:
+        loop.run_until_complete(copier.stop())
+
+
+async def _flow(options: contract.Options, numbers: Iterator[int]) -> None:
+    producer = AIOKafkaProducer(
+        bootstrap_servers=options.bootstrap,
+        acks="all",
+        enable_idempotence=options.idempotent,
+    )
+    await producer.start()
+    waiting: deque[tuple[int, Any]] = deque()
+
+    async def send(number: int) -> Any:
+        value = str(number).encode()
+        partition = number % options.partitions
+        return await producer.send(options.topic, value=value, partition=partition)
+
+    async def settle() -> None:
+        number, delivery = waiting.popleft()
+        while True:
+            try:
+                metadata = await delivery
+            except KafkaError:
+                if options.idempotent:
+                    raise
+                delivery = await send(number)
+            else:
+                contract.acked_number(number, metadata.partition, metadata.offset)
+                return
+
+    for number in numbers:
+        waiting.append((number, await send(number)))
+        if len(waiting) >= contract.UNACKNOWLEDGED_MAX:
+            await settle()
+    while waiting:
+        await settle()
+
+
+async def _offsets(options: contract.Options) -> None:
+    consumer = AIOKafkaConsumer(bootstrap_servers=options.bootstrap, enable_auto_commit=False)
+    await consumer.start()
+    partitions = [TopicPartition(options.topic, index) for index in range(options.partitions)]
+    beginning = await consumer.beginning_offsets(partitions)
+    end = await consumer.end_offsets(partitions)
+    found = await consumer.offsets_for_times(dict.fromkeys(partitions, options.at_ms))
+    contract.offsets(
+        beginning={p.partition: offset for p, offset in beginning.items()},
+        end={p.partition: offset for p, offset in end.items()},
+        at={p.partition: o.offset if o is not None else None for p, o in found.items()},
+    )
     await consumer.stop()
-    await producer.stop()
+
+
+class _Admin:
+    def __init__(self, options: contract.Options) -> None:
+        self._topic = options.topic
+        self._loop = asyncio.new_event_loop()
+
+        async def begin() -> AIOKafkaAdminClient:
+            admin = AIOKafkaAdminClient(bootstrap_servers=options.bootstrap)
+            await admin.start()
+            return admin
+
+        self._admin = self._wait(begin())
+
+    def create(self, partitions: int, configs: dict[str, str]) -> None:
+        topic = NewTopic(self._topic, partitions, 1, topic_configs=configs)
+        self._wait(self._admin.create_topics([topic]))
+
+    def describe(self, configs: list[str]) -> contract.Described:
+        (topic,) = self._wait(self._admin.describe_topics([self._topic]))
+        wanted = self._resource(dict.fromkeys(configs, ""))
+        (answer,) = self._wait(self._admin.describe_configs([wanted]))
+        error, message, _, _, entries = answer.resources[0][:5]
+        if error:
+            raise for_code(error)(message)
+        values = {entry[0]: entry[1] for entry in entries}
+        return contract.Described(len(topic["partitions"]), values)
+
+    def alter(self, configs: dict[str, str]) -> None:
+        answers = self._wait(self._admin.alter_configs([self._resource(configs)]))
+        error, message = answers[0].resources[0][:2]
+        if error:
+            raise for_code(error)(message)
+
+    def delete(self) -> None:
+        self._wait(self._admin.delete_topics([self._topic]))
+
+    def topics(self) -> list[str]:
+        return sorted(self._wait(self._admin.list_topics()))
+
+    def _resource(self, configs: dict[str, str]) -> ConfigResource:
+        return ConfigResource(ConfigResourceType.TOPIC, self._topic, configs)
+
+    def _wait(self, awaited: Awaitable[_Value]) -> _Value:
+        return self._loop.run_until_complete(awaited)
 
 
 async def _poll(consumer: AIOKafkaConsumer) -> int:
@@ -142,8 +275,14 @@ async def _poll(consumer: AIOKafkaConsumer) -> int:
 
 if __name__ == "__main__":
     contract.run(
-        produce=lambda options, records: asyncio.run(_produce(options, records)),
-        consume=lambda options: asyncio.run(_consume(options)),
-        join=lambda options, commands: asyncio.run(_join(options, commands)),
-        copy=lambda options: asyncio.run(_copy(options)),
+        contract.Actions(
+            produce=lambda options, records: asyncio.run(_produce(options, records)),
+            consume=lambda options: asyncio.run(_consume(options)),
+            join=lambda options, commands: asyncio.run(_join(options, commands)),
+            abort=lambda options: asyncio.run(_abort(options)),
+            copies=_copies,
+            flow=lambda options, numbers: asyncio.run(_flow(options, numbers)),
+            offsets=lambda options: asyncio.run(_offsets(options)),
+            admin=_Admin,
+        )
     )

@@ -24,6 +24,7 @@ _KEY_END = b"\x01<key>\x01\x02"
 _FORMAT = "%p %o %T %K %S\n%h\n%k%s"
 _DELIVERED = re.compile(r"Message delivered to partition (\d+) \(offset (\d+)\)")
 _REBALANCED = re.compile(r"rebalanced \(memberid [^)]*\): (assigned|revoked): ?(.*)$")
+_FOUND = re.compile(r"\[(\d+)\] offset (-?\d+)")
 _PARTITION = re.compile(r"\[(\d+)\]")
 
 
@@ -52,7 +53,18 @@ def _shape(record: contract.Record) -> tuple[object, ...]:
 
 def _produce_alike(options: contract.Options, records: list[contract.Record]) -> None:
     first = records[0]
-    arguments = ["-P", "-vv", "-t", options.topic, "-p", str(first.partition), "-z", first.codec]
+    arguments = [
+        "-P",
+        "-vv",
+        "-X",
+        f"enable.idempotence={str(options.idempotent).lower()}",
+        "-t",
+        options.topic,
+        "-p",
+        str(first.partition),
+        "-z",
+        first.codec,
+    ]
     arguments += ["-D", _RECORD_END.decode()]
     if first.key is not None:
         arguments += ["-K", _KEY_END.decode()]
@@ -89,12 +101,34 @@ def _consume(options: contract.Options) -> None:
         raise ChildProcessError(f"kcat -C: exit status {kcat.returncode}")
 
 
+def _offsets(options: contract.Options) -> None:
+    """It asks for one timestamp at a time; -2 and -1 are the first and the next offset."""
+
+    def ask(at_ms: int) -> dict[int, int]:
+        arguments = ["-Q"]
+        for partition in range(options.partitions):
+            arguments += ["-t", f"{options.topic}:{partition}:{at_ms}"]
+        said = subprocess.run(
+            _command(options, *arguments),
+            capture_output=True,
+            text=True,
+            timeout=options.deadline_s,
+            check=True,
+        )
+        return {int(p): int(o) for p, o in _FOUND.findall(said.stdout)}
+
+    at = {p: offset if offset >= 0 else None for p, offset in ask(options.at_ms).items()}
+    contract.offsets(beginning=ask(-2), end=ask(-1), at=at)
+
+
 def _join(options: contract.Options, commands: contract.Commands) -> None:
-    settings = (
+    settings: tuple[str, ...] = (
         "auto.offset.reset=earliest",
         f"session.timeout.ms={contract.SESSION_TIMEOUT_MS}",
         f"heartbeat.interval.ms={contract.HEARTBEAT_INTERVAL_MS}",
     )
+    if options.instance is not None:
+        settings += (f"group.instance.id={options.instance}",)
     arguments = [argument for setting in settings for argument in ("-X", setting)]
     arguments += ["-u", "-f", _FORMAT, "-G", options.group, options.topic]
     with subprocess.Popen(
@@ -153,4 +187,4 @@ def _report_rebalances(stderr: IO[bytes]) -> None:
 
 
 if __name__ == "__main__":
-    contract.run(produce=_produce, consume=_consume, join=_join)
+    contract.run(contract.Actions(produce=_produce, consume=_consume, join=_join, offsets=_offsets))

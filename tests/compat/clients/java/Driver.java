@@ -11,6 +11,7 @@ import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.Collection;
@@ -22,7 +23,14 @@ import java.util.Timer;
 import java.util.TimerTask;
 import java.util.TreeSet;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
+import java.util.function.IntPredicate;
+import org.apache.kafka.clients.admin.AdminClient;
+import org.apache.kafka.clients.admin.Config;
+import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
@@ -31,7 +39,9 @@ import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.KafkaFuture;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.internals.RecordHeader;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
@@ -83,6 +93,18 @@ public final class Driver {
             case "copy":
                 copy();
                 break;
+            case "relay":
+                relay();
+                break;
+            case "flow":
+                flow();
+                break;
+            case "offsets":
+                offsets();
+                break;
+            case "admin":
+                admin();
+                break;
             default:
                 throw new IllegalArgumentException(action);
         }
@@ -113,6 +135,7 @@ public final class Driver {
         config.put("compression.type", codec);
         config.put("linger.ms", 20); // so that neighbours share a batch
         config.put("retries", 3); // before 2.1 the default is none
+        config.put("enable.idempotence", idempotent());
         try (KafkaProducer<byte[], byte[]> producer =
                 new KafkaProducer<>(config, new ByteArraySerializer(), new ByteArraySerializer())) {
             List<Future<RecordMetadata>> sent = new ArrayList<>();
@@ -164,11 +187,7 @@ public final class Driver {
 
     private void join() throws Exception {
         ConcurrentLinkedQueue<JsonObject> commands = commands();
-        Map<String, Object> config = new HashMap<>();
-        config.put("group.id", options.get("--group"));
-        config.put("auto.offset.reset", "earliest");
-        config.put("session.timeout.ms", 6_000);
-        config.put("heartbeat.interval.ms", 300);
+        Map<String, Object> config = membership();
         for (Map.Entry<String, JsonElement> entry : variable("DATACORE_COMPAT_CONFIG").entrySet()) {
             config.put(entry.getKey(), entry.getValue().getAsString());
         }
@@ -193,6 +212,19 @@ public final class Driver {
         }
     }
 
+    private Map<String, Object> membership() {
+        Map<String, Object> config = new HashMap<>();
+        config.put("group.id", options.get("--group"));
+        config.put("auto.offset.reset", "earliest");
+        config.put("isolation.level", "read_committed");
+        config.put("session.timeout.ms", 6_000);
+        config.put("heartbeat.interval.ms", 300);
+        if (options.containsKey("--instance")) {
+            config.put("group.instance.id", options.get("--instance"));
+        }
+        return config;
+    }
+
     /** SubscriptionPattern came with 4.0. */
     private void subscribe(KafkaConsumer<byte[], byte[]> consumer, String pattern) throws Exception {
         Listener listener = new Listener(consumer);
@@ -213,42 +245,254 @@ public final class Driver {
     }
 
     private void copy() throws Exception {
-        String group = options.get("--group");
-        String to = options.get("--to");
-        Map<String, Object> config = new HashMap<>();
-        config.put("bootstrap.servers", options.get("--bootstrap"));
-        config.put("transactional.id", group);
-        Map<String, Object> reading = new HashMap<>();
-        reading.put("group.id", group);
-        reading.put("auto.offset.reset", "earliest");
-        reading.put("isolation.level", "read_committed");
-        try (KafkaProducer<byte[], byte[]> producer =
-                        new KafkaProducer<>(config, new ByteArraySerializer(), new ByteArraySerializer());
-                KafkaConsumer<byte[], byte[]> consumer = consumer(reading)) {
-            producer.initTransactions();
+        try (KafkaProducer<byte[], byte[]> producer = transactional()) {
             producer.beginTransaction();
-            producer.send(new ProducerRecord<>(to, 0, null, "aborted".getBytes(StandardCharsets.UTF_8))).get();
+            byte[] value = "aborted".getBytes(StandardCharsets.UTF_8);
+            producer.send(new ProducerRecord<>(options.get("--to"), 0, null, value)).get();
             producer.abortTransaction();
-            consumer.subscribe(Collections.singletonList(topic));
-            int wanted = Integer.parseInt(options.get("--count"));
-            while (wanted > 0) {
-                ConsumerRecords<byte[], byte[]> records = pollOnce(consumer);
-                if (records.isEmpty()) {
-                    continue;
-                }
-                producer.beginTransaction();
-                Map<TopicPartition, OffsetAndMetadata> offsets = new HashMap<>();
-                for (ConsumerRecord<byte[], byte[]> record : records) {
-                    producer.send(new ProducerRecord<>(to, record.partition(), record.key(), record.value()));
-                    offsets.put(
-                            new TopicPartition(topic, record.partition()),
-                            new OffsetAndMetadata(record.offset() + 1));
-                }
-                sendOffsets(producer, consumer, offsets);
-                producer.commitTransaction();
-                wanted -= records.count();
+        }
+        int[] wanted = {Integer.parseInt(options.get("--count"))};
+        copyWhile(count -> (wanted[0] -= count) > 0);
+    }
+
+    private void relay() throws Exception {
+        ConcurrentLinkedQueue<JsonObject> commands = commands();
+        while (true) {
+            try {
+                copyWhile(count -> {
+                    if (count > 0) {
+                        JsonObject copied = event("copied");
+                        copied.addProperty("count", count);
+                        emit(copied);
+                    }
+                    return commands.isEmpty();
+                });
+                return;
+            } catch (Exception failure) {
+                failure.printStackTrace();
             }
         }
+    }
+
+    /** Copies from what is committed on, as long as it is told to go on after a transaction or an empty poll. */
+    private void copyWhile(IntPredicate goOn) throws Exception {
+        try (KafkaProducer<byte[], byte[]> producer = transactional();
+                KafkaConsumer<byte[], byte[]> consumer = consumer(membership())) {
+            consumer.subscribe(Collections.singletonList(topic));
+            ConsumerRecords<byte[], byte[]> records;
+            do {
+                records = pollOnce(consumer);
+                if (!records.isEmpty()) {
+                    copyOnce(producer, consumer, records);
+                }
+            } while (goOn.test(records.count()));
+        }
+    }
+
+    private void copyOnce(
+            KafkaProducer<byte[], byte[]> producer,
+            KafkaConsumer<byte[], byte[]> consumer,
+            ConsumerRecords<byte[], byte[]> records)
+            throws Exception {
+        producer.beginTransaction();
+        Map<TopicPartition, OffsetAndMetadata> offsets = new HashMap<>();
+        for (ConsumerRecord<byte[], byte[]> record : records) {
+            producer.send(
+                    new ProducerRecord<>(options.get("--to"), record.partition(), record.key(), record.value()));
+            offsets.put(new TopicPartition(topic, record.partition()), new OffsetAndMetadata(record.offset() + 1));
+        }
+        sendOffsets(producer, consumer, offsets);
+        producer.commitTransaction();
+    }
+
+    private KafkaProducer<byte[], byte[]> transactional() {
+        Map<String, Object> config = new HashMap<>();
+        config.put("bootstrap.servers", options.get("--bootstrap"));
+        config.put("transactional.id", options.get("--group"));
+        KafkaProducer<byte[], byte[]> producer =
+                new KafkaProducer<>(config, new ByteArraySerializer(), new ByteArraySerializer());
+        producer.initTransactions();
+        return producer;
+    }
+
+    private void flow() throws Exception {
+        ConcurrentLinkedQueue<JsonObject> commands = commands();
+        int partitions = Integer.parseInt(options.get("--partitions"));
+        Map<String, Object> config = new HashMap<>();
+        config.put("bootstrap.servers", options.get("--bootstrap"));
+        config.put("acks", "all");
+        config.put("enable.idempotence", idempotent());
+        config.put("retries", Integer.MAX_VALUE); // before 2.1 the default is none
+        ArrayDeque<Numbered> waiting = new ArrayDeque<>();
+        try (KafkaProducer<byte[], byte[]> producer =
+                new KafkaProducer<>(config, new ByteArraySerializer(), new ByteArraySerializer())) {
+            for (int number = 0; commands.isEmpty(); number++) {
+                waiting.add(send(producer, number, partitions));
+                if (waiting.size() >= 100) {
+                    settle(producer, waiting.remove(), partitions);
+                }
+            }
+            while (!waiting.isEmpty()) {
+                settle(producer, waiting.remove(), partitions);
+            }
+        }
+    }
+
+    /** One number of a flow on its way. */
+    private static final class Numbered {
+        private final int number;
+        private final Future<RecordMetadata> sent;
+
+        private Numbered(int number, Future<RecordMetadata> sent) {
+            this.number = number;
+            this.sent = sent;
+        }
+    }
+
+    private Numbered send(KafkaProducer<byte[], byte[]> producer, int number, int partitions) {
+        byte[] value = Integer.toString(number).getBytes(StandardCharsets.UTF_8);
+        return new Numbered(number, producer.send(new ProducerRecord<>(topic, number % partitions, null, value)));
+    }
+
+    private void settle(KafkaProducer<byte[], byte[]> producer, Numbered first, int partitions) throws Exception {
+        Numbered waiting = first;
+        while (true) {
+            try {
+                RecordMetadata metadata = waiting.sent.get();
+                JsonObject acked = event("acked");
+                acked.addProperty("number", waiting.number);
+                acked.addProperty("partition", metadata.partition());
+                acked.addProperty("offset", metadata.offset());
+                emit(acked);
+                return;
+            } catch (ExecutionException failure) {
+                if (idempotent()) {
+                    throw failure;
+                }
+                waiting = send(producer, waiting.number, partitions);
+            }
+        }
+    }
+
+    private boolean idempotent() {
+        return Boolean.parseBoolean(options.get("--idempotent"));
+    }
+
+    private void offsets() {
+        Map<TopicPartition, Long> times = new HashMap<>();
+        for (int index = 0; index < Integer.parseInt(options.get("--partitions")); index++) {
+            times.put(new TopicPartition(topic, index), Long.parseLong(options.get("--at-ms")));
+        }
+        try (KafkaConsumer<byte[], byte[]> consumer = consumer(new HashMap<>())) {
+            JsonObject beginning = new JsonObject();
+            consumer.beginningOffsets(times.keySet())
+                    .forEach((partition, offset) -> beginning.addProperty("" + partition.partition(), offset));
+            JsonObject end = new JsonObject();
+            consumer.endOffsets(times.keySet())
+                    .forEach((partition, offset) -> end.addProperty("" + partition.partition(), offset));
+            JsonObject at = new JsonObject();
+            consumer.offsetsForTimes(times)
+                    .forEach((partition, found) ->
+                            at.addProperty("" + partition.partition(), found == null ? null : found.offset()));
+            JsonObject told = event("offsets");
+            told.add("beginning", beginning);
+            told.add("end", end);
+            told.add("at", at);
+            emit(told);
+        }
+    }
+
+    private void admin() throws Exception {
+        Map<String, Object> config = new HashMap<>();
+        config.put("bootstrap.servers", options.get("--bootstrap"));
+        try (AdminClient admin = AdminClient.create(config)) {
+            BufferedReader stdin = stdin();
+            for (String line = stdin.readLine(); line != null; line = stdin.readLine()) {
+                emit(administrate(admin, parse(line)));
+            }
+        }
+    }
+
+    private JsonObject administrate(AdminClient admin, JsonObject command) throws Exception {
+        JsonObject answer;
+        switch (command.get("do").getAsString()) {
+            case "create":
+                int partitions = command.get("partitions").getAsInt();
+                Map<String, String> wanted = texts(command.getAsJsonObject("configs"));
+                NewTopic created = new NewTopic(topic, partitions, (short) 1).configs(wanted);
+                admin.createTopics(Collections.singleton(created)).all().get();
+                return event("created");
+            case "describe":
+                return describe(admin, command.getAsJsonArray("configs"));
+            case "alter":
+                alter(admin, texts(command.getAsJsonObject("configs")));
+                return event("altered");
+            case "delete":
+                admin.deleteTopics(Collections.singleton(topic)).all().get();
+                return event("deleted");
+            default:
+                JsonArray topics = new JsonArray();
+                admin.listTopics().names().get().forEach(topics::add);
+                answer = event("listed");
+                answer.add("topics", topics);
+                return answer;
+        }
+    }
+
+    private JsonObject describe(AdminClient admin, JsonArray names) throws Exception {
+        // values() went with 4.0, topicNameValues() came with 3.1.
+        Object described = admin.describeTopics(Collections.singleton(topic));
+        Method values;
+        try {
+            values = described.getClass().getMethod("topicNameValues");
+        } catch (NoSuchMethodException before31) {
+            values = described.getClass().getMethod("values");
+        }
+        Object future = ((Map<?, ?>) values.invoke(described)).get(topic);
+        TopicDescription description = (TopicDescription) ((KafkaFuture<?>) future).get();
+        ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
+        Config config = admin.describeConfigs(Collections.singleton(resource)).all().get().get(resource);
+        JsonObject configs = new JsonObject();
+        for (JsonElement name : names) {
+            configs.addProperty(name.getAsString(), config.get(name.getAsString()).value());
+        }
+        JsonObject answer = event("described");
+        answer.addProperty("partitions", description.partitions().size());
+        answer.add("configs", configs);
+        return answer;
+    }
+
+    /** alterConfigs went with 4.0, incrementalAlterConfigs came with 2.3 (KIP-339). */
+    private void alter(AdminClient admin, Map<String, String> configs) throws Exception {
+        ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
+        List<Object> changes = new ArrayList<>();
+        Object change;
+        String method;
+        try {
+            Class<?> operation = Class.forName("org.apache.kafka.clients.admin.AlterConfigOp");
+            Class<?> type = Class.forName("org.apache.kafka.clients.admin.AlterConfigOp$OpType");
+            for (Map.Entry<String, String> config : configs.entrySet()) {
+                changes.add(operation
+                        .getConstructor(ConfigEntry.class, type)
+                        .newInstance(new ConfigEntry(config.getKey(), config.getValue()), type.getField("SET").get(null)));
+            }
+            change = changes;
+            method = "incrementalAlterConfigs";
+        } catch (ClassNotFoundException before23) {
+            List<ConfigEntry> entries = new ArrayList<>();
+            configs.forEach((name, value) -> entries.add(new ConfigEntry(name, value)));
+            change = new Config(entries);
+            method = "alterConfigs";
+        }
+        Object altered = AdminClient.class.getMethod(method, Map.class)
+                .invoke(admin, Collections.singletonMap(resource, change));
+        ((KafkaFuture<?>) altered.getClass().getMethod("all").invoke(altered)).get();
+    }
+
+    private static Map<String, String> texts(JsonObject object) {
+        Map<String, String> texts = new HashMap<>();
+        object.entrySet().forEach(entry -> texts.put(entry.getKey(), entry.getValue().getAsString()));
+        return texts;
     }
 
     /** The member's own metadata came with 2.5 (KIP-447), the group's id alone went with 4.0. */

@@ -1,6 +1,7 @@
-// Kafka Streams' word count with exactly_once_v2: reads "lines", writes every new count to "counts".
+// Kafka Streams' word count: reads "lines", writes every new count to "counts". Calls only what all
+// releases from 2.8 have; configs are texts, as their constants come and go.
 //
-//     java WordCount <bootstrap> <application id> <state directory>
+//     java WordCount <bootstrap> <state directory> <processing.guarantee>
 //
 // Prints "running" each time that it runs, and ends when its stdin does.
 
@@ -9,7 +10,6 @@ import java.util.Properties;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.streams.KafkaStreams;
 import org.apache.kafka.streams.StreamsBuilder;
-import org.apache.kafka.streams.StreamsConfig;
 import org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler.StreamThreadExceptionResponse;
 import org.apache.kafka.streams.kstream.Materialized;
 import org.apache.kafka.streams.kstream.Produced;
@@ -18,17 +18,21 @@ import org.apache.kafka.streams.state.Stores;
 public class WordCount {
     public static void main(String[] arguments) throws Exception {
         Properties settings = new Properties();
-        settings.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, arguments[0]);
-        settings.put(StreamsConfig.APPLICATION_ID_CONFIG, arguments[1]);
-        settings.put(StreamsConfig.STATE_DIR_CONFIG, arguments[2]);
-        settings.put(StreamsConfig.PROCESSING_GUARANTEE_CONFIG, StreamsConfig.EXACTLY_ONCE_V2);
-        settings.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, 100);
-        settings.put(StreamsConfig.STATESTORE_CACHE_MAX_BYTES_CONFIG, 0);
-        settings.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, 2);
-        settings.put(StreamsConfig.REPLICATION_FACTOR_CONFIG, 1);
-        settings.put(StreamsConfig.DEFAULT_KEY_SERDE_CLASS_CONFIG, Serdes.StringSerde.class);
-        settings.put(StreamsConfig.DEFAULT_VALUE_SERDE_CLASS_CONFIG, Serdes.StringSerde.class);
-        settings.put(StreamsConfig.consumerPrefix("auto.offset.reset"), "earliest");
+        settings.put("bootstrap.servers", arguments[0]);
+        settings.put("application.id", "word-count");
+        settings.put("state.dir", arguments[1]);
+        settings.put("processing.guarantee", arguments[2]);
+        settings.put("commit.interval.ms", 100);
+        settings.put("cache.max.bytes.buffering", 0); // until 3.4, when it became the next one
+        settings.put("statestore.cache.max.bytes", 0);
+        settings.put("num.stream.threads", 2);
+        settings.put("replication.factor", 1);
+        settings.put("default.key.serde", Serdes.StringSerde.class);
+        settings.put("default.value.serde", Serdes.StringSerde.class);
+        settings.put("consumer.auto.offset.reset", "earliest");
+        // One that is killed is gone soon.
+        settings.put("consumer.session.timeout.ms", 6_000);
+        settings.put("consumer.heartbeat.interval.ms", 500);
 
         StreamsBuilder builder = new StreamsBuilder();
         builder.<String, String>stream("lines")

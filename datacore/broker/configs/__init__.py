@@ -1,0 +1,1 @@
+"""Configs as services: what is in effect, what may change, and how clients see it."""

@@ -1,0 +1,1 @@
+"""Groups as services: members, their offsets, and what operators ask."""

@@ -1,0 +1,1 @@
+"""Transactions as services: coordination, markers, offsets, and the ids of producers."""
