@@ -34,6 +34,13 @@ JUDGED_BY = (
     "tests/handlers/test_every_version.py",
     "tests/handlers/test_refusals.py",
 )
+WANT_DATA = (
+    # Each asks for facts of the new release that are recorded, not generated: the versions that it
+    # calls stable (specs/releases.json), and bytes of its classes (`make golden`).
+    "tests/generated/test_api_keys.py::test_the_newest_release_calls_the_same_versions_stable",
+    "tests/golden/test_golden.py::test_every_generated_version_has_golden_vectors",
+    "tests/golden/test_golden.py::test_a_new_message_is_encoded_as_a_new_one_of_java",
+)
 NEW = {
     "4.2.0": {"LIST_OFFSETS 11", "WRITE_TXN_MARKERS 2"},
     "4.3.0": {"DESCRIBE_LOG_DIRS 5", "LIST_OFFSETS 11", "WRITE_TXN_MARKERS 2"},
@@ -75,4 +82,5 @@ def test_the_specs_of_a_newer_release_need_no_hand(release: str, tmp_path: Path)
     assert harmless == NEW[release]
     left = ran(tmp_path, "codegen.new_versions").splitlines()
     assert left == [line for line in listed if "needs a hand" in line]
-    ran(tmp_path, "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", *JUDGED_BY)
+    left_out = [f"--deselect={each}" for each in WANT_DATA]
+    ran(tmp_path, "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", *JUDGED_BY, *left_out)
