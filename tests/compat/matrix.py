@@ -132,7 +132,9 @@ def _aiokafka(version: str, *, quick: bool = False) -> Client:
     # 0.8 has wheels up to 3.11, 0.10 up to 3.12.
     release = _release(version)
     below = None if release >= (0, 12) else (3, 13) if release >= (0, 10) else (3, 12)
-    packages = (f"aiokafka[snappy,lz4,zstd]=={version}",)
+    # Up to 0.8 it is built on kafka-python, whose insides moved in 2.1.
+    built_on = ("kafka-python==2.0.2",) if release < (0, 9) else ()
+    packages = (f"aiokafka[snappy,lz4,zstd]=={version}", *built_on)
     environment = PythonPackages("aiokafka", packages, below, wheels="aiokafka")
     return Client("aiokafka", version, environment, features=_ALL, quick=quick)
 
