@@ -11,16 +11,11 @@ from aiokafka import (
     ConsumerRebalanceListener,
     TopicPartition,
 )
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, for_code
 
 from tests.compat.clients import contract
-
-try:
-    from aiokafka.admin import NewTopic
-    from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-except ImportError:  # up to 0.8, which is built on kafka-python
-    from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
 
 _POLL_MS = 100
 _Value = TypeVar("_Value")
