@@ -231,6 +231,12 @@ class S3Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     cache_bytes: Annotated[
         int, msgspec.Meta(ge=1 << 20, le=1 << 40, description="Batches kept in memory for readers.")
     ] = 128 << 20
+    disk_cache_dir: Annotated[
+        str | None, msgspec.Meta(description="Folder for batches that were read; emptied at start.")
+    ] = None
+    disk_cache_bytes: Annotated[
+        int, msgspec.Meta(ge=1 << 20, le=1 << 50, description="How much is kept in that folder.")
+    ] = 1 << 30
     flush_timeout_ms: Annotated[
         int,
         msgspec.Meta(

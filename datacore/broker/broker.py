@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
+from datacore._generated.errors import ErrorCode
 from datacore._generated.records.config_record import ConfigRecord
 from datacore.broker.client_telemetry import ClientTelemetry
 from datacore.broker.cluster_metadata import ClusterMetadata
@@ -40,6 +41,7 @@ from datacore.broker.transactions.producer_ids import ProducerIds
 from datacore.broker.transactions.service import Transactions
 from datacore.metadata.configs import broker_int, broker_value
 from datacore.metadata.image import RESOURCE_BROKER
+from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import TopicId
 from datacore.storage.engine import StorageError
 from datacore.storage.pending import Pending
@@ -170,6 +172,16 @@ class Broker:
     def auto_creates_topics(self) -> bool:
         """Whether a client's Metadata request may make a topic."""
         return broker_value("auto.create.topics.enable", self.config_values) == "true"
+
+    def check_consumer_protocol(self) -> None:
+        """Whether groups speak KIP-848's protocol here.
+
+        Raises:
+            KafkaError: UNSUPPORTED_VERSION: an operator has turned it off, by config or feature.
+        """
+        spoken = broker_value("group.coordinator.rebalance.protocols", self.config_values)
+        if "consumer" not in spoken.split(",") or self.features.level("group.version") < 1:
+            raise KafkaError(ErrorCode.UNSUPPORTED_VERSION)
 
     def endpoint_for(self, session: Session) -> Endpoint:
         """Where the client of a session finds this broker."""

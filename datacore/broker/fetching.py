@@ -4,6 +4,8 @@ Rules:
 
 - What is in memory is read and answered inline. When a device must be asked, that one partition is
   read in the background and the rest of the request goes on with the result.
+- What an old client reads is converted (``record/legacy.py``): a little of it inline, the rest in a
+  thread, as if a device had been asked for it.
 - A request waits until ``min_bytes`` are there, ``max_wait_ms`` are over, or something is wrong.
   While it waits it is a callback on its partitions' logs and one timer; no task.
 - The first batch comes back whole even where it is larger than every limit (KIP-74), so a consumer
@@ -25,11 +27,15 @@ from datacore._generated.fetch import (
     FetchResponse,
 )
 from datacore._generated.fetch import PartitionData as FetchedPartition
-from datacore.log.error_codes import kafka_error
+from datacore.broker.down_conversion import (
+    CONVERTED_BYTES_MAX,
+    Converted,
+    convert,
+    converted,
+    takes_long_to_convert,
+)
 from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import TopicId, TopicName
-from datacore.record.errors import RecordError
-from datacore.record.legacy import down_convert
 from datacore.storage.pending import Pending
 
 if TYPE_CHECKING:
@@ -37,15 +43,12 @@ if TYPE_CHECKING:
 
     from datacore._generated.fetch import FetchRequest
     from datacore.broker.context import RequestContext
+    from datacore.broker.down_conversion import Read
     from datacore.broker.fetch_sessions import FetchScope, FetchSessions, WantedPartition
     from datacore.log.partition_log import PartitionLog
     from datacore.metadata.image import TopicImage
-    from datacore.wire.buffer import Buffer
 
 READ_COMMITTED = 1
-CONVERTED_BYTES_MAX = 256 * 1024
-"""What one answer brings to a client of message sets, the first batch apart: everybody waits while
-its records are taken apart and put together again."""
 _NOT_FOUND = frozenset({ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID})
 
 
@@ -167,9 +170,7 @@ class _Fetch:
             or self._scope.is_empty
         )
 
-    def _collect(
-        self, cold_reads: dict[WantedPartition, list[Buffer] | KafkaError]
-    ) -> list[FetchedPartition] | _Cold:
+    def _collect(self, cold_reads: dict[WantedPartition, Read]) -> list[FetchedPartition] | _Cold:
         """One result for each partition wanted; or what must be read from a device first.
 
         ``cold_reads`` holds what was read so.
@@ -207,12 +208,12 @@ class _Fetch:
         self,
         wanted: WantedPartition,
         result: FetchedPartition,
-        buffers: list[Buffer] | KafkaError | None,
+        read: Read | None,
     ) -> PartitionLog | None:
         """Fills in one partition's result.
 
         Returns:
-            The log, when a device must be asked.
+            The log, when a device must be asked, or much is to be converted.
         """
         log = self._log(wanted)
         before = self._end_for_reader(log)
@@ -228,12 +229,13 @@ class _Fetch:
         limit = self._limit(wanted)
         if limit <= 0 and self._size > 0:
             return None
+        if isinstance(read, KafkaError):
+            raise read
+        buffers = read.buffers if isinstance(read, Converted) else read
         if buffers is None:
             buffers = log.read_warm(offset, limit, before)
             if buffers is None:
                 return log
-        if isinstance(buffers, KafkaError):
-            raise buffers
         if not buffers:
             return None
         records = buffers[0] if len(buffers) == 1 else b"".join(buffers)
@@ -246,11 +248,12 @@ class _Fetch:
                 )
                 for aborted in log.aborted_transactions(offset, buffers)
             ]
-        if self._magic < 2:
-            try:
-                records = down_convert(records, self._magic)
-            except RecordError as error:
-                raise kafka_error(error) from None
+        if isinstance(read, Converted):
+            records = read.records
+        elif self._magic < 2:
+            if takes_long_to_convert(records):
+                return log
+            records = converted(records, self._magic)
         self._size += len(records)
         result.records = records
         return None
@@ -288,11 +291,14 @@ class _Fetch:
             while isinstance(collected, _Cold):
                 reads = collected.reads
                 try:
-                    reads[collected.wanted] = await collected.log.read(
+                    buffers = await collected.log.read(
                         collected.wanted.fetch_offset,
                         collected.bytes_max,
                         self._end_for_reader(collected.log),
                     )
+                    reads[collected.wanted] = buffers
+                    if self._magic < 2 and buffers:
+                        reads[collected.wanted] = await convert(buffers, self._magic)
                 except KafkaError as error:
                     reads[collected.wanted] = error
                 if self._is_abandoned:
@@ -463,7 +469,7 @@ class _Cold:
         wanted: WantedPartition,
         log: PartitionLog,
         bytes_max: int,
-        reads: dict[WantedPartition, list[Buffer] | KafkaError],
+        reads: dict[WantedPartition, Read],
     ) -> None:
         self.wanted = wanted
         self.log = log

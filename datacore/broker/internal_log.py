@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from datacore.log.partition_log import SCAN_BYTES
+from datacore.log.kept_summary import SCAN_BYTES
 from datacore.record.batch import iterate_headers
 from datacore.record.records import Record, decode_records, encode_batch
 

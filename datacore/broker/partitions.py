@@ -36,9 +36,7 @@ _ENCODED_ID_LENGTH: Final = 22
 _LOGS_AT_ONCE: Final = 8
 """That are opened or closed at a time: each waits for worker threads and syncs."""
 
-SUMMED_UP_EVERY_S: Final = 60.0
-UNSUMMED_BYTES_MAX: Final = 64 << 20
-"""A log with more behind its last summary gets a new one: a crash should not cost a start more."""
+LOOKED_AFTER_EVERY_S: Final = 60.0
 
 
 def log_name(topic: TopicImage, partition: int) -> LogName:
@@ -226,9 +224,9 @@ class Partitions:
             engine_log = await self._engine.open_log(
                 log_name(topic, partition.index), epoch=partition.leader_epoch
             )
-            logs[partition.index] = await PartitionLog.open(
-                engine_log, config, partition.leader_epoch
-            )
+            log = await PartitionLog.open(engine_log, config, partition.leader_epoch)
+            log.when_grown = self._sum_up_soon
+            logs[partition.index] = log
 
         await _each(list(partitions), open_one)
         return dict(sorted(logs.items()))
@@ -258,19 +256,26 @@ class Partitions:
     async def keep_in_order(self, now_ms: Callable[[], int]) -> None:
         """Looks after all logs for as long as it is not cancelled."""
         while True:
-            await anyio.sleep(SUMMED_UP_EVERY_S)
-            await self.put_in_order(now_ms())
+            await anyio.sleep(LOOKED_AFTER_EVERY_S)
+            self.put_in_order(now_ms())
 
-    async def put_in_order(self, now_ms: int) -> None:
-        """Forgets silent producers, and sums up logs that have grown."""
+    def put_in_order(self, now_ms: int) -> None:
+        """Forgets silent producers."""
         expiration_ms = broker_int("producer.id.expiration.ms", self._broker_values)
-        for log in [log for logs in self.by_topic.values() for log in logs.values()]:
-            log.producers.expire(now_ms - expiration_ms)
-            if log.unsummed_bytes > UNSUMMED_BYTES_MAX:
-                try:
-                    await log.save_snapshot()
-                except StorageError as error:
-                    logger.warning("A log cannot be summed up: %s", error)
+        for logs in self.by_topic.values():
+            for log in logs.values():
+                log.producers.expire(now_ms - expiration_ms)
+
+    def _sum_up_soon(self, log: PartitionLog) -> None:
+        self._spawn(self._sum_up(log))
+
+    @staticmethod
+    async def _sum_up(log: PartitionLog) -> None:
+        """Has a log that has grown summed up: a crash should not cost the next start more."""
+        try:
+            await log.save_snapshot()
+        except StorageError as error:
+            logger.warning("A log cannot be summed up: %s", error)
 
     async def close(self) -> None:
         """Makes every log durable and lets go of it."""

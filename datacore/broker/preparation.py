@@ -12,9 +12,16 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import anyio.to_thread
 
 from datacore.coordinator.transaction.metadata import TopicPartition
-from datacore.log.preparation import INLINE_BYTES_MAX, Prepared, needs_preparation, prepare
+from datacore.log.preparation import (
+    INLINE_BYTES_MAX,
+    Prepared,
+    needs_preparation,
+    prepare,
+    prepare_message_set,
+)
 from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import TopicId, TopicName
+from datacore.record.compression import DECOMPRESSED_BYTES_MAX
 
 if TYPE_CHECKING:
     from datacore._generated.produce import PartitionProduceData, ProduceRequest
@@ -47,15 +54,41 @@ class LargeBatch(NamedTuple):
 
     where: TopicPartition
     data: PartitionProduceData
+    way: _Way
+
+
+class _Way(NamedTuple):
+    """How the records of one partition are prepared."""
+
     config: LogConfig
+    now_ms: int
     has_transactional_id: bool
+    is_message_set: bool
+
+    def prepare(self, records: memoryview, max_bytes: int) -> Prepared | None:
+        if self.is_message_set:
+            return prepare_message_set(records, self.config, self.now_ms, max_bytes=max_bytes)
+        return prepare(
+            records,
+            self.config,
+            has_transactional_id=self.has_transactional_id,
+            max_bytes=max_bytes,
+        )
 
 
 def prepare_small(
-    broker: Broker, request: ProduceRequest, preparation: Preparation
+    broker: Broker, request: ProduceRequest, preparation: Preparation, *, has_message_sets: bool
 ) -> list[LargeBatch]:
-    """Prepares what is quick, and returns what is not."""
+    """Prepares what is quick, and returns what is not.
+
+    Args:
+        broker: Whose topics they are.
+        request: What a producer sent.
+        preparation: Filled in.
+        has_message_sets: The request is of a version from before batches of magic 2.
+    """
     large = []
+    now_ms = broker.now_ms()
     has_transactional_id = request.transactional_id is not None
     for topic in request.topic_data:
         image = broker.topics.by_id.get(TopicId(topic.topic_id))
@@ -64,25 +97,21 @@ def prepare_small(
         for data in topic.partition_data:
             log = logs.get(data.index)
             records = memoryview(data.records or b"")
-            if log is None or not needs_preparation(records, log.config):
+            if log is None or not (has_message_sets or needs_preparation(records, log.config)):
                 continue
+            way = _Way(log.config, now_ms, has_transactional_id, has_message_sets)
             where = TopicPartition(name, data.index)
             prepared = None
             if len(records) <= INLINE_BYTES_MAX:
                 try:
-                    prepared = prepare(
-                        records,
-                        log.config,
-                        has_transactional_id=has_transactional_id,
-                        max_bytes=INLINE_BYTES_MAX,
-                    )
+                    prepared = way.prepare(records, INLINE_BYTES_MAX)
                 except KafkaError as error:
                     preparation.refused[where] = error
                     continue
             if prepared is not None:
                 preparation.prepared[where] = prepared
             else:
-                large.append(LargeBatch(where, data, log.config, has_transactional_id))
+                large.append(LargeBatch(where, data, way))
     return large
 
 
@@ -100,4 +129,4 @@ async def prepare_large(batches: list[LargeBatch], preparation: Preparation) -> 
 
 def _prepare(batch: LargeBatch) -> Prepared | None:
     records = memoryview(batch.data.records or b"")
-    return prepare(records, batch.config, has_transactional_id=batch.has_transactional_id)
+    return batch.way.prepare(records, DECOMPRESSED_BYTES_MAX)

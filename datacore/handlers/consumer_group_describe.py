@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 async def handle(
     broker: Broker, context: RequestContext, request: ConsumerGroupDescribeRequest
 ) -> ConsumerGroupDescribeResponse:
-    """State, epochs and members of each group, with what they have and shall have."""
+    """State, epochs and members of each group, with what they have and shall have.
+
+    Raises:
+        KafkaError: UNSUPPORTED_VERSION: an operator has turned the protocol off.
+    """
+    broker.check_consumer_protocol()
     response = await broker.groups.describe_consumers(context, request)
     if request.include_authorized_operations:
         for group in response.groups:

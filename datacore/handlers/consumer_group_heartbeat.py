@@ -5,10 +5,7 @@ v1      members make their own ids (KIP-1082), subscriptions by regular expressi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
-from datacore._generated.errors import ErrorCode
-from datacore.protocol.errors import KafkaError
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datacore._generated.consumer_group_heartbeat import (
@@ -20,9 +17,6 @@ if TYPE_CHECKING:
     from datacore.storage.pending import Pending
 
 
-FEATURE: Final = "group.version"
-
-
 def handle(
     broker: Broker, context: RequestContext, request: ConsumerGroupHeartbeatRequest
 ) -> Pending[ConsumerGroupHeartbeatResponse]:
@@ -31,6 +25,5 @@ def handle(
     Raises:
         KafkaError: UNSUPPORTED_VERSION: an operator has turned the protocol off.
     """
-    if broker.features.level(FEATURE) < 1:
-        raise KafkaError(ErrorCode.UNSUPPORTED_VERSION)
+    broker.check_consumer_protocol()
     return broker.groups.consumer_heartbeat(context, request)

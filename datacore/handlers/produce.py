@@ -40,14 +40,12 @@ from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import TopicId, TopicName
 from datacore.record.batch import (
     MAGIC,
-    clear_log_append_time,
     magic_of,
     parse_header,
     transaction_of,
 )
 from datacore.record.compression import Codec
 from datacore.record.errors import RecordError, UnsupportedCodec
-from datacore.record.legacy import up_convert
 from datacore.storage.engine import StorageError
 from datacore.storage.pending import Pending
 
@@ -55,7 +53,6 @@ if TYPE_CHECKING:
     from datacore._generated.produce import PartitionProduceData, TopicProduceData
     from datacore.broker.broker import Broker
     from datacore.broker.context import RequestContext
-    from datacore.log.partition_log import PartitionLog
 
 ACKS_ALL = -1
 MAGIC_2_SINCE = 3
@@ -75,7 +72,7 @@ _ASK_AGAIN = frozenset(
 
 def handle(
     broker: Broker, context: RequestContext, request: ProduceRequest
-) -> ProduceResponse | Pending[ProduceResponse] | None:
+) -> ProduceResponse | Pending[ProduceResponse | None] | None:
     """Appends each partition's batch; answers when the acks that were asked for are there."""
     acks = request.acks
     if acks not in {0, 1, ACKS_ALL}:
@@ -84,9 +81,10 @@ def handle(
         # Nobody could be told that the transaction does not take them.
         raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
     preparation = NOTHING_PREPARED
-    if broker.partitions.prepares_batches and acks != 0 and context.api_version >= ZSTD_SINCE:
+    has_message_sets = context.api_version < MAGIC_2_SINCE
+    if broker.partitions.prepares_batches or has_message_sets:
         preparation = Preparation()
-        large = prepare_small(broker, request, preparation)
+        large = prepare_small(broker, request, preparation, has_message_sets=has_message_sets)
         if large:
             return _append_prepared(broker, context, request, large, preparation)
     return _append_request(broker, context, request, preparation)
@@ -98,7 +96,7 @@ def _append_prepared(
     request: ProduceRequest,
     large: list[LargeBatch],
     preparation: Preparation,
-) -> Pending[ProduceResponse]:
+) -> Pending[ProduceResponse | None]:
     """Appends when large batches are prepared, which takes a worker thread.
 
     This whole request waits, and with it those behind it on the connection: so the batches of a
@@ -106,7 +104,7 @@ def _append_prepared(
     """
     preparation.keep(request)
     context.holds_back_next = True
-    response: Pending[ProduceResponse] = Pending()
+    response: Pending[ProduceResponse | None] = Pending()
 
     def append(done: Pending[None]) -> None:
         try:
@@ -118,7 +116,6 @@ def _append_prepared(
         if isinstance(appended, Pending):
             appended.then(response.follow)
         else:
-            assert appended is not None, "only acks=0 has no answer"
             response.resolve(appended)
 
     broker.eventually(prepare_large(large, preparation)).then(append)
@@ -127,7 +124,7 @@ def _append_prepared(
 
 def _append_request(
     broker: Broker, context: RequestContext, request: ProduceRequest, preparation: Preparation
-) -> ProduceResponse | Pending[ProduceResponse] | None:
+) -> ProduceResponse | Pending[ProduceResponse | None] | None:
     """Appends each partition's batch but those that are refused, by a transaction or by none."""
     if request.transactional_id is None:
         return _append_all(broker, context, request, preparation)
@@ -139,7 +136,7 @@ def _append_all(
     context: RequestContext,
     request: ProduceRequest,
     preparation: Preparation,
-) -> ProduceResponse | Pending[ProduceResponse] | None:
+) -> ProduceResponse | Pending[ProduceResponse | None] | None:
     """Appends each partition's batch but those that are refused."""
     acks = request.acks
     response = ProduceResponse()
@@ -205,12 +202,15 @@ def _append(
         raise error
     log = broker.partitions.log(name, partition.index)
     records = memoryview(partition.records or b"")
-    if version < ZSTD_SINCE:
-        records = _from_old_client(log, records, version, now_ms)
+    if MAGIC_2_SINCE <= version < ZSTD_SINCE:
+        _check_old_client(records, version)
     has_transactional_id = request.transactional_id is not None
     oldest_timestamp_ms = None
-    if broker.partitions.prepares_batches:
+    if broker.partitions.prepares_batches or version < MAGIC_2_SINCE:
         prepared = preparation.prepared.get(TopicPartition(name, partition.index))
+        if prepared is None and version < MAGIC_2_SINCE:
+            # The topic was made while the others of this request were converted.
+            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
         if prepared is None and needs_other_codec(records, log.config):
             prepared = prepare(records, log.config, has_transactional_id=has_transactional_id)
         if prepared is not None:
@@ -246,7 +246,7 @@ def _append_transactional(
     request: ProduceRequest,
     transactional_id: str,
     preparation: Preparation,
-) -> ProduceResponse | Pending[ProduceResponse] | None:
+) -> ProduceResponse | Pending[ProduceResponse | None] | None:
     """Appends batches of a transaction; the coordinator is asked where it has none yet.
 
     A partition that holds a batch of the transaction is part of it. All others wait for the
@@ -265,7 +265,7 @@ def _append_transactional(
         )
     preparation.keep(request)
     context.holds_back_next = True
-    response: Pending[ProduceResponse] = Pending()
+    response: Pending[ProduceResponse | None] = Pending()
 
     def append(verdict: Pending[dict[TopicPartition, ErrorCode]]) -> None:
         not_added = {
@@ -281,7 +281,6 @@ def _append_transactional(
         if isinstance(appended, Pending):
             appended.then(response.follow)
         else:
-            assert appended is not None, "only acks=0 has no answer"
             response.resolve(appended)
 
     (producer,) = producers
@@ -331,31 +330,24 @@ def _refusal(error_code: ErrorCode, version: int) -> KafkaError:
     return KafkaError(error_code)
 
 
-def _from_old_client(
-    log: PartitionLog, records: memoryview, version: int, now_ms: int
-) -> memoryview:
-    """The batch that a client which knows no zstd, and perhaps no batches either, has sent."""
+def _check_old_client(records: memoryview, version: int) -> None:
+    """Refuses what a client that knows no zstd cannot have meant to send.
+
+    Raises:
+        KafkaError: UNSUPPORTED_COMPRESSION_TYPE.
+    """
     try:
-        if version >= MAGIC_2_SINCE:
-            if magic_of(records) == MAGIC and parse_header(records).codec == Codec.ZSTD:
-                raise UnsupportedCodec(f"Produce version {version} knows no zstd.")
-            return records
-        is_stamped = log.config.log_append_time
-        batch = up_convert(records, log_append_time_ms=now_ms if is_stamped else None)
+        if magic_of(records) == MAGIC and parse_header(records).codec == Codec.ZSTD:
+            raise UnsupportedCodec(f"Produce version {version} knows no zstd.")
     except RecordError as error:
         raise kafka_error(error) from None
-    converted = memoryview(batch)
-    if is_stamped:
-        # The log sets the time, and refuses a producer that has done so.
-        clear_log_append_time(converted)
-    return converted
 
 
 def _when_durable(
     response: ProduceResponse, waiting: dict[Pending[None], list[PartitionProduceResponse]]
-) -> Pending[ProduceResponse]:
+) -> Pending[ProduceResponse | None]:
     """The answer, once every round of group commit that it depends on is over."""
-    pending: Pending[ProduceResponse] = Pending()
+    pending: Pending[ProduceResponse | None] = Pending()
     left = len(waiting)
 
     def settle(durable: Pending[None]) -> None:

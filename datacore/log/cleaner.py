@@ -24,7 +24,7 @@ import msgspec
 from datacore.log.cleanable import cleanable_part, extents_by_range
 from datacore.log.cleaned_transactions import CleanedTransactions
 from datacore.log.compaction import Survivors, index_keys
-from datacore.log.partition_log import SCAN_BYTES
+from datacore.log.kept_summary import SCAN_BYTES
 from datacore.record.batch import end_offset_of, iterate_headers, parse_header
 
 if TYPE_CHECKING:

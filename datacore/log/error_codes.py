@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from datacore._generated.errors import ErrorCode
@@ -17,7 +18,7 @@ from datacore.record.errors import (
 from datacore.storage.engine import Damaged, Fenced, OffsetTruncated, StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from datacore.record.errors import RecordFault
 
@@ -54,3 +55,16 @@ def kafka_error(error: RecordError | StorageError) -> KafkaError:
     if isinstance(error, RefusedRecords):
         return RefusedAppend(code, str(error), error.faults)
     return KafkaError(code, str(error))
+
+
+@contextmanager
+def told_as_kafka_errors() -> Iterator[None]:
+    """What an engine raises inside becomes Kafka's error.
+
+    Raises:
+        KafkaError: As ``kafka_error`` has it.
+    """
+    try:
+        yield
+    except StorageError as error:
+        raise kafka_error(error) from error

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import anyio.to_thread
 import msgspec
 
-from datacore.log.partition_log import SCAN_BYTES
+from datacore.log.kept_summary import SCAN_BYTES
 from datacore.record.batch import iterate_headers, parse_header
 from datacore.record.compression import Codec
 from datacore.record.records import first_record_at_or_after

@@ -21,7 +21,9 @@ import msgspec
 from anyio.lowlevel import checkpoint
 
 from datacore._generated.errors import ErrorCode
-from datacore.log.error_codes import kafka_error
+from datacore.log.error_codes import kafka_error, told_as_kafka_errors
+from datacore.log.kept_summary import KeptSummary
+from datacore.log.leader_epochs import UNDEFINED_EPOCH
 from datacore.log.summary import UNKNOWN, Summary
 from datacore.log.timestamps import timestamp_refusal
 from datacore.log.validation import checked_header, checked_records
@@ -31,7 +33,6 @@ from datacore.record.batch import (
     assign,
     clear_log_append_time,
     end_offset_of,
-    iterate_headers,
     parse_header,
     set_log_append_time,
 )
@@ -41,7 +42,7 @@ from datacore.record.control import (
 )
 from datacore.record.errors import InvalidTimestamp
 from datacore.record.records import NO_TIMESTAMP
-from datacore.storage.engine import Damaged, StorageError
+from datacore.storage.engine import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -55,9 +56,6 @@ if TYPE_CHECKING:
     from datacore.wire.buffer import Buffer
 
 logger = logging.getLogger("datacore.log")
-
-SCAN_BYTES: Final = 1 << 20
-"""How much of a log is read at once when it is scanned."""
 
 EXTENTS_AT_ONCE: Final = 8
 """How many an engine frees in one call: it may rename three files for each, on the event loop."""
@@ -78,14 +76,14 @@ class PartitionLog:
     __slots__ = (
         "_engine_log",
         "_flush",
+        "_kept",
         "_rebuild_needed",
         "_summary",
-        "_summary_offset",
-        "_summed_bytes",
         "_watchers",
         "config",
         "high_watermark",
         "leader_epoch",
+        "when_grown",
     )
 
     def __init__(self, engine_log: EngineLog, config: LogConfig, leader_epoch: int) -> None:
@@ -93,10 +91,10 @@ class PartitionLog:
         self._flush: Pending[None] | None = None
         self._rebuild_needed = False
         self._summary = Summary()
-        self._summary_offset = 0
-        """Up to where the engine keeps a summary."""
-        self._summed_bytes = 0
+        self._kept = KeptSummary(engine_log)
         self._watchers: dict[Callable[[], None], None] = {}
+        self.when_grown: Callable[[PartitionLog], None] | None = None
+        """Called when so much was appended that ``save_snapshot`` is due."""
         self.config = config
         self.high_watermark = engine_log.durable_end_offset
         self.leader_epoch = leader_epoch
@@ -159,7 +157,7 @@ class PartitionLog:
         Raises:
             KafkaError: FENCED_LEADER_EPOCH or UNKNOWN_LEADER_EPOCH.
         """
-        if epoch < 0 or epoch == self.leader_epoch:
+        if epoch in (UNDEFINED_EPOCH, self.leader_epoch):
             return
         if epoch < self.leader_epoch:
             raise KafkaError(ErrorCode.FENCED_LEADER_EPOCH)
@@ -280,6 +278,10 @@ class PartitionLog:
         except StorageError as error:
             raise kafka_error(error) from error
         self._summary.appended(header, base_offset, self.leader_epoch, now_ms, log_append_time_ms)
+        kept = self._kept
+        kept.appended_bytes += header.size
+        if kept.appended_bytes > kept.due_bytes:
+            self._grown()
         if marker is not None:
             self._summary.ended(header, base_offset, now_ms, marker)
         if flush is None:
@@ -288,6 +290,11 @@ class PartitionLog:
             self._flush = flush
             flush.then(self._flushed)
         return Appended(base_offset, log_append_time_ms, flush)
+
+    def _grown(self) -> None:
+        self._kept.note_asked()
+        if self.when_grown is not None:
+            self.when_grown(self)
 
     def _flushed(self, flush: Pending[None]) -> None:
         if flush is self._flush:
@@ -363,10 +370,8 @@ class PartitionLog:
         Raises:
             KafkaError: KAFKA_STORAGE_ERROR.
         """
-        try:
+        with told_as_kafka_errors():
             offset = await self._engine_log.find_timestamp(timestamp_ms)
-        except StorageError as error:
-            raise kafka_error(error) from error
         return max(offset, self.log_start_offset)
 
     async def offset_of_largest_timestamp(self) -> int:
@@ -380,10 +385,8 @@ class PartitionLog:
         """
         offset = self._summary.max_timestamp_offset
         if self._flush is not None and offset >= self.high_watermark:
-            try:
+            with told_as_kafka_errors():
                 await self._flush
-            except StorageError as error:
-                raise kafka_error(error) from error
         return offset
 
     # --- deleting and compacting what is old
@@ -394,10 +397,8 @@ class PartitionLog:
         Raises:
             KafkaError: KAFKA_STORAGE_ERROR.
         """
-        try:
+        with told_as_kafka_errors():
             return await self._engine_log.extents()
-        except StorageError as error:
-            raise kafka_error(error) from error
 
     async def move_start(self, offsets: Sequence[int]) -> None:
         """Moves the start to the last of the offsets, durably, a few of them at a time.
@@ -409,10 +410,8 @@ class PartitionLog:
         """
         steps = [*offsets[EXTENTS_AT_ONCE - 1 : -1 : EXTENTS_AT_ONCE], *offsets[-1:]]
         for offset in steps:
-            try:
+            with told_as_kafka_errors():
                 await self._engine_log.truncate_before(offset)
-            except StorageError as error:
-                raise kafka_error(error) from error
             self.leader_epochs.truncate_before(self.log_start_offset)
             self._summary.transactions.truncate_before(self.log_start_offset)
             self.wake_watchers()
@@ -435,10 +434,8 @@ class PartitionLog:
         Raises:
             KafkaError: KAFKA_STORAGE_ERROR; nothing was replaced.
         """
-        try:
+        with told_as_kafka_errors():
             await self._engine_log.replace(base_offset, next_offset, batches)
-        except StorageError as error:
-            raise kafka_error(error) from error
 
     async def note_cleaned(
         self,
@@ -462,7 +459,7 @@ class PartitionLog:
         summary.transactions.forget(vanished)
         if largest_timestamp is not None:
             summary.max_timestamp_ms, summary.max_timestamp_offset = largest_timestamp
-        self._summary_offset = UNKNOWN
+        self._kept.note_outdated()
         await self.save_cleaned()
 
     async def save_cleaned(self) -> None:
@@ -471,12 +468,10 @@ class PartitionLog:
         Raises:
             KafkaError: KAFKA_STORAGE_ERROR, it is not.
         """
-        if self._summary_offset == UNKNOWN:
-            try:
+        if self._kept.is_outdated:
+            with told_as_kafka_errors():
                 await self.save_snapshot()
-            except StorageError as error:
-                raise kafka_error(error) from error
-            if self._summary_offset == UNKNOWN:
+            if self._kept.is_outdated:
                 raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, "The log is recovering.")
 
     @property
@@ -498,10 +493,8 @@ class PartitionLog:
             KafkaError: The engine still fails.
         """
         if self._rebuild_needed:
-            try:
+            with told_as_kafka_errors():
                 await self._rebuild()
-            except StorageError as error:
-                raise kafka_error(error) from error
             self._rebuild_needed = False
 
     async def close(self) -> None:
@@ -521,9 +514,7 @@ class PartitionLog:
     @property
     def unsummed_bytes(self) -> int:
         """How much a start after a crash would have to read back."""
-        # A log that has lost its beginning since is summed up to some place in what is left.
-        self._summed_bytes = min(self._summed_bytes, self.size_bytes)
-        return self.size_bytes - self._summed_bytes
+        return self._kept.unsummed_bytes
 
     async def save_snapshot(self) -> None:
         """Lets the next start go on from here, where there is news since the last time.
@@ -531,42 +522,10 @@ class PartitionLog:
         Raises:
             StorageError: The engine could not keep it.
         """
-        engine_log = self._engine_log
-        end_offset = engine_log.end_offset
-        if self._rebuild_needed or end_offset == self._summary_offset:
-            return
-        summed_bytes = self.size_bytes
-        await engine_log.save_snapshot(end_offset, self._summary.encode())
-        self._summary_offset = end_offset
-        self._summed_bytes = summed_bytes
+        if not self._rebuild_needed:
+            await self._kept.save(self._summary)
 
     async def _rebuild(self) -> None:
-        """Reads back what lies behind the last summary that lies within the log."""
-        engine_log = self._engine_log
-        offset = engine_log.start_offset
-        self._summary = Summary()
-        kept = await engine_log.load_snapshot()
-        if kept is not None and offset <= kept[0] <= engine_log.end_offset:
-            try:
-                self._summary = Summary.decode(kept[1])
-            except msgspec.DecodeError as error:
-                logger.warning("A summary of another version is not used: %s", error)
-            else:
-                offset = self._summary_offset = kept[0]
-        unsummed_bytes = 0
-        while offset < engine_log.end_offset:
-            try:
-                buffers = await engine_log.read(
-                    offset, max_bytes=SCAN_BYTES, before_offset=engine_log.end_offset
-                )
-            except Damaged as damaged:  # the engine has told what is lost
-                offset = damaged.next_offset
-                continue
-            for buffer in buffers:
-                view = memoryview(buffer)
-                for at, header in iterate_headers(view):
-                    offset = header.next_offset
-                    unsummed_bytes += header.size
-                    self._summary.read_back(view[at : at + header.size], header)
-        self._summed_bytes = self.size_bytes - unsummed_bytes
-        self._summary.transactions.advance(engine_log.durable_end_offset)
+        """Learns from the batches, and begins an epoch as a leader of Kafka's does: before any."""
+        self._summary = await self._kept.load()
+        self.leader_epochs.assign(self.leader_epoch, self._engine_log.end_offset)

@@ -5,6 +5,8 @@ Rules, as Kafka's ``LogValidator`` has them:
 - A batch that is in the topic's codec already stays as it came, whatever its level. Another one is
   decompressed, and compressed anew at the level of the topic. Its records keep their bytes;
   sequence numbers, timestamps and offsets stay.
+- A message set of a client before Kafka 0.11 becomes one batch of magic 2 first; it keeps its codec
+  where the topic has none of its own. Its timestamps are the topic's affair (``record/legacy.py``).
 - Before that it is checked like every produced batch, and where the topic is compacted or limits
   how old a record may be, record by record.
 
@@ -18,9 +20,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from datacore.log.error_codes import kafka_error
 from datacore.log.validation import checked_header
-from datacore.record.batch import parse_header
+from datacore.record.batch import clear_log_append_time, parse_header
 from datacore.record.compression import DECOMPRESSED_BYTES_MAX
 from datacore.record.errors import DecompressedTooLarge, RecordError
+from datacore.record.legacy import up_convert
 from datacore.record.records import validate_records
 from datacore.record.rewrite import recompressed
 
@@ -95,3 +98,47 @@ def prepare(
     except RecordError as error:
         raise kafka_error(error) from None
     return Prepared(records, oldest_timestamp_ms)
+
+
+def prepare_message_set(
+    message_set: memoryview,
+    config: LogConfig,
+    now_ms: int,
+    *,
+    max_bytes: int = DECOMPRESSED_BYTES_MAX,
+) -> Prepared | None:
+    """Converts a message set of magic 0 or 1, and prepares the batch that it becomes.
+
+    Args:
+        message_set: What the producer sent for one partition.
+        config: The topic's.
+        now_ms: The time.
+        max_bytes: The most that may come out of it.
+
+    Returns:
+        None where it holds more than ``max_bytes``, if that is less than any set may hold.
+
+    Raises:
+        KafkaError: The set is refused.
+    """
+    is_stamped = config.log_append_time
+    try:
+        batch = memoryview(
+            up_convert(
+                message_set,
+                log_append_time_ms=now_ms if is_stamped else None,
+                max_bytes=max_bytes,
+            )
+        )
+    except DecompressedTooLarge as error:
+        if max_bytes < DECOMPRESSED_BYTES_MAX:
+            return None
+        raise kafka_error(error) from None
+    except RecordError as error:
+        raise kafka_error(error) from None
+    if is_stamped:
+        # The log sets the time, and refuses a producer that has done so.
+        clear_log_append_time(batch)
+    if not needs_preparation(batch, config):
+        return Prepared(batch, None)
+    return prepare(batch, config, has_transactional_id=False, max_bytes=max_bytes)

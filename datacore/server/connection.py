@@ -82,7 +82,7 @@ class ConnectionOwner(Protocol):
     def refused(self, line: str) -> None:
         """Logs why a connection was closed, unless too many were."""
 
-    def spawn(self, coroutine: Coroutine[Any, Any, Message]) -> Pending[Message]:
+    def spawn(self, coroutine: Coroutine[Any, Any, Message]) -> Pending[Message | None]:
         """Runs an ``async`` handler as a task of the server."""
 
 
@@ -102,7 +102,7 @@ class ParkedRequest:
         self.parts: list[Buffer] = []
         """The answer, once it is there; this list stands in the connection's queue."""
 
-    def settle(self, pending: Pending[Message]) -> None:
+    def settle(self, pending: Pending[Message | None]) -> None:
         """Takes the answer; called by ``pending``, which sees no error from here."""
         self.connection.answer_parked(self, pending)
 
@@ -351,7 +351,11 @@ class Connection(asyncio.BufferedProtocol):
             self._send(parts)
 
     def _park(
-        self, route: Route, context: RequestContext, request: Message, pending: Pending[Message]
+        self,
+        route: Route,
+        context: RequestContext,
+        request: Message,
+        pending: Pending[Message | None],
     ) -> None:
         parked = ParkedRequest(self, route, context, request)
         self._answers.append(parked.parts)
@@ -363,20 +367,26 @@ class Connection(asyncio.BufferedProtocol):
                 self._blocks |= _TOO_MANY_PARKED
         pending.then(parked.settle)
 
-    def answer_parked(self, parked: ParkedRequest, pending: Pending[Message]) -> None:
+    def answer_parked(self, parked: ParkedRequest, pending: Pending[Message | None]) -> None:
         """Sends the answer of a parked request, and what waited behind it."""
         if self._blocks & _CLOSED:
             return
         context = parked.context
+        answers = self._answers
         try:
-            parked.parts += parked.route.encode(context.correlation_id, pending.result())
+            answer = pending.result()
+            if answer is None:
+                # It mutes the connection, so nothing stands behind it (Produce with acks=0).
+                assert answers[-1] is parked.parts
+                answers.pop()
+            else:
+                parked.parts += parked.route.encode(context.correlation_id, answer)
         except Exception as error:  # noqa: BLE001  # dispatch logs the unexpected, once
             parts = self._dispatch.encode_failure(parked.route, context, parked.request, error)
             if parts is None:
                 self._refuse(_FAILED_WITHOUT_ANSWER.format(error))
                 return
             parked.parts += parts
-        answers = self._answers
         while answers and answers[0]:
             self._send(answers.popleft())
         if not self._is_handling:

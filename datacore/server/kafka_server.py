@@ -139,15 +139,15 @@ class KafkaServer(Generic[BrokerT]):
         """Logs why a connection was closed, unless too many were."""
         self._refusals.warning(line)
 
-    def spawn(self, coroutine: Coroutine[Any, Any, Message]) -> Pending[Message]:
+    def spawn(self, coroutine: Coroutine[Any, Any, Message]) -> Pending[Message | None]:
         """Runs an ``async`` handler as a task of the server."""
-        pending: Pending[Message] = Pending()
+        pending: Pending[Message | None] = Pending()
         self._running_handlers += 1
         self._tasks.start_soon(self._settle, coroutine, pending)
         return pending
 
     async def _settle(
-        self, coroutine: Coroutine[Any, Any, Message], pending: Pending[Message]
+        self, coroutine: Coroutine[Any, Any, Message], pending: Pending[Message | None]
     ) -> None:
         """Carries a coroutine's end over to whoever waits for it."""
         try:

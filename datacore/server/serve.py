@@ -161,6 +161,8 @@ def _s3_engine(config: Config) -> Engine:
             ca_file=section.ca_file,
             linger_s=section.linger_ms / 1000,
             cache_bytes=section.cache_bytes,
+            disk_cache_dir=Path(section.disk_cache_dir) if section.disk_cache_dir else None,
+            disk_cache_bytes=section.disk_cache_bytes,
             flush_timeout_s=section.flush_timeout_ms / 1000,
             rewrite_interval_s=section.rewrite_interval_ms / 1000,
             grace_s=section.grace_ms / 1000,

@@ -35,7 +35,7 @@ def handle_within_quotas(
     context: RequestContext,
     request: Message,
     request_bytes: int,
-) -> Message | Pending[Message] | Coroutine[Any, Any, Message] | None:
+) -> Message | Pending[Message | None] | Coroutine[Any, Any, Message] | None:
     """What a handler answers, with the throttle time in it.
 
     Args:
@@ -67,14 +67,17 @@ def handle_within_quotas(
     return _awaited(answer, settle)
 
 
-def _after(answer: Pending[Message], settle: Callable[[Message], Message]) -> Pending[Message]:
-    settled: Pending[Message] = Pending()
+def _after(
+    answer: Pending[Message | None], settle: Callable[[Message], Message]
+) -> Pending[Message | None]:
+    settled: Pending[Message | None] = Pending()
 
-    def pass_on(pending: Pending[Message]) -> None:
+    def pass_on(pending: Pending[Message | None]) -> None:
         if pending.error is not None:
             settled.fail(pending.error)
         else:
-            settled.resolve(settle(pending.result()))
+            response = pending.result()
+            settled.resolve(None if response is None else settle(response))
 
     answer.then(pass_on)
     return settled

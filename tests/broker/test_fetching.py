@@ -10,7 +10,7 @@ from datacore._generated.fetch import FetchPartition, FetchRequest, FetchRespons
 from datacore._generated.fetch import PartitionData as FetchedPartition
 from datacore.broker.broker import Broker
 from datacore.broker.context import RequestContext
-from datacore.broker.fetching import CONVERTED_BYTES_MAX
+from datacore.broker.down_conversion import CONVERTED_BYTES_MAX
 from datacore.broker.topics import NewTopic
 from datacore.log.partition_log import PartitionLog
 from datacore.protocol.names import TopicName
@@ -165,7 +165,8 @@ async def test_one_answer_converts_a_little_for_clients_of_message_sets() -> Non
             produce(broker, size=100_000)
         asked = request(0, max_bytes=LARGE, partition_max_bytes=LARGE)
         old = broker.fetching.fetch(request_context(ApiKey.FETCH, 3), asked)
-        assert isinstance(old, FetchResponse)
+        assert isinstance(old, Pending)
+        old = await old
         assert 200_000 < sizes(old)[0] < CONVERTED_BYTES_MAX
         assert sizes(now(broker, asked))[0] > 400_000
 

@@ -1,10 +1,11 @@
+import anyio
 import pytest
 
 from datacore._generated.errors import ErrorCode
-from datacore.broker import partitions
 from datacore.broker.broker import Broker
 from datacore.broker.partitions import log_name
 from datacore.broker.topics import NewTopic
+from datacore.log import kept_summary
 from datacore.log.partition_log import PartitionLog
 from datacore.metadata.image import TopicImage
 from datacore.protocol.errors import KafkaError
@@ -66,20 +67,20 @@ async def test_a_producer_that_fell_silent_is_forgotten() -> None:
                 [Record(value=b"v")], producer_id=producer_id, producer_epoch=0, base_sequence=0
             )
             log.append(memoryview(records), now_ms)
-        await broker.partitions.put_in_order(6_500)
+        broker.partitions.put_in_order(6_500)
         assert list(log.producers.by_id) == [2]
 
 
 async def test_a_log_that_has_grown_is_summed_up_for_the_next_start(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(partitions, "UNSUMMED_BYTES_MAX", 3 * len(batch()) - 1)
+    monkeypatch.setattr(kept_summary, "UNSUMMED_BYTES_MAX", 3 * len(batch()) - 1)
     engine = HeldEngine("t-")
     async with running(engine) as broker:
         log = await one_log(broker)
         for appended in range(1, 8):
             log.append(batch(), 1)
-            await broker.partitions.put_in_order(1)
+            await anyio.wait_all_tasks_blocked()
             kept = await engine.only.load_snapshot()
             assert (kept[0] if kept else 0) == appended // 3 * 3
         # What a crash leaves: the summary of 6, and one batch behind it.

@@ -9,8 +9,8 @@ Apache Kafka itself:
 DATACORE_COMPAT_KAFKA=4.1.1 starts that release of Apache Kafka instead of DataCore; then the
 scenarios that kill the broker can be asked of it, too.
 
-    pytest tests/compat --resume                # without what this code has passed already
-    pytest tests/compat --client-limit-s 600    # a client that takes longer is given up
+DATACORE_COMPAT_RESUME=1 leaves out what this code has passed already; a client is given up when its
+scenarios took longer than DATACORE_COMPAT_CLIENT_LIMIT_S (1,800) in all.
 """
 
 import os
@@ -133,20 +133,13 @@ def group() -> str:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "quick: the newest of each client family, for every push")
-    config.addinivalue_line("markers", "scenario(name): the column of the table of results")
     config.stash[_RESULTS] = Results()
     config.stash[_CODE] = code_digest()
     config.stash[_SPENT] = defaultdict(float)
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--resume", action="store_true", help="leave out what this code has passed")
-    parser.addoption("--client-limit-s", type=float, default=1_800.0, help="of all its scenarios")
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--resume"):
+    if os.environ.get("DATACORE_COMPAT_RESUME"):
         passed = Results.read(_results_path()).passed(config.stash[_CODE])
         left_out = [item for item in items if item.nodeid in passed]
         items[:] = [item for item in items if item.nodeid not in passed]
@@ -155,7 +148,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     client = _client(item)
-    limit_s: float = item.config.getoption("--client-limit-s")
+    limit_s = float(os.environ.get("DATACORE_COMPAT_CLIENT_LIMIT_S", "1800"))
     if client is not None and item.config.stash[_SPENT][str(client)] > limit_s:
         pytest.skip(f"{client} not run: its {limit_s:.0f} s are used up")
 

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import IO, Any
 
 from tests.compat.clients.contract import Record
@@ -26,6 +26,8 @@ from tests.compat.environments import Program
 __all__ = ["DEADLINE_S", "Driver", "DriverFailedError", "Member", "Offsets", "Seen", "eventually"]
 
 DEADLINE_S = 30.0
+# How long one lives that goes on until told to leave.
+_LIFE_S = 150.0
 # A driver ends by itself at the deadline; this much later the harness stops believing that.
 _GRACE_S = 5.0
 _POLL_S = 0.02
@@ -120,7 +122,9 @@ class Driver:
 
     @contextmanager
     def _started(self, action: str, topic: str, *arguments: str) -> Iterator["Member"]:
-        command = self._command(action, topic, *arguments)
+        # It lives through several waits of the harness, each of which has its own deadline.
+        lasting = replace(self, deadline_s=max(self.deadline_s, _LIFE_S))
+        command = lasting._command(action, topic, *arguments)
         with (
             tempfile.TemporaryFile("w+") as stderr,
             subprocess.Popen(

@@ -1,3 +1,11 @@
+from typing import Any
+
+import pytest
+
+from datacore._generated.consumer_group_describe import (
+    ConsumerGroupDescribeRequest,
+    ConsumerGroupDescribeResponse,
+)
 from datacore._generated.consumer_group_heartbeat import (
     ConsumerGroupHeartbeatRequest,
     ConsumerGroupHeartbeatResponse,
@@ -41,6 +49,26 @@ def test_the_protocol_is_off_where_its_feature_is() -> None:
         )
         assert updated.error_code == 0
         assert join(connection).error_code == ErrorCode.UNSUPPORTED_VERSION
+
+
+@pytest.mark.parametrize(
+    ("protocols", "expected"),
+    [
+        ("classic", ErrorCode.UNSUPPORTED_VERSION),
+        ("classic,streams", ErrorCode.UNSUPPORTED_VERSION),
+        ("consumer, classic", ErrorCode.NONE),
+    ],
+)
+def test_a_broker_speaks_the_consumer_protocol_where_its_config_says_so(
+    protocols: str, expected: ErrorCode
+) -> None:
+    kafka: dict[str, Any] = {"group.coordinator.rebalance.protocols": protocols}
+    with Broker(kafka=kafka) as broker, Connection(broker.host, broker.port) as connection:
+        assert join(connection).error_code == expected
+        described = connection.send(
+            ConsumerGroupDescribeRequest(group_ids=["g"]), ConsumerGroupDescribeResponse
+        )
+        assert described.groups[0].error_code == expected
 
 
 def test_a_groups_own_configs_count() -> None:

@@ -300,7 +300,7 @@ async def test_a_producers_last_batch_stays_empty_and_a_restart_knows_its_sequen
     assert [
         (header.base_offset, header.records_count, header.base_sequence) for header in kept
     ] == [(1, 0, 1)]
-    log._summary_offset = log.log_end_offset  # no new summary: the next opening reads back
+    log._kept._offset = log.log_end_offset
     await log.close()
     again = await opened(engine)
     put(again, ("a", "4"), producer=(7, 0, 2))
@@ -438,6 +438,6 @@ async def test_a_producers_marker_stays_for_as_long_as_it_is_remembered(engine: 
         await round_of(log, NOW_MS + int(value))
     kept = [header for header, _ in await batches_of(log) if header.producer_id == 1]
     assert [(header.is_control, header.records_count) for header in kept] == [(True, 0)]
-    log._summary_offset = log.log_end_offset
+    log._kept._offset = log.log_end_offset
     await log.close()
     await opened(engine)

@@ -151,7 +151,7 @@ async def test_a_consumer_learns_the_same_with_and_without_compaction(
                 before = await view_of(log)
                 producers = known(log.producers.by_id)
                 if random.random() < 0.5:
-                    log._summary_offset = log.log_end_offset  # as if a crash had come first
+                    log._kept._offset = log.log_end_offset
                 await log.close()
                 log = life.log = await opened(engine, config)
                 assert await view_of(log) == before

@@ -106,3 +106,10 @@ def test_the_finest_unit_that_is_set_wins() -> None:
     assert broker_value("log.retention.ms", hours | {"log.retention.ms": "4"}) == "4"
     assert broker_value("log.retention.ms", {"log.retention.hours": "-1"}) == "-1"
     assert broker_value("log.flush.interval.ms", {}) == "9223372036854775807"
+
+
+def test_the_classic_protocol_cannot_be_turned_off() -> None:
+    protocols = BROKER_CONFIGS["group.coordinator.rebalance.protocols"]
+    with pytest.raises(InvalidConfig, match="classic must be among them"):
+        protocols.check("consumer")
+    assert protocols.check("consumer, classic") == "consumer,classic"

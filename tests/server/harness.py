@@ -275,7 +275,7 @@ class Bench:
         self.refusals: list[str] = []
         self.refuse_next: str | None = None
         self.admitted = 0
-        self.spawned: list[tuple[Coroutine[Any, Any, Message], Pending[Message]]] = []
+        self.spawned: list[tuple[Coroutine[Any, Any, Message], Pending[Message | None]]] = []
         self.transport = FakeTransport()
         self.loop = FakeLoop()
         self.connection = Connection(
@@ -314,8 +314,8 @@ class Bench:
     def refused(self, line: str) -> None:
         self.refusals.append(line)
 
-    def spawn(self, coroutine: Coroutine[Any, Any, Message]) -> Pending[Message]:
-        pending: Pending[Message] = Pending()
+    def spawn(self, coroutine: Coroutine[Any, Any, Message]) -> Pending[Message | None]:
+        pending: Pending[Message | None] = Pending()
         self.spawned.append((coroutine, pending))
         return pending
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.storage.s3_proxy import S3Proxy
     from tests.storage.s3_server import S3Server
 
-EXAMPLES = 60 if os.environ.get("DATACORE_HYPOTHESIS") else 6
+EXAMPLES = 60 if os.environ.get("DATACORE_HYPOTHESIS") else 4
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ async def test_everything_that_was_acknowledged_is_there_once_behind_a_bad_netwo
         await engine.start()
         for name in data:
             opened = await engine.open_log(name, epoch=epoch)
-            for _ in range(10):
+            for _ in range(6):
                 data[name] += await append_durably(opened, 10, 2000)
         await engine.rewriter.run()
         for name in data:

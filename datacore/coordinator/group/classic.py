@@ -29,6 +29,7 @@ from typing import NamedTuple
 from datacore._generated.consumer_protocol_subscription import ConsumerProtocolSubscription
 from datacore._generated.errors import ErrorCode
 from datacore._generated.records.group_metadata import GroupMetadataValue, MemberMetadata
+from datacore.coordinator.group.ongoing_rebalance import OngoingRebalance
 from datacore.coordinator.outcome import ReplyToken
 from datacore.protocol.names import GroupId, MemberId, TopicName
 from datacore.wire.errors import DecodeError
@@ -127,8 +128,7 @@ class ClassicGroup:
         subscribed_topics: Topics of this generation's subscriptions; None where unknown.
         is_initial_rebalance: The first join after Empty, while it waits for more members.
         has_new_member: A member came during that wait, which may prolong it.
-        rebalance_began_ms: When the rebalance that goes on began.
-        rebalance_reason: And why.
+        rebalance: The one that goes on, if any.
     """
 
     group_id: GroupId
@@ -145,8 +145,7 @@ class ClassicGroup:
     subscribed_topics: frozenset[TopicName] | None = None
     is_initial_rebalance: bool = False
     has_new_member: bool = False
-    rebalance_began_ms: int | None = None
-    rebalance_reason: str = ""
+    rebalance: OngoingRebalance | None = None
     _supporters: Counter[str] = field(default_factory=Counter)
     _parked_joins: int = 0
 

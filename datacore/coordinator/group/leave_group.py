@@ -46,8 +46,9 @@ def leave_group(turn: Turn, request: LeaveGroupRequest, context: RequestContext)
     else:
         members_before = len(group.members)
         error_codes = [_leave(turn, group, identity) for identity in leaving]
-        if len(group.members) < members_before:
-            _go_on_without(turn, group, members_before - len(group.members))
+        if (left := members_before - len(group.members)) > 0:
+            [first, *_] = (who for who, code in zip(leaving, error_codes, strict=True) if not code)
+            _go_on_without(turn, group, _what_happened(left, first))
     if has_several:
         response = LeaveGroupResponse(
             members=[
@@ -79,10 +80,16 @@ def _leave(turn: Turn, group: ClassicGroup, identity: MemberIdentity) -> ErrorCo
     return error_code
 
 
-def _go_on_without(turn: Turn, group: ClassicGroup, left: int) -> None:
+def _what_happened(left: int, first: MemberIdentity) -> str:
+    who = repr(first.member_id or first.group_instance_id)
+    because = f" ({first.reason})" if first.reason else ""
+    return f"member {who} left{because}" if left == 1 else f"{left} members left, {who} among them"
+
+
+def _go_on_without(turn: Turn, group: ClassicGroup, what_happened: str) -> None:
     match group.state:
         case GroupState.STABLE | GroupState.COMPLETING_REBALANCE:
-            prepare_rebalance(turn, group, f"{left} members left")
+            prepare_rebalance(turn, group, what_happened)
         case GroupState.PREPARING_REBALANCE:
             complete_join_if_all_have_joined(turn, group)
         case GroupState.EMPTY | GroupState.DEAD:

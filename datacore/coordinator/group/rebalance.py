@@ -15,6 +15,7 @@ Kafka's counterpart is the classic half of ``GroupMetadataManager``.
 
 from datacore._generated.errors import ErrorCode
 from datacore.coordinator.group.classic import ClassicGroup, ClassicMember, GroupState
+from datacore.coordinator.group.ongoing_rebalance import OngoingRebalance
 from datacore.coordinator.group.records import group_metadata_record
 from datacore.coordinator.group.replies import join_failed, joined, sync_failed
 from datacore.coordinator.group.state import Timer, TimerKind, Turn
@@ -72,9 +73,8 @@ def prepare_rebalance(turn: Turn, group: ClassicGroup, reason: str) -> None:
     turn.stop_timer(Timer(TimerKind.SYNC, group.group_id))
     was_empty = group.state is GroupState.EMPTY
     group.enter(GroupState.PREPARING_REBALANCE, turn.now_ms)
-    if group.rebalance_began_ms is None:
-        group.rebalance_began_ms = turn.now_ms
-        group.rebalance_reason = reason
+    if group.rebalance is None:
+        group.rebalance = OngoingRebalance(turn.now_ms, reason)
     turn.outcome.say(
         f"group {group.group_id!r} rebalances after generation {group.generation}"
         f" with {len(group.members)} members: {reason}"
@@ -122,6 +122,8 @@ def remove_member(turn: Turn, group: ClassicGroup, member: ClassicMember, why: s
     group.remove(member.member_id)
     turn.stop_timer(session_timer(group, member.member_id))
     turn.outcome.say(f"member {member.member_id!r} is out of group {group.group_id!r}: {why}")
+    if group.rebalance is not None:
+        group.rebalance.lose(member.member_id, why)
 
 
 def remove_pending_member(turn: Turn, group: ClassicGroup, member_id: MemberId) -> None:
@@ -158,7 +160,7 @@ def session_expired(turn: Turn, group: ClassicGroup, member_id: MemberId) -> Non
         why = f"its first JoinGroup waited {turn.config.new_member_join_timeout_ms} ms"
     remove_member(turn, group, member, why)
     if group.state is not GroupState.PREPARING_REBALANCE:
-        prepare_rebalance(turn, group, f"member {member_id!r} timed out")
+        prepare_rebalance(turn, group, f"member {member_id!r} is out: {why}")
     else:
         complete_join_if_all_have_joined(turn, group)
 
@@ -194,9 +196,8 @@ def _wait_for_first_members(turn: Turn, group: ClassicGroup) -> None:
 
 def _prolong_wait_for_first_members(turn: Turn, group: ClassicGroup) -> bool:
     """Waits once more for the delay, as long as the rebalance timeout allows; tells whether."""
-    began_ms = group.rebalance_began_ms
-    assert began_ms is not None
-    left_ms = began_ms + group.rebalance_timeout_ms - turn.now_ms
+    assert group.rebalance is not None
+    left_ms = group.rebalance.began_ms + group.rebalance_timeout_ms - turn.now_ms
     delay_ms = min(turn.config.group_initial_rebalance_delay_ms, left_ms)
     if delay_ms <= 0:
         return False
@@ -229,7 +230,7 @@ def _become_empty(turn: Turn, group: ClassicGroup) -> None:
     group.generation += 1
     group.protocol_name = None
     group.note_subscriptions()
-    group.rebalance_began_ms = None
+    group.rebalance = None
     group.enter(GroupState.EMPTY, turn.now_ms)
     turn.outcome.append(group_metadata_record(group.group_id, group.image({}, turn.now_ms)))
     turn.outcome.say(f"group {group.group_id!r} is empty in generation {group.generation}")

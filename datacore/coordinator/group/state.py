@@ -16,6 +16,7 @@ from datacore.coordinator.group.config import GroupConfig
 from datacore.coordinator.group.consumer.group import ConsumerGroup
 from datacore.coordinator.group.consumer.topics import ClusterView
 from datacore.coordinator.group.offsets import OffsetStore
+from datacore.coordinator.group.ongoing_rebalance import OngoingRebalance
 from datacore.coordinator.group.pending_offsets import PendingOffsets
 from datacore.coordinator.outcome import Outcome
 from datacore.coordinator.timers import Timers
@@ -66,13 +67,11 @@ class Watch:
 
     Attributes:
         topics_version: Of the cluster when the group's topics were last looked at; None for never.
-        began_ms: When the rebalance that goes on began; None when none does.
-        reason: And why.
+        rebalance: The one that goes on, if any.
     """
 
     topics_version: int | None = None
-    began_ms: int | None = None
-    reason: str = ""
+    rebalance: OngoingRebalance | None = None
 
 
 @dataclass(slots=True)

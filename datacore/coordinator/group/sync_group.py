@@ -117,10 +117,8 @@ def _become_stable(turn: Turn, group: ClassicGroup, request: SyncGroupRequest) -
 
 
 def _say_stable(turn: Turn, group: ClassicGroup) -> None:
-    took = ""
-    if group.rebalance_began_ms is not None:
-        took = f", {turn.now_ms - group.rebalance_began_ms} ms after: {group.rebalance_reason}"
-    group.rebalance_began_ms = None
+    took = "" if group.rebalance is None else f", {group.rebalance.told(turn.now_ms)}"
+    group.rebalance = None
     turn.outcome.say(
         f"group {group.group_id!r} is stable in generation {group.generation} with"
         f" {len(group.members)} members and protocol {group.protocol_name!r}{took}"

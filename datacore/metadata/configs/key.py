@@ -92,10 +92,11 @@ class Range(msgspec.Struct, frozen=True):
 
 
 class OneOf(msgspec.Struct, frozen=True):
-    """A text, or each item of a list, is one of these."""
+    """A text, or each item of a list, is one of these; a list may have to hold one of them."""
 
     choices: tuple[str, ...]
     ignores_case: bool = False
+    needed: str | None = None
 
     def objection(self, value: Value) -> str | None:
         """Why a value is not valid; None where it is."""
@@ -105,10 +106,13 @@ class OneOf(msgspec.Struct, frozen=True):
                 for choice in self.choices
             ):
                 return f"String must be one of: {', '.join(self.choices)}"
+        if isinstance(value, list) and self.needed is not None and self.needed not in value:
+            return f"{self.needed} must be among them"
         return None
 
     def __str__(self) -> str:
-        return ", ".join(f"`{choice}`" for choice in self.choices)
+        choices = ", ".join(f"`{choice}`" for choice in self.choices)
+        return choices if self.needed is None else f"{choices}; `{self.needed}` is needed"
 
 
 class Shape(msgspec.Struct, frozen=True):

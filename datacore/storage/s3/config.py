@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _LIMITS: dict[str, tuple[float, float]] = {
     "linger_s": (0, 1),
@@ -10,6 +14,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "flush_timeout_s": (0.1, 600),
     "unflushed_bytes_max": (1024 * 1024, 2**40),
     "cache_bytes": (1024 * 1024, 2**40),
+    "disk_cache_bytes": (1024 * 1024, 2**50),
     "rewrite_interval_s": (1, 86_400),
     "grace_s": (60, 30 * 86_400),
 }
@@ -57,6 +62,12 @@ class S3Config:
 
     cache_bytes: int = 128 * 1024 * 1024
     """Batches that are kept in memory for readers."""
+
+    disk_cache_dir: Path | None = None
+    """Where batches that were read are kept as well; None keeps none."""
+
+    disk_cache_bytes: int = 1024 * 1024 * 1024
+    """How much of them."""
 
     rewrite_interval_s: float = 60.0
     """How often what the rounds have written is put in order, log by log."""

@@ -81,6 +81,8 @@ class S3Engine:
         Raises:
             CannotStart: The bucket cannot be used.
         """
+        if self.store.disk_cache is not None:
+            self.store.disk_cache.start()
         try:
             await self.journal.catch_up()
             await probe(self.bucket)
@@ -113,6 +115,8 @@ class S3Engine:
 
     async def close(self) -> None:
         """See ``Engine.close``."""
+        if self.store.disk_cache is not None:
+            self.store.disk_cache.close()
         if not self._tasks:
             return  # it was refused
         try:
@@ -122,6 +126,7 @@ class S3Engine:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             self._tasks.clear()
+            await self.store.read_ahead.close()
             await self.flusher.close()
             await self.journal.close()
             with suppress(StorageError):  # then others see that it beats no more

@@ -16,7 +16,9 @@ from datacore.storage.chunked.chunk import Chunk
 from datacore.storage.chunked.segments import Segment
 from datacore.storage.chunked.store import Unavailable
 from datacore.storage.engine import Fenced, LogName, StorageError
+from datacore.storage.s3.disk_cache import DiskCache
 from datacore.storage.s3.journal import uptime_s
+from datacore.storage.s3.read_ahead import ReadAhead
 from datacore.storage.s3.state import (
     Append,
     Close,
@@ -76,6 +78,9 @@ class Store:
         self.liveness = liveness
         self._config = config
         self._prepared: dict[int, _Prepared] = {}
+        folder = config.disk_cache_dir
+        self.disk_cache = DiskCache(folder, config.disk_cache_bytes) if folder else None
+        self.read_ahead = ReadAhead(self._fetch_cached)
 
     # --- logs
 
@@ -181,12 +186,20 @@ class Store:
         """See ``ChunkStore.read``; some more is read ahead."""
         wanted = self._wanted(log_id, offset, before_offset, max_bytes)
         try:
-            return await self.fetch(wanted)
+            return await self.read_ahead.read(
+                log_id, wanted, lambda next_offset: self._following(log_id, next_offset)
+            )
         except StorageError:
             again = self._wanted(log_id, offset, before_offset, max_bytes)
             if again == wanted:
                 raise
         return await self.fetch(again)  # rewritten meanwhile, and what it was is deleted already
+
+    def _following(self, log_id: int, offset: int) -> list[Piece]:
+        log = self.journal.state.logs.get(log_id)
+        if log is None or offset >= log.end_offset:
+            return []
+        return self._wanted(log_id, offset, log.end_offset, READ_AHEAD_BYTES)
 
     def _wanted(self, log_id: int, offset: int, before_offset: int, max_bytes: int) -> list[Piece]:
         log = self._log(log_id)
@@ -205,7 +218,7 @@ class Store:
         log = self._log(log_id)
         for piece in log.pieces[log.first_piece(offset) :]:
             if piece.max_timestamp_ms >= timestamp_ms:
-                return (await self.fetch([piece]))[0]
+                return (await self._fetch_cached([piece]))[0]
         return None
 
     async def stored_bytes(self, log_id: int, offset: int, next_offset: int) -> int:
@@ -216,6 +229,24 @@ class Store:
             for piece in log.pieces[log.first_piece(offset) :]
             if piece.base_offset < next_offset
         )
+
+    async def _fetch_cached(self, pieces: Sequence[Piece]) -> list[Chunk]:
+        """Chunks from this machine's disk where they are there, else from the bucket."""
+        cache = self.disk_cache
+        if cache is None:
+            return await self.fetch(pieces)
+        found = await asyncio.gather(*(cache.get(p.key, p.at, p.size) for p in pieces))
+        missing = [piece for piece, data in zip(pieces, found, strict=True) if data is None]
+        fetched = iter(await self.fetch(missing))
+        chunks = []
+        for piece, data in zip(pieces, found, strict=True):
+            if data is not None:
+                chunks.append(chunk_of(piece, data))
+            else:
+                chunk = next(fetched)
+                await cache.put(piece.key, piece.at, chunk.data)
+                chunks.append(chunk)
+        return chunks
 
     async def fetch(self, pieces: Sequence[Piece]) -> list[Chunk]:
         """Chunks of the bucket, with a request for each stretch of an object."""

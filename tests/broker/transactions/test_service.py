@@ -75,7 +75,7 @@ def produced(
     partition: int = 0,
     sequence: int = 0,
     acks: int = -1,
-) -> tuple[RequestContext, ProduceResponse | Pending[ProduceResponse]]:
+) -> tuple[RequestContext, ProduceResponse | Pending[ProduceResponse | None]]:
     """What the handler says to one transactional batch; the frame is gone when it has."""
     batch = encode_batch(
         [Record(0, 1, b"k", b"v")],
@@ -99,7 +99,8 @@ def produced(
     return context, answer
 
 
-def error_of(answer: ProduceResponse) -> ErrorCode:
+def error_of(answer: ProduceResponse | None) -> ErrorCode:
+    assert answer is not None
     return ErrorCode(answer.responses[0].partition_responses[0].error_code)
 
 

@@ -7,20 +7,14 @@ committed offset stays until it is committed again.
 A life that once failed is written down as a test with a name, by ``step``.
 """
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from datacore._generated.errors import ErrorCode
 from datacore._generated.join_group import JoinGroupResponse
@@ -30,6 +24,7 @@ from datacore.coordinator.group.classic import ClassicGroup, GroupState
 from datacore.coordinator.group.shard import GroupShard
 from datacore.coordinator.group.state import Timer, TimerKind
 from datacore.protocol.names import GroupId
+from tests.coordinator import lives
 from tests.coordinator.group.driver import Driver
 
 GROUPS = ["g", "h"]
@@ -68,6 +63,10 @@ class Client:
 Then = Callable[[int], None]
 
 
+STEPS = 20_000
+"""By a seed, in each run of the tests; with the other two machines, more than 100,000."""
+
+
 class ShardMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
@@ -79,7 +78,9 @@ class ShardMachine(RuleBasedStateMachine):
         self.committed: dict[str, dict[tuple[str, int], int]] = {group: {} for group in GROUPS}
         self.generations: dict[int, tuple[ClassicGroup, int]] = {}
 
-    @initialize(delay_ms=st.sampled_from([0, 3_000]), max_size=st.sampled_from([100, 100, 2]))
+    @lives.initialize(
+        delay_ms=lives.sampled_from([0, 3_000]), max_size=lives.sampled_from([100, 100, 2])
+    )
     def begin(self, delay_ms: int, max_size: int) -> None:
         self.driver = Driver(
             group_initial_rebalance_delay_ms=delay_ms,
@@ -93,13 +94,13 @@ class ShardMachine(RuleBasedStateMachine):
 
     # What clients do.
 
-    @rule(
-        index=st.integers(0, CLIENTS - 1),
-        version=st.sampled_from(JOIN_VERSIONS),
-        protocols=st.sampled_from(PROTOCOLS),
-        session_timeout_ms=st.sampled_from(SESSION_TIMEOUTS_MS),
-        rebalance_timeout_ms=st.sampled_from(REBALANCE_TIMEOUTS_MS),
-        has_forgotten=st.sampled_from([False] * 5 + [True]),
+    @lives.rule(
+        index=lives.integers(0, CLIENTS - 1),
+        version=lives.sampled_from(JOIN_VERSIONS),
+        protocols=lives.sampled_from(PROTOCOLS),
+        session_timeout_ms=lives.sampled_from(SESSION_TIMEOUTS_MS),
+        rebalance_timeout_ms=lives.sampled_from(REBALANCE_TIMEOUTS_MS),
+        has_forgotten=lives.sampled_from([False] * 5 + [True]),
     )
     def join(
         self,
@@ -125,16 +126,16 @@ class ShardMachine(RuleBasedStateMachine):
         )
         self.wait(token, lambda answered: self.joined(client, instance, answered))
 
-    @rule(
-        group=st.sampled_from(GROUPS),
-        protocols=st.sampled_from(PROTOCOLS),
-        order=st.permutations(range(CLIENTS // 2)),
-        versions=st.lists(
-            st.sampled_from([9, *JOIN_VERSIONS]), min_size=CLIENTS // 2, max_size=CLIENTS // 2
+    @lives.rule(
+        group=lives.sampled_from(GROUPS),
+        protocols=lives.sampled_from(PROTOCOLS),
+        order=lives.permutations(range(CLIENTS // 2)),
+        versions=lives.lists(
+            lives.sampled_from([9, *JOIN_VERSIONS]), min_size=CLIENTS // 2, max_size=CLIENTS // 2
         ),
-        session_timeout_ms=st.sampled_from(SESSION_TIMEOUTS_MS),
-        sync_order=st.permutations(range(CLIENTS // 2)),
-        syncing=st.sampled_from([3, 3, 3, 2, 1]),
+        session_timeout_ms=lives.sampled_from(SESSION_TIMEOUTS_MS),
+        sync_order=lives.permutations(range(CLIENTS // 2)),
+        syncing=lives.sampled_from([3, 3, 3, 2, 1]),
     )
     def all_join_and_sync(
         self,
@@ -194,7 +195,7 @@ class ShardMachine(RuleBasedStateMachine):
                     ErrorCode.NOT_COORDINATOR,
                 }
 
-    @rule(index=st.integers(0, CLIENTS - 1), forgets_last=st.booleans())
+    @lives.rule(index=lives.integers(0, CLIENTS - 1), forgets_last=lives.booleans())
     def sync(self, index: int, forgets_last: bool) -> None:  # noqa: FBT001  # a drawn value
         client = self.clients[index]
         if not client.member_id:
@@ -230,7 +231,7 @@ class ShardMachine(RuleBasedStateMachine):
             expected = self.assigned[group, generation].get(identity, b"")
             assert response.assignment == expected
 
-    @rule(index=st.integers(0, CLIENTS - 1))
+    @lives.rule(index=lives.integers(0, CLIENTS - 1))
     def heartbeat(self, index: int) -> None:
         client = self.clients[index]
         error_code = self.driver.heartbeat(
@@ -244,7 +245,7 @@ class ShardMachine(RuleBasedStateMachine):
         if error_code == ErrorCode.NONE:
             assert self.driver.group(client.group).generation == client.generation
 
-    @rule(indexes=st.lists(st.integers(0, CLIENTS - 1), min_size=1, max_size=3))
+    @lives.rule(indexes=lives.lists(lives.integers(0, CLIENTS - 1), min_size=1, max_size=3))
     def leave(self, indexes: list[int]) -> None:
         group = self.clients[indexes[0]].group
         leaving = [self.clients[index] for index in indexes if self.clients[index].group == group]
@@ -258,11 +259,11 @@ class ShardMachine(RuleBasedStateMachine):
             if left.error_code == ErrorCode.NONE:
                 client.member_id = ""
 
-    @rule(
-        index=st.integers(0, CLIENTS - 1),
-        partition=st.integers(0, 2),
-        offset=st.integers(0, 1_000),
-        as_member=st.sampled_from([True, True, False]),
+    @lives.rule(
+        index=lives.integers(0, CLIENTS - 1),
+        partition=lives.integers(0, 2),
+        offset=lives.integers(0, 1_000),
+        as_member=lives.sampled_from([True, True, False]),
     )
     def commit(
         self,
@@ -290,14 +291,14 @@ class ShardMachine(RuleBasedStateMachine):
         else:
             assert group is None or group.state is GroupState.EMPTY
 
-    @rule(group=st.sampled_from(GROUPS))
+    @lives.rule(group=lives.sampled_from(GROUPS))
     def delete_group(self, group: str) -> None:
         [code] = self.driver.delete(group)
         if code == ErrorCode.NONE:
             self.committed[group].clear()
             assert not self.driver.has_group(group)
 
-    @rule(group=st.sampled_from(GROUPS), partition=st.integers(0, 2))
+    @lives.rule(group=lives.sampled_from(GROUPS), partition=lives.integers(0, 2))
     def delete_offset(self, group: str, partition: int) -> None:
         response = self.driver.delete_offsets(("t", partition), group=group)
         for topic in response.topics:
@@ -306,11 +307,11 @@ class ShardMachine(RuleBasedStateMachine):
 
     # What happens to them.
 
-    @rule(ms=st.sampled_from([0, 1, 400, 400, 3_000, 3_000, 7_000, 40_000]))
+    @lives.rule(ms=lives.sampled_from([0, 1, 400, 400, 3_000, 3_000, 7_000, 40_000]))
     def time_passes(self, ms: int) -> None:
         self.driver.advance(ms)
 
-    @rule()
+    @lives.rule()
     def coordinator_restarts(self) -> None:
         self.driver.restart()
         self.generations.clear()
@@ -318,7 +319,7 @@ class ShardMachine(RuleBasedStateMachine):
 
     # What holds.
 
-    @invariant()
+    @lives.invariant()
     def who_waits_is_answered_in_bounded_time(self) -> None:
         for token, (since_ms, then) in list(self.waiting.items()):
             if token in self.driver.answers:
@@ -327,7 +328,7 @@ class ShardMachine(RuleBasedStateMachine):
             else:
                 assert self.driver.now_ms - since_ms <= LONGEST_WAIT_MS
 
-    @invariant()
+    @lives.invariant()
     def generations_never_go_back(self) -> None:
         for group in self.driver.shard.state.groups.values():
             _, last = self.generations.get(id(group), (group, 0))
@@ -336,13 +337,13 @@ class ShardMachine(RuleBasedStateMachine):
             image = self.driver.shard.state.images.get(group.group_id)
             assert image is None or group.generation >= image.generation
 
-    @invariant()
+    @lives.invariant()
     def committed_offsets_stay(self) -> None:
         for group, expected in self.committed.items():
             found = self.driver.fetch(None, group=group)
             assert {name: offset for name, (offset, _, _) in found.items()} == expected
 
-    @invariant()
+    @lives.invariant()
     def a_replayed_shard_is_the_live_shard(self) -> None:
         live, replayed = self.driver.shard, self.driver.replayed()
         assert replayed.state.images == live.state.images
@@ -356,7 +357,7 @@ class ShardMachine(RuleBasedStateMachine):
             if group.state is GroupState.STABLE:
                 assert group_id in replayed.state.groups
 
-    @invariant()
+    @lives.invariant()
     def groups_are_whole(self) -> None:
         for group in self.driver.shard.state.groups.values():
             check_group(self.driver.shard, group)
@@ -498,6 +499,19 @@ def test_random_lives_of_a_shard() -> None:
             max_examples=60, stateful_step_count=50, deadline=None, derandomize=True, database=None
         ),
     )
+
+
+@pytest.mark.timeout(600)
+def test_lives_of_a_shard_by_a_seed() -> None:
+    """Many more than Hypothesis can afford, and the same every time."""
+    lives.live(ShardMachine, steps=STEPS, seed=1)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3_600)
+def test_a_million_steps_of_a_shard_by_a_seed() -> None:
+    """Other lives every time; the seed of one that fails is in the failure."""
+    lives.live(ShardMachine, steps=1_000_000, seed=time.time_ns())
 
 
 @pytest.mark.slow

@@ -178,3 +178,40 @@ def test_the_log_says_how_long_the_rebalance_took_and_why_it_was() -> None:
         "group 'g' is stable in generation 2 with 2 members and protocol 'range',"
         f" 1500 ms after: member {a!r} is new"
     )
+
+
+def stable_pair(driver: Driver) -> tuple[str, str]:
+    a, b = joined_pair(driver)
+    driver.ask_sync(b, 2)
+    driver.ask_sync(a, 2, {a: b"A", b: b"B"})
+    return a, b
+
+
+def test_the_log_says_in_one_sentence_who_left_why_and_how_long_the_rebalance_took() -> None:
+    driver = Driver()
+    a, b = stable_pair(driver)
+    driver.advance(6_000)
+    driver.heartbeat(a, 2)
+    driver.advance(4_000)
+    driver.ask_join(a)
+    driver.advance(250)
+    driver.ask_sync(a, 3, {a: b"A"})
+    assert driver.sentences[-1] == (
+        "group 'g' is stable in generation 3 with 1 members and protocol 'range',"
+        f" 250 ms after: member {b!r} is out: no heartbeat for 10000 ms"
+    )
+
+
+def test_the_log_names_those_that_a_rebalance_waited_for_in_vain() -> None:
+    driver = Driver()
+    a, b = stable_pair(driver)
+    driver.ask_join(a, protocols={"range": b"something new"})
+    for _ in range(10):
+        driver.advance(3_000)
+        driver.heartbeat(b, 2)
+    driver.ask_sync(a, 3, {a: b"A"})
+    assert driver.sentences[-1] == (
+        "group 'g' is stable in generation 3 with 1 members and protocol 'range', 30000 ms after:"
+        f" the leader joins again: member {a!r};"
+        f" member {b!r} is out: no JoinGroup for 30000 ms of rebalance"
+    )

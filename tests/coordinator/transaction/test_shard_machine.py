@@ -10,23 +10,18 @@ transaction, or when the coordinator says so. What holds, whatever happens:
 - A replayed shard is the live one.
 """
 
+import time
 from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from datacore._generated.errors import ErrorCode
 from datacore.coordinator.transaction.metadata import TopicPartition, TransactionState
 from datacore.coordinator.transaction.state import Timer, TimerKind, WriteMarkers
 from datacore.protocol.names import TopicName
+from tests.coordinator import lives
 from tests.coordinator.transaction.driver import Driver, add_answer, end_answer, init_answer
 
 PARTITIONS = [TopicPartition(TopicName("t"), index) for index in range(3)]
@@ -110,6 +105,10 @@ class Producer:
         self.added.clear()
 
 
+STEPS = 70_000
+"""By a seed, in each run of the tests; with the other two machines, more than 100,000."""
+
+
 class TransactionMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
@@ -121,7 +120,9 @@ class TransactionMachine(RuleBasedStateMachine):
         self.acknowledged: dict[Transaction, int] = {}
         self.asked: set[int] = set()
 
-    @initialize(versions=st.lists(st.booleans(), min_size=3, max_size=3), is_prompt=st.booleans())
+    @lives.initialize(
+        versions=lives.lists(lives.booleans(), min_size=3, max_size=3), is_prompt=lives.booleans()
+    )
     def begin(self, versions: list[bool], is_prompt: bool) -> None:  # noqa: FBT001  # drawn
         # Where nothing waits, more happens in a life.
         self.driver.holds = not is_prompt
@@ -129,7 +130,7 @@ class TransactionMachine(RuleBasedStateMachine):
 
     # What producers do.
 
-    @rule(index=st.integers(0, 2), names_itself=st.booleans())
+    @lives.rule(index=lives.integers(0, 2), names_itself=lives.booleans())
     def init(self, index: int, names_itself: bool) -> None:  # noqa: FBT001  # a drawn value
         producer = self.producers[index]
         own = producer.identity if names_itself else NOBODY
@@ -152,7 +153,7 @@ class TransactionMachine(RuleBasedStateMachine):
             )
         )
 
-    @rule(index=st.integers(0, 2), at=st.sampled_from(PARTITIONS))
+    @lives.rule(index=lives.integers(0, 2), at=lives.sampled_from(PARTITIONS))
     def write(self, index: int, at: TopicPartition) -> None:
         producer = self.producers[index]
         if producer.identity == NOBODY or producer.ending is not None:
@@ -180,7 +181,9 @@ class TransactionMachine(RuleBasedStateMachine):
             )
         )
 
-    @rule(index=st.integers(0, 2), at=st.sampled_from(PARTITIONS), back=st.integers(1, 3))
+    @lives.rule(
+        index=lives.integers(0, 2), at=lives.sampled_from(PARTITIONS), back=lives.integers(1, 3)
+    )
     def write_late(self, index: int, at: TopicPartition, back: int) -> None:
         """A batch of an earlier transaction arrives only now, which v2 alone can tell."""
         producer = self.producers[index]
@@ -190,7 +193,7 @@ class TransactionMachine(RuleBasedStateMachine):
         if producer.is_new and identity[1] >= 0 and is_over:
             self._produce(Transaction(producer.index, -back), identity, at, adds=True)
 
-    @rule(index=st.integers(0, 2), committed=st.booleans())
+    @lives.rule(index=lives.integers(0, 2), committed=lives.booleans())
     def end(self, index: int, committed: bool) -> None:  # noqa: FBT001  # a drawn value
         producer = self.producers[index]
         if not producer.is_open:
@@ -264,12 +267,12 @@ class TransactionMachine(RuleBasedStateMachine):
 
     # What else happens.
 
-    @rule()
+    @lives.rule()
     def flush(self) -> None:
         self.driver.flush()
         self._take_owed()
 
-    @rule(which=st.integers(0, 5), at=st.integers(0, 2))
+    @lives.rule(which=lives.integers(0, 5), at=lives.integers(0, 2))
     def write_marker(self, which: int, at: int) -> None:
         """One marker of one transaction, in whatever order."""
         if self.written:
@@ -293,12 +296,12 @@ class TransactionMachine(RuleBasedStateMachine):
         while self.written and not self.driver.holds:
             self._write_marker(0, 0)
 
-    @rule(ms=st.sampled_from([1_000, 6_000, TIMEOUT_MS]))
+    @lives.rule(ms=lives.sampled_from([1_000, 6_000, TIMEOUT_MS]))
     def advance(self, ms: int) -> None:
         self.driver.advance(ms)
         self._take_owed()
 
-    @rule(is_orderly=st.booleans())
+    @lives.rule(is_orderly=lives.booleans())
     def restart(self, is_orderly: bool) -> None:  # noqa: FBT001  # a drawn value
         """Partitions keep what they have; of the shard, what is not durable is lost."""
         self.written.clear()
@@ -311,16 +314,16 @@ class TransactionMachine(RuleBasedStateMachine):
 
     # What holds.
 
-    @invariant()
+    @lives.invariant()
     def nobody_waits_for_markers_where_they_are_written_at_once(self) -> None:
         if not self.driver.holds:
             self._take_owed()
 
-    @invariant()
+    @lives.invariant()
     def replay_is_the_live_state(self) -> None:
         assert self.driver.replayed().state.transactions == self.driver.shard.state.transactions
 
-    @invariant()
+    @lives.invariant()
     def what_is_open_has_its_time_and_what_waits_is_prepared(self) -> None:
         state = self.driver.shard.state
         for transactional_id, metadata in state.transactions.items():
@@ -329,7 +332,7 @@ class TransactionMachine(RuleBasedStateMachine):
         for transactional_id in state.parked_ends:
             assert state.transactions[transactional_id].state.is_prepared
 
-    @invariant()
+    @lives.invariant()
     def what_ended_ended_alike(self) -> None:
         outcomes: dict[Transaction, set[bool]] = {}
         for partition in self.partitions.values():
@@ -375,6 +378,19 @@ def test_random_lives_of_transactions() -> None:
             max_examples=80, stateful_step_count=60, deadline=None, derandomize=True, database=None
         ),
     )
+
+
+@pytest.mark.timeout(600)
+def test_lives_of_transactions_by_a_seed() -> None:
+    """Many more than Hypothesis can afford, and the same every time."""
+    lives.live(TransactionMachine, steps=STEPS, seed=1)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3_600)
+def test_a_million_steps_of_transactions_by_a_seed() -> None:
+    """Other lives every time; the seed of one that fails is in the failure."""
+    lives.live(TransactionMachine, steps=1_000_000, seed=time.time_ns())
 
 
 @pytest.mark.slow

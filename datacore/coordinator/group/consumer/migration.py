@@ -214,7 +214,7 @@ def remove_members(
     for member_id in gone:
         turn.outcome.say(f"member {member_id!r} is out of group {group.group_id!r}: {why}")
     _replace_group(turn, group, classic)
-    prepare_rebalance(turn, classic, "its last member of the consumer protocol is gone")
+    prepare_rebalance(turn, classic, f"its last member of the consumer protocol is out: {why}")
 
 
 def downgrade_without(

@@ -22,6 +22,7 @@ from datacore.coordinator.group.consumer.records import (
 )
 from datacore.coordinator.group.consumer.subscription import resolve_regexes, subscribed_topics_hash
 from datacore.coordinator.group.consumer.target import make_target
+from datacore.coordinator.group.ongoing_rebalance import OngoingRebalance
 from datacore.coordinator.group.state import MEMBER_TIMERS, Timer, TimerKind, Turn
 from datacore.coordinator.outcome import Record
 from datacore.protocol.errors import KafkaError
@@ -164,15 +165,15 @@ class Progress:
         if reason:
             note_rebalance(turn, group_id, epoch, reason)
         self._time_revocation()
-        if watch.began_ms is None or not self.after.is_reconciled_to(epoch):
+        if watch.rebalance is None or not self.after.is_reconciled_to(epoch):
             return
         members = self.members_after()
         if all(member.is_reconciled_to(epoch) for member in members.values()):
             turn.outcome.say(
                 f"group {group_id!r} is stable in epoch {epoch} with {len(members)} members,"
-                f" {turn.now_ms - watch.began_ms} ms after: {watch.reason}"
+                f" {watch.rebalance.told(turn.now_ms)}"
             )
-            watch.began_ms = None
+            watch.rebalance = None
 
     def _time_revocation(self) -> None:
         """A member has its rebalance timeout to give partitions up."""
@@ -188,9 +189,8 @@ class Progress:
 def note_rebalance(turn: Turn, group_id: GroupId, epoch: int, reason: str) -> None:
     """Tells why a group needs a new target, and remembers since when."""
     watch = turn.state.watch(group_id)
-    if watch.began_ms is None:
-        watch.began_ms = turn.now_ms
-        watch.reason = reason
+    if watch.rebalance is None:
+        watch.rebalance = OngoingRebalance(turn.now_ms, reason)
     turn.outcome.say(f"group {group_id!r} rebalances in epoch {epoch}: {reason}")
 
 
@@ -221,6 +221,7 @@ def fence(turn: Turn, group: ConsumerGroup, members: Iterable[ConsumerMember], w
     It is made by the next request of one of the others; ``members`` are the group's, one or more.
     """
     group_id = group.group_id
+    watch = turn.state.watch(group_id)
     records: list[Record] = []
     others = dict(group.members)
     gone = []
@@ -230,8 +231,9 @@ def fence(turn: Turn, group: ConsumerGroup, members: Iterable[ConsumerMember], w
         records += member_tombstones(group_id, member.member_id)
         stop_timers(turn, group_id, member.member_id)
         turn.outcome.say(f"member {member.member_id!r} is out of group {group_id!r}: {why}")
+        if watch.rebalance is not None:
+            watch.rebalance.lose(member.member_id, why)
     cluster = turn.state.cluster
-    watch = turn.state.watch(group_id)
     regexes, regex_records = resolve_regexes(
         group,
         others.values(),
@@ -248,7 +250,7 @@ def fence(turn: Turn, group: ConsumerGroup, members: Iterable[ConsumerMember], w
     ]
     if others:
         who = f"member {gone[0]!r} is" if len(gone) == 1 else f"{len(gone)} members are"
-        note_rebalance(turn, group_id, group.epoch + 1, f"{who} gone")
+        note_rebalance(turn, group_id, group.epoch + 1, f"{who} out: {why}")
     else:
-        watch.began_ms = None
+        watch.rebalance = None
         turn.outcome.say(f"group {group_id!r} is empty in epoch {group.epoch + 1}")

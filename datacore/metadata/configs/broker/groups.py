@@ -25,8 +25,9 @@ from datacore.metadata.configs.key import (
 # fmt: off
 GROUPS: Final = (
     ConfigKey("group.coordinator.rebalance.protocols", LIST, "classic,consumer,streams", MEDIUM,
-              OneOf(("consumer", "classic", "share", "streams")),
-              about="Which protocols of groups are spoken."),
+              OneOf(("consumer", "classic", "share", "streams"), needed="classic"), effect=YES,
+              about="Whether the consumer protocol is spoken. The classic one always is, those of "
+              "share and streams groups are not."),
     ConfigKey("group.coordinator.threads", INT, "4", HIGH, at_least(1),
               about="How many threads Kafka's coordinator has."),
     ConfigKey("group.coordinator.append.linger.ms", INT, "5", MEDIUM, at_least(0),

@@ -221,6 +221,8 @@ public final class Driver {
         config.put("heartbeat.interval.ms", 300);
         if (options.containsKey("--instance")) {
             config.put("group.instance.id", options.get("--instance"));
+            // It is to be back before, and on a busy machine a JVM takes seconds to start.
+            config.put("session.timeout.ms", 30_000);
         }
         return config;
     }

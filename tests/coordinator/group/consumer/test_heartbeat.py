@@ -273,3 +273,19 @@ def test_the_log_tells_who_came_and_how_long_a_rebalance_took(driver: ConsumerDr
         "group 'g' rebalances in epoch 2: member 'b' is new",
         "group 'g' is stable in epoch 2 with 2 members, 30 ms after: member 'b' is new",
     ]
+
+
+def test_the_log_tells_in_one_sentence_who_left_why_and_how_long_the_rebalance_took(
+    driver: ConsumerDriver,
+) -> None:
+    a, b = driver.consumer("a"), driver.consumer("b")
+    driver.settle(a, b)
+    for _ in range(2):
+        driver.advance(15_000)
+        a.beat()
+    driver.advance(15_020)
+    driver.settle(a)
+    assert driver.sentences[-1] == (
+        "group 'g' is stable in epoch 3 with 1 members,"
+        " 20 ms after: member 'b' is out: no heartbeat for 45000 ms"
+    )
