@@ -1,7 +1,8 @@
 """Kafka's own console tools at any release, as processes: their classes, their ways to be asked.
 
 Classes moved from the core to the tools jar between 3.5 and 4.0 (KAFKA-14525); `--bootstrap-server`
-replaced `--broker-list` in 2.5 (KIP-499) and ZooKeeper in kafka-topics in 2.2 (KIP-377).
+replaced `--broker-list` in 2.5 (KIP-499) and ZooKeeper in kafka-topics in 2.2 (KIP-377). Since 4.2
+the console's properties have names of their own, and the old ones a warning on stdout (KIP-1147).
 """
 
 import subprocess
@@ -56,7 +57,11 @@ class ConsoleTools:
         main = "org.apache.kafka.tools.ConsoleProducer" if moved else "kafka.tools.ConsoleProducer"
         broker = "--bootstrap-server" if self.release >= (2, 5) else "--broker-list"
         arguments = [broker, self.bootstrap, "--topic", topic, "--request-required-acks", "all"]
-        arguments += ["--compression-codec", codec, *_each("--property", properties)]
+        arguments += [
+            "--compression-codec",
+            codec,
+            *_each(self._named("--reader-property"), properties),
+        ]
         self._run(main, arguments, stdin="".join(line + "\n" for line in lines))
 
     def consume(
@@ -64,7 +69,8 @@ class ConsoleTools:
     ) -> list[str]:
         """kafka-console-consumer from the beginning, until it has printed `count` records."""
         arguments = self._consumer_arguments(topic, group)
-        arguments += ["--max-messages", str(count), *_each("--property", properties)]
+        arguments += ["--max-messages", str(count)]
+        arguments += _each(self._named("--formatter-property"), properties)
         return self._run(self._consumer(), arguments).splitlines()
 
     @contextmanager
@@ -137,8 +143,12 @@ class ConsoleTools:
     def _consumer_arguments(self, topic: str, group: str | None) -> list[str]:
         arguments = ["--bootstrap-server", self.bootstrap, "--topic", topic, "--from-beginning"]
         if group is not None:
-            arguments += ["--group", group, *_each("--consumer-property", _QUICK_REBALANCES)]
+            name = "--command-property" if self.release >= (4, 2) else "--consumer-property"
+            arguments += ["--group", group, *_each(name, _QUICK_REBALANCES)]
         return arguments
+
+    def _named(self, flag: str) -> str:
+        return flag if self.release >= (4, 2) else "--property"
 
     def _run(self, main: str, arguments: Sequence[str], *, stdin: str = "") -> str:
         command = [*self.program.command, main, *arguments]

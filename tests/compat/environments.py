@@ -190,7 +190,9 @@ class JavaClasspath:
                 command = (*start, f"{folder}/program.jar:{jars}/*", sources[1].stem)
                 _rehearse([java, "-XX:+IgnoreUnrecognizedVMOptions", keep, *command])
 
-        folder = _built(f"{name}-{version}", [*(s.read_text() for s in sources), version], build)
+        # The jar is named, as what was built before there was one is another recipe's.
+        recipe = ["program.jar", *(each.read_text() for each in sources), version]
+        folder = _built(f"{name}-{version}", recipe, build)
         shared = folder / _SHARED_CLASSES
         use = (f"-XX:SharedArchiveFile={shared}", *_NOTHING_ON_STDOUT)
         sharing = use if shared.is_file() else ()
