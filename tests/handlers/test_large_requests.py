@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 # Each name twice, which is refused without looking further.
 NAMES = [f"t{n}" for n in range(10_000)] * 2
 TIME_MAX_S = 2.0
-"""Of the processor, twenty times what it takes; a cost that grows with the square would be minutes."""
+"""Of CPU, twenty times what it takes; a cost that grows with the square would be minutes."""
 
 
 async def test_many_names_given_twice_are_refused_in_no_time() -> None:
