@@ -39,8 +39,17 @@ test: $(VENV)/test.stamp ## run the tests that need nothing but Python
 test-compat: $(VENV)/test.stamp ## run real clients against a broker process
 	$(BIN)/python -m pytest tests/compat $(ARGS)
 
+test-peers: $(VENV)/test.stamp ## run suites of peers against Apache Kafka and a broker process
+	$(BIN)/python -m tests.peers $(ARGS)
+
 test-all: $(VENV)/test.stamp ## run everything: thorough, slow, and with real clients
 	DATACORE_HYPOTHESIS=thorough DATACORE_FUZZ_FRAMES=100000 $(BIN)/python -m pytest $(ARGS)
+
+test-differential: $(VENV)/test.stamp ## put sequences of requests to Apache Kafka too (Java, Maven)
+	DATACORE_SEQUENCES=2000 $(BIN)/python -m pytest tests/differential/test_sequences.py -s $(ARGS)
+
+test-next-release: $(VENV)/dev.stamp ## drop the specs of newer releases into a copy (Java, Maven)
+	$(BIN)/python -m pytest tests/codegen/test_next_release.py $(ARGS)
 
 test-long: $(VENV)/test.stamp ## let the coordinators' machines live a million steps each
 	$(BIN)/python -m pytest tests/coordinator -m slow -k "steps_of or many_random" $(ARGS)
@@ -84,4 +93,4 @@ build: $(VENV)/dev.stamp ## wheel and sdist in dist/
 clean: ## remove what the targets made, but no data
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help run test test-compat test-all test-long lint format generate generate-check specs golden bench bench-quick docs build clean
+.PHONY: help run test test-compat test-peers test-differential test-next-release test-all test-long lint format generate generate-check specs golden bench bench-quick docs build clean

@@ -75,6 +75,8 @@ HEARTBEAT_VERSION = 1
 JOIN_VERSION = 9
 SYNC_VERSION = 5
 PROTOCOL_VERSION = 1
+COMMIT_VERSION = 9
+MAKERS = 50
 GROUPS_AT_ONCE = 500
 """In one question of what is there after a restart."""
 HEARTBEAT_INTERVAL_S = 5.0
@@ -309,28 +311,10 @@ def restart_s(broker: Broker, groups: int) -> tuple[float, float]:
     """How long the broker takes to stop; and from its start until all groups are as they were."""
     topic = topic_of(broker, 1)
     names = [f"many-{number:05}-{uuid.uuid4().hex[:4]}" for number in range(groups)]
-    with broker.connect() as connection:
-        for number, name in enumerate(names):
-            joining = ConsumerGroupHeartbeatRequest(
-                group_id=name,
-                member_id="m",
-                rebalance_timeout_ms=300_000,
-                subscribed_topic_names=[topic],
-                topic_partitions=[],
-            )
-            joined = connection.send(joining, ConsumerGroupHeartbeatResponse, version=1)
-            if joined.error_code != ErrorCode.NONE:
-                raise RefusedError(f"ConsumerGroupHeartbeat: {joined.error_code}")
-            offset = OffsetCommitRequestPartition(partition_index=0, committed_offset=number)
-            commit = OffsetCommitRequest(
-                group_id=name,
-                generation_id_or_member_epoch=joined.member_epoch,
-                member_id="m",
-                topics=[OffsetCommitRequestTopic(name=topic, partitions=[offset])],
-            )
-            committed = connection.send(commit, OffsetCommitResponse, version=9)
-            if committed.topics[0].partitions[0].error_code != ErrorCode.NONE:
-                raise RefusedError(f"OffsetCommit: {committed.topics[0].partitions[0].error_code}")
+    with ExitStack() as stack:
+        connections = [stack.enter_context(broker.connect()) for _ in range(MAKERS)]
+        for at in range(0, groups, MAKERS):
+            make_groups(connections, topic, dict(enumerate(names[at : at + MAKERS], at)))
     began = time.perf_counter()
     broker.process.stop(timeout_s=ANSWER_TIMEOUT_S)
     stopped = time.perf_counter()
@@ -339,6 +323,41 @@ def restart_s(broker: Broker, groups: int) -> tuple[float, float]:
         for at in range(0, groups, GROUPS_AT_ONCE):
             wait_until_restored(connection, topic, names[at : at + GROUPS_AT_ONCE], at)
     return stopped - began, time.perf_counter() - stopped
+
+
+def make_groups(connections: list[Connection], topic: str, names: dict[int, str]) -> None:
+    """Groups of one member each, which has committed the group's number; all at a time.
+
+    Kafka's coordinator waits a little for more to write, so one after the other takes minutes.
+    """
+    asked = []
+    for connection, name in zip(connections, names.values(), strict=False):
+        joining = ConsumerGroupHeartbeatRequest(
+            group_id=name,
+            member_id="m",
+            rebalance_timeout_ms=300_000,
+            subscribed_topic_names=[topic],
+            topic_partitions=[],
+        )
+        asked.append((connection, connection.post(joining, HEARTBEAT_VERSION)))
+    for connection, posted in asked:
+        joined = connection.take(ConsumerGroupHeartbeatResponse, HEARTBEAT_VERSION, posted)
+        if joined.error_code != ErrorCode.NONE:
+            raise RefusedError(f"ConsumerGroupHeartbeat: {joined.error_code}")
+    asked = []
+    for connection, (number, name) in zip(connections, names.items(), strict=False):
+        offset = OffsetCommitRequestPartition(partition_index=0, committed_offset=number)
+        commit = OffsetCommitRequest(
+            group_id=name,
+            generation_id_or_member_epoch=1,
+            member_id="m",
+            topics=[OffsetCommitRequestTopic(name=topic, partitions=[offset])],
+        )
+        asked.append((connection, connection.post(commit, COMMIT_VERSION)))
+    for connection, posted in asked:
+        committed = connection.take(OffsetCommitResponse, COMMIT_VERSION, posted)
+        if committed.topics[0].partitions[0].error_code != ErrorCode.NONE:
+            raise RefusedError(f"OffsetCommit: {committed.topics[0].partitions[0].error_code}")
 
 
 def wait_until_restored(

@@ -10,32 +10,31 @@ are taken again.
 from __future__ import annotations
 
 import json
-import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from benchmarks.plots import draw_comparison, draw_growth
-from benchmarks.results import tables
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from benchmarks.results import put_into_page, tables
 
 _DOCS: Final = Path(__file__).parents[1] / "docs"
 _RESULTS: Final = _DOCS / "bench-results.json"
-_MARKED: Final = re.compile(
-    r"(?P<begin><!-- bench: (?P<name>[^>]+) -->)\n.*?(?P<end><!-- end -->)", re.DOTALL
+_SUMMARY: Final = (
+    "produce 1 KB, 1 MB requests",
+    "produce 1 KB, 16 KB requests",
+    "produce 1 KB, lz4, 1 MB requests",
+    "produce 100 B, 1 MB requests",
+    "produce 1 KB, 16 KB requests, transactions of 1,000 records",
+    "consume 1 KB, 1 MB batches",
+    "consume 1 KB, 16 KB batches",
+    "consume 1 KB, 16 KB batches, first time",
+    "latency, 1 connection, linger 0",
+    "16 connections, one in flight",
+    "256 connections, one in flight",
+    "a record and its fetch, 5,000 partitions in the session",
+    "heartbeats of 500 members",
 )
-
-
-def put_into_page(page: str, found: Mapping[str, str]) -> str:
-    """The page with the tables of a run between the marks of that name; others stay."""
-
-    def replaced(match: re.Match[str]) -> str:
-        table = found.get(match["name"])
-        return match[0] if table is None else f"{match['begin']}\n{table}{match['end']}"
-
-    return _MARKED.sub(replaced, page)
+"""The rows of the README's picture: each kind of load once."""
 
 
 def main() -> None:
@@ -48,6 +47,7 @@ def main() -> None:
     page.write_text(
         put_into_page(page.read_text(encoding="utf-8"), tables(results)), encoding="utf-8"
     )
+    draw_comparison(results, _DOCS / "performance-summary.svg", _SUMMARY)
     draw_comparison(results, _DOCS / "performance.svg")
     draw_growth(results, _DOCS / "performance-growth.svg")
 

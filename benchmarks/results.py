@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.load import median_and_spread
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
 
     from benchmarks.load import Load, Measured
 
+_MARKED: Final = re.compile(
+    r"(?P<begin><!-- bench: (?P<name>[^>]+) -->)\n.*?(?P<end><!-- end -->)", re.DOTALL
+)
 _PERCENTILES: Final = (0.5, 0.99, 0.999)
 
 Row = dict[str, Any]
@@ -109,3 +113,13 @@ def tables(results: dict[str, Any]) -> dict[str, str]:
     for section, by_side in results.get("figures", {}).items():
         found[section] = figures_table(by_side)
     return found
+
+
+def put_into_page(page: str, found: Mapping[str, str]) -> str:
+    """The page with the tables of a run between the marks of that name; others stay."""
+
+    def replaced(match: re.Match[str]) -> str:
+        table = found.get(match["name"])
+        return match[0] if table is None else f"{match['begin']}\n{table}{match['end']}"
+
+    return _MARKED.sub(replaced, page)

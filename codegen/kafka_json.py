@@ -34,6 +34,7 @@ _KEY_ORDER: Final = (
     "commonStructs",
     "fields",
 )
+_FLAGS: Final = frozenset({"ignorable", "latestVersionUnstable"})
 _NESTED: Final = frozenset({"fields", "commonStructs"})
 
 Document = dict[str, Any]
@@ -78,10 +79,11 @@ def _normal_object(node: Document, file: str, path: str) -> Document:
             _normal_object(each, file, f"{path}.{each.get('name')}".lstrip("."))
             for each in facts[key]
         ]
-    if facts.get("ignorable") is False:
-        del facts["ignorable"]
-    if facts.get("latestVersionUnstable") is False:
-        del facts["latestVersionUnstable"]
+    for key in _FLAGS & facts.keys():
+        if facts[key] in ("true", "false"):  # 4.2 wrote one so
+            facts[key] = facts[key] == "true"
+        if facts[key] is False:
+            del facts[key]
     # An unknown key goes last and stays: the model refuses it with its path.
     order = {key: place for place, key in enumerate(_KEY_ORDER)}
     return dict(sorted(facts.items(), key=lambda item: order.get(item[0], len(order))))

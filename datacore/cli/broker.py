@@ -17,6 +17,7 @@ from datacore.cli.failure import Failure, Mistake
 from datacore.cli.log_output import configure_logging
 from datacore.config import Config, ConfigError, KafkaConfigValue, Key, keys, load_config
 from datacore.metadata.configs import BROKER_CONFIGS, InvalidConfig
+from datacore.server.cyclic_collector import spare_lasting_objects
 from datacore.server.event_loop import new_event_loop
 from datacore.server.listener import ListenError
 from datacore.server.open_files import raise_open_files_limit
@@ -132,6 +133,7 @@ async def _run(config: Config) -> None:
             raise Failure(f"the {config.storage.engine} engine cannot start: {error}") from None
         except ValueError as error:
             raise Mistake(str(error)) from None
+        spare_lasting_objects()
         click.echo(_ready_line(config, running))
         await stopped.wait()
 

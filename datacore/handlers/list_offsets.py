@@ -40,7 +40,14 @@ EARLIEST_LOCAL = -4
 LATEST_TIERED = -5
 READ_COMMITTED = 1
 
-_SINCE_VERSION = {MAX_TIMESTAMP: 7, EARLIEST_LOCAL: 8, LATEST_TIERED: 9}
+_SINCE_VERSION = {
+    LATEST: 0,
+    EARLIEST: 0,
+    MAX_TIMESTAMP: 7,
+    EARLIEST_LOCAL: 8,
+    LATEST_TIERED: 9,
+}
+_NEVER = 99
 _NOTHING = TimestampedOffset(-1, -1)
 
 
@@ -68,11 +75,12 @@ async def _look_up(
 ) -> ListOffsetsPartitionResponse:
     result = ListOffsetsPartitionResponse(partition_index=partition.partition_index)
     version = context.api_version
+    if partition.timestamp < 0 and version < _SINCE_VERSION.get(partition.timestamp, _NEVER):
+        result.error_code = ErrorCode.UNSUPPORTED_VERSION
+        return result
     try:
         log = broker.partitions.log(topic, partition.partition_index)
         log.check_leader_epoch(partition.current_leader_epoch)
-        if version < _SINCE_VERSION.get(partition.timestamp, 0):
-            raise KafkaError(ErrorCode.UNSUPPORTED_VERSION)
         end_offset = (
             log.last_stable_offset
             if request.isolation_level == READ_COMMITTED
@@ -101,8 +109,6 @@ async def _find(log: PartitionLog, timestamp: int, end_offset: int) -> Timestamp
             return await offset_of_max_timestamp(log) or _NOTHING
         case -5:
             return _NOTHING
-        case _ if timestamp < 0:
-            raise KafkaError(ErrorCode.UNSUPPORTED_VERSION, f"Unknown timestamp {timestamp}.")
         case _:
             found = await offset_for_timestamp(log, timestamp)
             return found if found is not None and found.offset < end_offset else _NOTHING

@@ -135,7 +135,7 @@ def _by_name(broker: Broker, name: str, operations: int) -> MetadataResponseTopi
         check_topic_name(name)
     except KafkaError as error:
         code = error.code
-    return MetadataResponseTopic(error_code=code, name=name)
+    return MetadataResponseTopic(error_code=code, name=name, topic_authorized_operations=operations)
 
 
 def _described(topic: TopicImage, operations: int) -> MetadataResponseTopic:

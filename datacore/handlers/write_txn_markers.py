@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from datacore._generated.errors import ErrorCode
 from datacore._generated.write_txn_markers import (
     WritableTxnMarkerPartitionResult,
     WritableTxnMarkerResult,
@@ -22,7 +23,6 @@ from datacore.record.control import ControlType, EndTransactionMarker
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from datacore._generated.errors import ErrorCode
     from datacore._generated.write_txn_markers import WritableTxnMarker
     from datacore.broker.broker import Broker
     from datacore.broker.context import RequestContext
@@ -37,6 +37,10 @@ async def handle(
     response = WriteTxnMarkersResponse()
     for asked in request.markers:
         control_type = ControlType.COMMIT if asked.transaction_result else ControlType.ABORT
+        if asked.producer_id < 0 or asked.producer_epoch < 0:
+            # Nobody's marker cannot be written; Kafka fails on it, too.
+            response.markers.append(_result(asked, lambda _: ErrorCode.UNKNOWN_SERVER_ERROR))
+            continue
         error_codes = await broker.transaction_markers.write(
             Producer(asked.producer_id, asked.producer_epoch),
             EndTransactionMarker(control_type, asked.coordinator_epoch),

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from typing import Final
+
+UNDEFINED_EPOCH: Final = -1
+"""What a reader names that has no epoch: nothing is known of it, not even what comes behind."""
 
 
 @dataclass(slots=True)
@@ -36,6 +40,8 @@ class LeaderEpochs:
             epoch from before the first known one ends where that one starts; (-1, -1) for an
             epoch above all that are known.
         """
+        if epoch == UNDEFINED_EPOCH:
+            return UNDEFINED_EPOCH, -1
         at = bisect_right(self.epochs, epoch)
         if at == len(self.epochs):
             if self.latest == epoch and epoch >= 0:

@@ -23,6 +23,7 @@ from anyio.lowlevel import checkpoint
 from datacore._generated.errors import ErrorCode
 from datacore.log.error_codes import kafka_error, told_as_kafka_errors
 from datacore.log.kept_summary import KeptSummary
+from datacore.log.leader_epochs import UNDEFINED_EPOCH
 from datacore.log.summary import UNKNOWN, Summary
 from datacore.log.timestamps import timestamp_refusal
 from datacore.log.validation import checked_header, checked_records
@@ -105,7 +106,7 @@ class PartitionLog:
         """Takes over an open engine log and learns what its batches say of producers and epochs."""
         log = cls(engine_log, config, leader_epoch)
         log.reconfigure(config)
-        log._summary = await log._kept.load()
+        await log._rebuild()
         return log
 
     # --- offsets
@@ -156,7 +157,7 @@ class PartitionLog:
         Raises:
             KafkaError: FENCED_LEADER_EPOCH or UNKNOWN_LEADER_EPOCH.
         """
-        if epoch < 0 or epoch == self.leader_epoch:
+        if epoch in (UNDEFINED_EPOCH, self.leader_epoch):
             return
         if epoch < self.leader_epoch:
             raise KafkaError(ErrorCode.FENCED_LEADER_EPOCH)
@@ -493,7 +494,7 @@ class PartitionLog:
         """
         if self._rebuild_needed:
             with told_as_kafka_errors():
-                self._summary = await self._kept.load()
+                await self._rebuild()
             self._rebuild_needed = False
 
     async def close(self) -> None:
@@ -523,3 +524,8 @@ class PartitionLog:
         """
         if not self._rebuild_needed:
             await self._kept.save(self._summary)
+
+    async def _rebuild(self) -> None:
+        """Learns from the batches, and begins an epoch as a leader of Kafka's does: before any."""
+        self._summary = await self._kept.load()
+        self.leader_epochs.assign(self.leader_epoch, self._engine_log.end_offset)

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from datacore._generated.api_keys import API_NAMES, ApiKey
 from datacore.handlers.table import TABLE
-from docs._pages.compat_results import compat_results
+from docs._pages.compat_results import compat_results, peer_results
 from docs._pages.jobs import JOBS
 from docs._pages.markdown import GENERATED, joined, table
 from docs._pages.releases import read_releases
-from tests.golden.test_answers import DELIBERATE
+from tests.differential.known_differences import all_differences
+from tests.golden import test_answers, test_versions
+from tests.golden.versions import pairs_answered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -48,11 +50,22 @@ _CLIENTS: Final = """\
 `make test-compat` runs them against a broker process.
 """
 
+_PEERS: Final = """\
+## Suites of peers
+
+Tests that the authors of clients wrote against Apache Kafka, run against both (`make test-peers`).
+"""
+
 _DIFFERENCES: Final = """\
 ## Known differences from Apache Kafka
 
-The same odd requests are put to Apache Kafka and to DataCore (`tests/golden/questions`). Where the
-answers differ on purpose:
+The same odd requests are put to Apache Kafka and to DataCore (`tests/golden`). Where the answers
+differ on purpose:
+"""
+
+_SEQUENCES: Final = """\
+Sequences of requests over all APIs and versions, made by chance, are put to both as well (`make
+test-differential`). What they know to differ:
 """
 
 
@@ -65,10 +78,13 @@ def compatibility() -> str:
             _INTRODUCTION,
             _CLIENTS,
             *compat_results(),
+            _PEERS,
+            *peer_results(),
             _RELEASES,
             _release_table(releases),
             _APIS,
             _api_table(releases),
+            _coverage(),
             *_unserved(releases[_NEWEST]),
             _DIFFERENCES,
             *_differences(),
@@ -143,5 +159,17 @@ def _unserved(release: Release) -> Iterator[str]:
     )
 
 
+def _coverage() -> str:
+    advertised = sum(api.max_version - api.min_version + 1 for api in TABLE.values())
+    return (
+        f"Of {advertised} pairs of API and version that are advertised, {advertised} are exercised"
+        f" end to end (`test_every_version.py` fails otherwise), and {len(pairs_answered())} are"
+        " compared with what Apache Kafka 4.1.1, or 3.9.1, answered (`tests/golden`).\n"
+    )
+
+
 def _differences() -> Iterator[str]:
-    yield table(["asked", "why"], map(list, DELIBERATE.items()))
+    deliberate = test_answers.DELIBERATE | test_versions.DELIBERATE
+    yield table(["asked", "why"], map(list, deliberate.items()))
+    yield _SEQUENCES
+    yield table(["asked", "why"], [[asked, why] for asked, why in all_differences()])

@@ -2,7 +2,7 @@
 
 from benchmarks.load import Load, Measured, Stage
 from benchmarks.process_usage import CpuTime
-from benchmarks.results import ratio, row_of, rows_table, tables
+from benchmarks.results import put_into_page, ratio, row_of, rows_table, tables
 
 
 def _run(stage: Stage) -> Measured:
@@ -47,3 +47,14 @@ def test_tables_are_named_for_their_sections() -> None:
     found = tables(results)
     assert list(found) == ["machine", "produce flush", "life"]
     assert "| start, s | 0.25 |" in found["life"]
+
+
+def test_tables_go_between_their_marks_and_nothing_else_changes() -> None:
+    page = (
+        "By hand.\n<!-- bench: life -->\nold\nrows\n<!-- end -->\nMore.\n"
+        "<!-- bench: growth -->\nkept\n<!-- end -->\n"
+    )
+    assert put_into_page(page, {"life": "new\n"}) == (
+        "By hand.\n<!-- bench: life -->\nnew\n<!-- end -->\nMore.\n"
+        "<!-- bench: growth -->\nkept\n<!-- end -->\n"
+    )

@@ -18,7 +18,8 @@ from codegen.spec_error import SpecError
 from datacore.wire.errors import EncodeError
 from tests.generated.messages import SPECS, Generated, load
 
-FETCH: Final = "4.1.1/messages/FetchRequest.json"
+NEWEST: Final = max(each.name for each in SPECS.iterdir() if each.is_dir())
+FETCH: Final = f"{NEWEST}/messages/FetchRequest.json"
 STRUCT: Final = {
     "name": "Extra",
     "type": "[]Struct",
@@ -73,7 +74,7 @@ def altered(tmp_path_factory: pytest.TempPathFactory) -> Generated:
     specs = copied_specs(folder)
     alter(specs / FETCH, add_version_19)
     alter(
-        specs / "4.1.1/messages/FetchResponse.json",
+        specs / NEWEST / "messages/FetchResponse.json",
         lambda document: document.update(validVersions="4-19"),
     )
     write(generate(specs), folder / "altered_codecs")
@@ -169,10 +170,10 @@ def test_a_wrong_spec_stops_the_program_with_file_path_and_reason(tmp_path: Path
 )
 def test_collisions_are_an_error(tmp_path: Path, change: Any, reason: str) -> None:
     specs = copied_specs(tmp_path)
-    file = specs / "4.1.1/messages/HeartbeatRequest.json"
+    file = specs / NEWEST / "messages/HeartbeatRequest.json"
     if reason.startswith("module"):
         alter(
-            specs / "4.1.1/messages/HeartbeatResponse.json",
+            specs / NEWEST / "messages/HeartbeatResponse.json",
             lambda spec: spec.update(name="ErrorsResponse"),
         )
     alter(file, change)

@@ -50,6 +50,7 @@ def test_prose_goes_and_keys_get_one_order() -> None:
         ({"tag": "0", "taggedVersions": "1+"}, {"tag": 0, "versions": "1+"}),
         ({"ignorable": False}, {}),
         ({"ignorable": True}, {"ignorable": True}),
+        ({"ignorable": "true"}, {"ignorable": True}),
     ],
 )
 def test_values_get_one_form(field: dict[str, object], expected: dict[str, object]) -> None:

@@ -1,4 +1,4 @@
-"""Applications on the JVM as processes: started, killed, started again, with their last words.
+"""Applications as processes: started, killed, started again, with their last words.
 
 with application([*program.command, bootstrap]) as running:
     running.wait_until_it_says("running")
@@ -8,7 +8,7 @@ with application([*program.command, bootstrap]) as running:
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,13 +65,19 @@ class Application:
 
 
 @contextmanager
-def application(command: Sequence[str], folder: Path | None = None) -> Iterator[Application]:
+def application(
+    command: Sequence[str],
+    folder: Path | None = None,
+    *,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Application]:
     """Starts it; it is gone when the block ends. An error takes its last words along."""
     with (
         tempfile.TemporaryFile("w+") as log,
         subprocess.Popen(
             command,
             cwd=folder,
+            env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

@@ -8,11 +8,17 @@ Apache Kafka itself:
 
 DATACORE_COMPAT_KAFKA=4.1.1 starts that release of Apache Kafka instead of DataCore; then the
 scenarios that kill the broker can be asked of it, too.
+
+DATACORE_COMPAT_RESUME=1 leaves out what this code has passed already; a client is given up when its
+scenarios took longer than DATACORE_COMPAT_CLIENT_LIMIT_S (1,800) in all.
 """
 
 import os
 import uuid
+from collections import defaultdict
 from collections.abc import Generator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Protocol
 
 import pytest
@@ -23,13 +29,15 @@ from tests.compat.driver import Driver
 from tests.compat.environments import NotRunError, Program
 from tests.compat.full_flow import Killable
 from tests.compat.matrix import ABSENT, Client
-from tests.compat.results import Outcome, Result, Results
+from tests.compat.results import Outcome, Result, Results, code_digest
 from tests.oracle.apache_kafka import ApacheKafka
 from tests.oracle.maven import cache_dir
 
 _RESULTS = pytest.StashKey[Results]()
 _SECONDS = pytest.StashKey[float]()
 _PROGRAM = pytest.StashKey[Program]()
+_CODE = pytest.StashKey[str]()
+_SPENT = pytest.StashKey[defaultdict[str, float]]()
 
 
 class Broker(Protocol):
@@ -125,9 +133,36 @@ def group() -> str:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "quick: the newest of each client family, for every push")
-    config.addinivalue_line("markers", "scenario(name): the column of the table of results")
     config.stash[_RESULTS] = Results()
+    config.stash[_CODE] = code_digest()
+    config.stash[_SPENT] = defaultdict(float)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if os.environ.get("DATACORE_COMPAT_RESUME"):
+        passed = Results.read(_results_path()).passed(config.stash[_CODE])
+        left_out = [item for item in items if item.nodeid in passed]
+        items[:] = [item for item in items if item.nodeid not in passed]
+        config.hook.pytest_deselected(items=left_out)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    client = _client(item)
+    limit_s = float(os.environ.get("DATACORE_COMPAT_CLIENT_LIMIT_S", "1800"))
+    if client is not None and item.config.stash[_SPENT][str(client)] > limit_s:
+        pytest.skip(f"{client} not run: its {limit_s:.0f} s are used up")
+
+
+def _client(item: pytest.Item) -> Client | None:
+    callspec = getattr(item, "callspec", None)
+    client = None if callspec is None else callspec.params.get("client")
+    return client if isinstance(client, Client) else None
+
+
+def _results_path() -> Path:
+    """DataCore's results; those of other brokers have a file of their own."""
+    other = os.environ.get("DATACORE_COMPAT_BOOTSTRAP") or os.environ.get("DATACORE_COMPAT_KAFKA")
+    return cache_dir() / "compat" / ("results-other.json" if other else "results.json")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -136,15 +171,16 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     scenario = item.get_closest_marker("scenario")
-    callspec = getattr(item, "callspec", None)
-    if scenario is None or callspec is None:
+    client = _client(item)
+    if scenario is None or client is None:
         return report
+    item.config.stash[_SPENT][str(client)] += call.duration
     seconds = item.stash[_SECONDS] = item.stash.get(_SECONDS, 0.0) + call.duration
     # A test that did not get past its fixtures has no call; one that did may fail in teardown.
     if report.when == "call" or (report.when == "setup" and not report.passed) or report.failed:
-        client: Client = callspec.params["client"]
         program = item.stash.get(_PROGRAM, None)
-        item.config.stash[_RESULTS].results.append(
+        results = item.config.stash[_RESULTS]
+        results.results.append(
             Result(
                 client=client.family,
                 version=client.version if program is None else program.version,
@@ -152,15 +188,15 @@ def pytest_runtest_makereport(
                 outcome=_outcome(report),
                 seconds=round(seconds, 2),
                 reason=_reason(report),
+                test=item.nodeid,
+                broker=results.broker,
+                code=item.config.stash[_CODE],
+                date=datetime.now(UTC).date().isoformat(),
             )
         )
+        # At once: a matrix that is interrupted goes on from here.
+        results.write(_results_path())
     return report
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    results = session.config.stash[_RESULTS]
-    if results.results:
-        results.write(cache_dir() / "compat" / "results.json")
 
 
 def pytest_terminal_summary(

@@ -243,10 +243,11 @@ _JVM_FLAGS = (
 
 @dataclass(frozen=True, slots=True)
 class NpmPackages:
-    """A folder with its own node_modules and a copy of the driver."""
+    """A folder with its own node_modules, a copy of the driver and of the drivers' contract."""
 
     source: str
     packages: tuple[str, ...]
+    contract: str = "js/contract.mjs"
 
     def prepare(self, name: str, version: str) -> Program:
         node, npm = _required("node", "Node.js"), _required("npm", "npm")
@@ -255,22 +256,28 @@ class NpmPackages:
         def build(folder: Path) -> None:
             folder.mkdir(parents=True)
             shutil.copy(source, folder)
+            shutil.copy(_CLIENTS / self.contract, folder)
             (folder / "package.json").write_text('{"private": true, "type": "module"}\n')
             cache = f"--cache={cache_dir() / 'npm'}"
             _run([npm, "install", "--no-audit", "--no-fund", cache, *self.packages], folder)
 
-        recipe = [source.read_text(), *self.packages]
+        recipe = [source.read_text(), (_CLIENTS / self.contract).read_text(), *self.packages]
         folder = _built(f"{name}-{version}", recipe, build)
         return Program((node, str(folder / source.name)), version)
 
 
 @dataclass(frozen=True, slots=True)
 class GoModule:
-    """A Go program of its own module: the driver beside the contract that the Go drivers share."""
+    """A Go program of its own module: the driver beside the contract that the Go drivers share.
+
+    Attributes:
+        imported: what the driver imports, where the module had another name at this version.
+    """
 
     source: str
     module: str
     contract: str = "go/contract/contract.go"
+    imported: str = ""
 
     def prepare(self, name: str, version: str) -> Program:
         go = _required("go", "Go")
@@ -278,7 +285,10 @@ class GoModule:
 
         def build(folder: Path) -> None:
             folder.mkdir(parents=True)
-            shutil.copy(sources[0], folder)
+            written = sources[0].read_text()
+            if self.imported:
+                written = written.replace(f'"{self.imported}"', f'"{self.module}"')
+            (folder / "main.go").write_text(written)
             (folder / "contract").mkdir()
             shutil.copy(sources[1], folder / "contract")
             steps = (

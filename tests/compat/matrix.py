@@ -27,6 +27,7 @@ __all__ = [
     "EACH_CLIENT",
     "EACH_CLIENT_AT_LENGTH",
     "FLINK",
+    "QUIX",
     "STREAMS",
     "Client",
     "Feature",
@@ -108,7 +109,7 @@ def _kafka_python(
     environment = PythonPackages("kafka_python", packages, below)
     # Its producer insists that header values are bytes.
     lacks = {Feature.NULL_HEADERS}
-    if release < (2, 1):
+    if release < (2, 2):
         lacks |= {Feature.IDEMPOTENCE, Feature.TRANSACTIONS}
     if release < (2, 3):
         lacks |= {Feature.STATIC_MEMBERS}
@@ -116,13 +117,22 @@ def _kafka_python(
     return Client("kafka-python", version, environment, codecs, features, quick)
 
 
-def _confluent_kafka(version: str, *, below: tuple[int, int] | None, quick: bool = False) -> Client:
-    environment = PythonPackages("confluent_kafka", (f"confluent-kafka=={version}",), below)
-    return Client("confluent-kafka", version, environment, features=_ALL, quick=quick)
+def _confluent_kafka(
+    version: str, *, below: tuple[int, int] | None = None, quick: bool = False
+) -> Client:
+    packages = (f"confluent-kafka=={version}",)
+    # Without a wheel pip would look for librdkafka's headers.
+    environment = PythonPackages("confluent_kafka", packages, below, wheels="confluent-kafka")
+    new = frozenset({Feature.STATIC_MEMBERS, Feature.TRANSACTIONS})
+    features = _ALL if _release(version) >= (1, 4) else _ALL - new
+    return Client("confluent-kafka", version, environment, features=features, quick=quick)
 
 
 def _aiokafka(version: str, *, quick: bool = False) -> Client:
-    environment = PythonPackages("aiokafka", (f"aiokafka[snappy,lz4,zstd]=={version}",))
+    # 0.10 has wheels up to Python 3.12.
+    below = None if _release(version) >= (0, 12) else (3, 13)
+    packages = (f"aiokafka[snappy,lz4,zstd]=={version}",)
+    environment = PythonPackages("aiokafka", packages, below, wheels="aiokafka")
     return Client("aiokafka", version, environment, features=_ALL, quick=quick)
 
 
@@ -153,7 +163,6 @@ def _kafkajs(version: str, *, quick: bool = False) -> Client:
         Feature.NULL_HEADERS,
         Feature.REPEATED_HEADERS,
         Feature.STATIC_MEMBERS,
-        Feature.TRANSACTIONS,
     }
     features = _ALL - lacks
     return Client("kafkajs", version, environment, features=features, quick=quick)
@@ -161,25 +170,43 @@ def _kafkajs(version: str, *, quick: bool = False) -> Client:
 
 def _franz_go(version: str, *, quick: bool = False) -> Client:
     environment = GoModule("go/franz_go/main.go", "github.com/twmb/franz-go")
-    return Client(
-        "franz-go", version, environment, features=_ALL - {Feature.TRANSACTIONS}, quick=quick
-    )
+    return Client("franz-go", version, environment, quick=quick)
 
 
 def _sarama(version: str, *, quick: bool = False) -> Client:
-    environment = GoModule("go/sarama/main.go", "github.com/IBM/sarama")
-    return Client(
-        "sarama", version, environment, features=_ALL - {Feature.TRANSACTIONS}, quick=quick
+    # It was Shopify's up to 1.38.
+    module = (
+        "github.com/IBM/sarama" if _release(version) >= (1, 40) else "github.com/Shopify/sarama"
     )
+    environment = GoModule("go/sarama/main.go", module, imported="github.com/IBM/sarama")
+    return Client("sarama", version, environment, quick=quick)
+
+
+def _segmentio(version: str) -> Client:
+    environment = GoModule("go/segmentio/main.go", "github.com/segmentio/kafka-go")
+    lacks = {Feature.STATIC_MEMBERS, Feature.IDEMPOTENCE, Feature.TRANSACTIONS}
+    return Client("segmentio", version, environment, features=_ALL - lacks)
 
 
 CLIENTS: tuple[Client, ...] = (
     _kafka_python("1.4.7", _OLD_CODECS),
     _kafka_python("2.0.2"),
+    _kafka_python("2.0.6"),
+    _kafka_python("2.1.6"),
+    _kafka_python("2.2.21"),
+    _kafka_python("2.3.3"),
     _kafka_python("3.0.12", quick=True),
-    # The oldest with a wheel for Python 3.11, and none for later ones.
+    # Old ones have wheels for old Pythons only.
+    _confluent_kafka("1.0.1", below=(3, 8)),
+    _confluent_kafka("1.4.2", below=(3, 9)),
+    _confluent_kafka("1.7.0", below=(3, 10)),
+    _confluent_kafka("1.9.2", below=(3, 11)),
     _confluent_kafka("2.0.2", below=(3, 12)),
-    _confluent_kafka("2.16.1", below=None, quick=True),
+    _confluent_kafka("2.5.3", below=(3, 13)),
+    _confluent_kafka("2.10.1"),
+    _confluent_kafka("2.16.1", quick=True),
+    _aiokafka("0.10.0"),
+    _aiokafka("0.12.0"),
     _aiokafka("0.14.0", quick=True),
     Client(
         "kcat",
@@ -197,9 +224,14 @@ CLIENTS: tuple[Client, ...] = (
         quick=True,
     ),
     *map(_java, _JAVA_RELEASES),
+    _kafkajs("1.16.0"),
     _kafkajs("2.2.4", quick=True),
+    _franz_go("1.10.0"),
     _franz_go("1.22.2", quick=True),
+    _sarama("1.38.1"),
+    _sarama("1.45.2"),
     _sarama("1.61.1", quick=True),
+    _segmentio("0.4.51"),
 )
 
 
@@ -273,3 +305,6 @@ CONNECT: tuple[Client, ...] = tuple(
     Client("kafka-connect", version, _CONNECT) for version in ("3.9.1", "4.1.1", "4.3.0")
 )
 FLINK: tuple[Client, ...] = (_flink("1.20.4", "3.4.0-1.20"), _flink("2.2.1", "5.0.0-2.2"))
+QUIX: tuple[Client, ...] = (
+    Client("quix-streams", "3.28.1", PythonPackages("quix_word_count", ("quixstreams==3.28.1",))),
+)

@@ -28,7 +28,10 @@ def test_a_client_that_was_not_run_is_listed_once_with_its_reason() -> None:
         ["aiokafka", "0.14.0", "ok", "1.2", "s", "FAILED", "0.5", "s"],
         ["kcat", "system", "not", "run", "0.0", "s", "not", "run", "0.0", "s"],
     ]
-    assert lines[3:] == [f"NOT RUN: kcat system: {_MISSING}"]
+    assert lines[3:] == [
+        f"NOT RUN: kcat system: {_MISSING}",
+        "2 clients, 2 scenarios: 1 passed, 1 failed, 2 not run",
+    ]
 
 
 def test_every_result_is_written_with_client_version_scenario_and_outcome(tmp_path: Path) -> None:
@@ -44,6 +47,28 @@ def test_every_result_is_written_with_client_version_scenario_and_outcome(tmp_pa
         ("kcat", "codecs", "not run"),
         ("kcat", "values", "not run"),
     ]
+
+
+def test_a_later_run_replaces_what_it_asked_again_and_keeps_the_rest(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    _RESULTS.write(path)
+    again = Result("aiokafka", "0.14.0", "values", "passed", 0.4, test="t[a]", code="c2")
+
+    Results(_RESULTS.broker, [again]).write(path)
+
+    known = Results.read(path)
+    assert [r.outcome for r in known.results] == ["passed", "passed", "not run", "not run"]
+    assert known.passed("c2") == {"t[a]"}
+    assert known.passed("c1") == set()
+
+
+def test_results_of_another_broker_are_not_mixed(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    _RESULTS.write(path)
+
+    Results("another", [_RESULTS.results[0]]).write(path)
+
+    assert Results.read(path) == Results("another", [_RESULTS.results[0]])
 
 
 def test_a_missing_program_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

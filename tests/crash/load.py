@@ -55,30 +55,47 @@ class History:
                 self.contradictions.append(f"{place} was seen with two values")
 
 
+class Refused(Exception):
+    """The broker has answered with an error."""
+
+
 class Producer:
     """Sends numbered batches one after the other until its connection dies."""
 
-    def __init__(self, number: int, history: History, *, idempotent: bool) -> None:
+    def __init__(
+        self, number: int, history: History, *, idempotent: bool, is_patient: bool = False
+    ) -> None:
         self.number = number
         self.history = history
         self.idempotent = idempotent
+        self.is_patient = is_patient
+        """What is refused is left, and others are sent; the refused may be stored or not."""
         self.sent = 0
 
     def run(self, address: tuple[str, int]) -> None:
         try:
             with Connection(*address) as connection:
-                producer_id, epoch = -1, -1
-                if self.idempotent:
-                    answer = connection.send(
-                        InitProducerIdRequest(transactional_id=None), InitProducerIdResponse, 4
-                    )
-                    producer_id, epoch = answer.producer_id, answer.producer_epoch
-                sequences = [0] * PARTITIONS
                 while True:
-                    partition = self.sent % PARTITIONS
-                    self.send_one(connection, partition, producer_id, epoch, sequences)
+                    try:
+                        self.send_without_end(connection)
+                    except Refused:
+                        if not self.is_patient:
+                            raise
         except ClientError:
             return  # the broker was killed
+
+    def send_without_end(self, connection: Connection) -> None:
+        producer_id, epoch = -1, -1
+        if self.idempotent:
+            answer = connection.send(
+                InitProducerIdRequest(transactional_id=None), InitProducerIdResponse, 4
+            )
+            if answer.error_code != ErrorCode.NONE:
+                raise Refused(ErrorCode(answer.error_code).name)
+            producer_id, epoch = answer.producer_id, answer.producer_epoch
+        sequences = [0] * PARTITIONS
+        while True:
+            self.send_one(connection, self.sent % PARTITIONS, producer_id, epoch, sequences)
 
     def send_one(
         self,
@@ -104,7 +121,8 @@ class Producer:
         )
         answer = connection.send(request, ProduceResponse, PRODUCE_VERSION)
         [result] = answer.responses[0].partition_responses
-        assert result.error_code == ErrorCode.NONE, ErrorCode(result.error_code).name
+        if result.error_code != ErrorCode.NONE:
+            raise Refused(ErrorCode(result.error_code).name)
         sequences[partition] += len(values)
         for at, value in enumerate(values):
             self.history.acknowledge((partition, result.base_offset + at), value)

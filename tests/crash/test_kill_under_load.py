@@ -55,6 +55,15 @@ def stored(address: tuple[str, int]) -> dict[Place, bytes]:
     return contents
 
 
+def check(history: History, contents: dict[Place, bytes]) -> None:
+    """Holds what clients were told against what is there."""
+    assert history.contradictions == []
+    lost = {place for place, value in history.acknowledged.items() if contents.get(place) != value}
+    assert lost == set(), f"{len(lost)} of {len(history.acknowledged)} acknowledged records"
+    unseen = {place for place, value in history.seen.items() if contents.get(place) != value}
+    assert unseen == set(), "a reader saw what is no longer there"
+
+
 @pytest.fixture(params=["disk", "postgresql"])
 def engine(request: pytest.FixtureRequest) -> dict[str, Any]:
     """What a broker is told of its engine; S3 has a file of its own."""
@@ -104,11 +113,7 @@ def kill_under_load(engine: dict[str, Any], kills: int) -> None:
                 client.join()
             broker.start()
         contents = stored((broker.host, broker.port))
-    assert history.contradictions == []
-    lost = {place for place, value in history.acknowledged.items() if contents.get(place) != value}
-    assert lost == set(), f"{len(lost)} of {len(history.acknowledged)} acknowledged records"
-    unseen = {place for place, value in history.seen.items() if contents.get(place) != value}
-    assert unseen == set(), "a reader saw what is no longer there"
+    check(history, contents)
     print(f"{kills} kills, {len(history.acknowledged)} acknowledged, {len(contents)} stored")
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from datacore._generated.api_keys import ApiKey
 from datacore.wire.message import WireMessage
+from tests.differential.duel import Difference
 
 _FILE = Path(__file__).with_suffix(".toml")
 
@@ -103,3 +104,61 @@ def admin_differences() -> list[AdminDifference]:
     """Every known difference of requests about the cluster."""
     entries = tomllib.loads(_FILE.read_text()).get("admin", [])
     return msgspec.convert(entries, list[AdminDifference])
+
+
+class SequenceDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A value that the two tell differently in the course of a sequence.
+
+    Attributes:
+        reason: Why.
+        api: Pattern of the API's whole name in ``ApiKey``.
+        path: Pattern of the value's whole path in the answer.
+        theirs: Pattern of what Apache Kafka says, whole.
+        ours: Pattern of what DataCore says in its place, whole.
+        request: Pattern of something in the request.
+        versions: The first and the last version.
+        release: Of Apache Kafka; None is each.
+        ends: Whether the two go separate ways from there on, so that nothing is compared any more.
+    """
+
+    reason: str
+    api: str
+    path: str = ".*"
+    theirs: str = ".*"
+    ours: str = ".*"
+    request: str = ""
+    versions: tuple[int, int] = (0, 99)
+    release: str | None = None
+    ends: bool = False
+
+    def is_about(self, release: str, difference: Difference) -> bool:
+        """Whether a difference is of this kind."""
+        step = difference.step
+        return (
+            re.fullmatch(self.api, step.key.name) is not None
+            and self.release in (None, release)
+            and self.versions[0] <= step.version <= self.versions[1]
+            and re.fullmatch(self.path, difference.path) is not None
+            and re.fullmatch(self.theirs, str(difference.theirs), re.DOTALL) is not None
+            and re.fullmatch(self.ours, str(difference.ours), re.DOTALL) is not None
+            and re.search(self.request, str(step.request)) is not None
+        )
+
+
+@cache
+def sequence_differences() -> list[SequenceDifference]:
+    """Every known difference in sequences of requests."""
+    entries = tomllib.loads(_FILE.read_text()).get("sequences", [])
+    return msgspec.convert(entries, list[SequenceDifference])
+
+
+def all_differences() -> list[tuple[str, str]]:
+    """What is asked, in words, and why it is answered otherwise: for people."""
+    told: dict[tuple[str, str], None] = {}
+    for kind, entries in tomllib.loads(_FILE.read_text()).items():
+        for entry in entries:
+            asked = entry.get("request") if kind[0].isdigit() else entry.get("api")
+            where = f" (to {kind})" if kind[0].isdigit() else ""
+            words = (asked or "configs").replace("|", ", ")
+            told[f"{words}{where}", entry["reason"]] = None
+    return list(told)

@@ -8,7 +8,7 @@ each, after `prepare` has made the topics.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from tests.golden.questions import cluster, configs, groups, records, topics, wi
 from tests.golden.questions.question import Question, ask, comparable
 from tests.oracle.apache_kafka import ApacheKafka
 
-__all__ = ["QUESTIONS", "answers", "prepare"]
+__all__ = ["QUESTIONS", "RELEASES", "Answer", "answers", "asked_of", "prepare"]
 
 RELEASES = ("3.9.1", "4.1.1")
 QUESTIONS: tuple[Question, ...] = (
@@ -68,9 +68,9 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return None if self.answer is None else bytes.fromhex(self.answer)
 
 
-def answers() -> dict[tuple[str, str], Answer]:
+def answers(stored: Path = _STORED) -> dict[tuple[str, str], Answer]:
     """Every recorded answer by release and question."""
-    lines = _STORED.read_bytes().splitlines()
+    lines = stored.read_bytes().splitlines()
     read = [msgspec.json.decode(line, type=Answer) for line in lines]
     return {(each.release, each.question): each for each in read}
 
@@ -136,11 +136,14 @@ def _is_loading(answer: Any) -> bool:
     return answer.get("error_code") in _LOADING or any(map(_is_loading, answer.values()))
 
 
-def _asked_of(release: str) -> Iterator[Answer]:
-    with ApacheKafka(release, properties=PROPERTIES) as kafka:
+def asked_of(
+    release: str, questions: Iterable[Question], properties: Mapping[str, str]
+) -> Iterator[Answer]:
+    """What a fresh broker of a release answers to questions, in their order."""
+    with ApacheKafka(release, properties=properties, start_timeout_s=300.0) as kafka:
         host, _, port = kafka.bootstrap.rpartition(":")
         prepare(host, int(port))
-        for question in QUESTIONS:
+        for question in questions:
             body = _settled(host, int(port), question)
             yield Answer(release, question.name, None if body is None else body.hex())
 
@@ -150,7 +153,7 @@ def main() -> None:
     """Ask Apache Kafka every question and store its answers."""
     names = [question.name for question in QUESTIONS]
     assert len(names) == len(set(names)), "two questions have one name"
-    found = [answer for release in RELEASES for answer in _asked_of(release)]
+    found = [answer for release in RELEASES for answer in asked_of(release, QUESTIONS, PROPERTIES)]
     _STORED.write_bytes(b"".join(msgspec.json.encode(answer) + b"\n" for answer in found))
     click.echo(f"{len(QUESTIONS)} questions, {len(found)} answers")
 

@@ -19,6 +19,7 @@ def epochs() -> LeaderEpochs:
         (5, (5, 20)),
         (6, (6, 33)),  # the latest goes on to the end of the log
         (7, (-1, -1)),
+        (-1, (-1, -1)),  # no epoch at all
     ],
 )
 def test_an_epoch_ends_where_the_next_one_starts(

@@ -243,6 +243,11 @@ async def test_producers_and_epochs_are_known_again_after_a_restart(
     assert restarted.leader_epochs.end_offset_for(3, restarted.log_end_offset) == (3, 2)
 
 
+async def test_an_epoch_begins_before_its_first_batch(log: PartitionLog) -> None:
+    assert log.leader_epochs.epoch_of(0) == 3
+    assert log.leader_epochs.end_offset_for(3, log.high_watermark) == (3, 0)
+
+
 # --- failures
 
 

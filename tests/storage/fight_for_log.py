@@ -1,28 +1,38 @@
 """A process that takes a log away from whoever has it, appends, and says what was acknowledged.
 
-Arguments: the server, the prefix, the first epoch (odd or even, so that two never ask for the same
-one), and how often. It prints ``<offset> <payload>`` for each append that was acknowledged.
+Arguments: an engine, its settings as JSON, the first epoch (odd or even, so that two never ask for
+the same one), and how often. It prints ``<offset> <payload>`` for each acknowledged append.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
+from typing import TYPE_CHECKING, Any
 
 from datacore.storage.engine import Fenced
+from datacore.storage.postgresql.config import PostgresqlConfig
+from datacore.storage.postgresql.engine import PostgresqlEngine
 from datacore.storage.s3.config import S3Config
 from datacore.storage.s3.engine import S3Engine
 from datacore.testing.batches import pack_batch
 from datacore.testing.engine_harness import LOG
-from tests.storage.s3_server import BUCKET, KEY, SECRET
+
+if TYPE_CHECKING:
+    from datacore.storage.engine import Engine
 
 APPENDS = 3
 
 
-async def fight(endpoint: str, prefix: str, epoch: int, times: int) -> None:
-    engine = S3Engine(
-        S3Config(endpoint=endpoint, bucket=BUCKET, prefix=prefix, access_key=KEY, secret_key=SECRET)
-    )
+def engine_of(kind: str, settings: dict[str, Any]) -> Engine:
+    """An engine over a store that others use, too."""
+    if kind == "s3":
+        return S3Engine(S3Config(**settings))
+    return PostgresqlEngine(PostgresqlConfig(**settings))
+
+
+async def fight(engine: Engine, epoch: int, times: int) -> None:
     name = f"fighter-{epoch}"
     await engine.start()
     for time in range(times):
@@ -52,4 +62,6 @@ async def fight(endpoint: str, prefix: str, epoch: int, times: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(fight(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))
+    asyncio.run(
+        fight(engine_of(sys.argv[1], json.loads(sys.argv[2])), int(sys.argv[3]), int(sys.argv[4]))
+    )

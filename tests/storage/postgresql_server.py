@@ -1,17 +1,19 @@
 """A PostgreSQL server of a test's own: its data in a folder, its socket there too, no port.
 
 Rules: the binaries are those on the PATH, or Debian's; where there are none, tests say so by name.
-PostgreSQL refuses to run as root, so for root it runs as nobody. It syncs nothing to the device:
-what is tested is a crash of processes, not of machines.
+PostgreSQL refuses to run as root, so for root it runs as nobody. Unless it is told to, it syncs
+nothing to the device: what is tested is a crash of processes, not of machines.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -41,8 +43,9 @@ def _binaries() -> Path:
 class PostgresqlServer:
     """One server; databases are made by whoever needs one."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, syncs: bool = False) -> None:
         self.host = str(folder)
+        self._syncs = syncs
         self._data = folder / "data"
         self._bin = _binaries()
         self._run(
@@ -55,15 +58,30 @@ class PostgresqlServer:
     def start(self) -> None:
         """Starts it and waits until it takes connections."""
         options = (
-            f"-c listen_addresses= -c unix_socket_directories={self.host} -c fsync=off"
-            " -c max_connections=200 -c full_page_writes=off"
+            f"-c listen_addresses= -c unix_socket_directories={self.host} -c max_connections=200"
         )
+        if not self._syncs:
+            options += " -c fsync=off -c full_page_writes=off"
         log = str(self._data / "server.log")
         self._run("pg_ctl", "-D", str(self._data), "-o", options, "-l", log, "-w", "start")
 
     def stop(self, *, mode: str = "fast") -> None:
         """Ends it; ``immediate`` as a crash would."""
         self._run("pg_ctl", "-D", str(self._data), "-m", mode, "-w", "stop")
+
+    def kill(self) -> None:
+        """Kills its first process and all others at once, and waits until none is left."""
+        pid_file = self._data / "postmaster.pid"
+        first = int(pid_file.read_text(encoding="utf-8").split()[0])
+        pids = [first, *(pid for pid, parent in _processes() if parent == first)]
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        while not {pid for pid, _ in _processes()}.isdisjoint(pids):
+            time.sleep(0.01)
+        # Where nobody waits for its corpse, its number is taken and the next one does not start.
+        for left in (pid_file, *Path(self.host).glob(".s.PGSQL.*")):
+            left.unlink()
 
     def statement(self, sql: str, *, database: str = "postgres") -> str:
         """Runs SQL as psql does, and returns what it prints."""
@@ -89,8 +107,17 @@ class PostgresqlServer:
         return done.stdout
 
 
+def _processes() -> Iterator[tuple[int, int]]:
+    """Every process that lives, and its parent."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
+            if state not in {"Z", "X"}:
+                yield int(folder.name), int(parent)
+
+
 @contextmanager
-def running_server() -> Iterator[PostgresqlServer]:
+def running_server(*, syncs: bool = False) -> Iterator[PostgresqlServer]:
     """A server over an empty folder, with a database ``datacore``."""
     _binaries()
     # A socket's path has room for some hundred characters: not below pytest's own folders.
@@ -98,7 +125,7 @@ def running_server() -> Iterator[PostgresqlServer]:
         folder = Path(name)
         if os.getuid() == 0:
             os.chown(folder, NOBODY, NOBODY)
-        server = PostgresqlServer(folder)
+        server = PostgresqlServer(folder, syncs=syncs)
         server.start()
         try:
             server.statement("create database datacore")

@@ -8,17 +8,25 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import anyio
+import anyio.lowlevel
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
 
 from datacore.storage.disk.config import DiskConfig
+from datacore.storage.disk.log import DiskLog
+from datacore.storage.engine import NEVER, FileHandling, SegmentLimits
 from datacore.testing.engine_model import EngineModel
 from tests.storage.test_disk import DiskHarness
 from tests.storage.test_memory import MemoryHarness
 
 if TYPE_CHECKING:
     from datacore.testing.engine_harness import EngineHarness
+
+
+HOUR_MS = 3_600_000
 
 
 class MemoryModel(EngineModel):
@@ -50,6 +58,25 @@ class DiskModel(EngineModel):
             )
         )
 
+    @rule(
+        size_bytes=st.integers(1000, 20_000),
+        handling=st.builds(
+            FileHandling,
+            index_interval_bytes=st.none() | st.integers(0, 5000),
+            preallocates=st.booleans(),
+            delete_delay_ms=st.sampled_from([0, 1, HOUR_MS]),
+            flush_messages=st.sampled_from([1, 5, NEVER]),
+            flush_ms=st.sampled_from([1, HOUR_MS, NEVER]),
+        ),
+    )
+    def handle_files(self, size_bytes: int, handling: FileHandling) -> None:
+        """Does with files what a topic says from now on."""
+
+        async def limit() -> None:  # on the loop, which timers need
+            self.log.limit_segments(SegmentLimits(size_bytes, HOUR_MS, files=handling))
+
+        self.run(limit())
+
     @precondition(lambda self: self.model.end_offset > 0)
     @rule()
     def end_the_process(self) -> None:
@@ -70,6 +97,12 @@ class DiskModel(EngineModel):
         await self.log.save_snapshot(*(self.model.snapshot or (0, b"")))
         if self.model.snapshot is None:
             self.model.snapshot = (0, b"")
+        # A checkpoint goes on behind the answers of its round. A copy that took the indexes from
+        # before it and the state from behind it would be what no crash leaves.
+        assert isinstance(self.log, DiskLog)
+        commit = self.log._commit
+        while commit._is_waiting or commit._checkpoint is not None:
+            await anyio.lowlevel.checkpoint()
 
     def teardown(self) -> None:
         super().teardown()

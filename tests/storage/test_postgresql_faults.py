@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import pytest
 
 from datacore.storage.chunked.store import Unavailable
@@ -29,6 +30,7 @@ from tests.storage.test_postgresql import PostgresqlHarness, config_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from datacore.storage.chunked.chunk import Chunk
     from datacore.storage.chunked.store import Round
     from datacore.storage.engine import EngineLog
     from datacore.storage.pending import Pending
@@ -65,10 +67,33 @@ class TroubledStore(Store):
         super().__init__(config)
         self.loses_answers = 0
         """So many rounds are written, and then nobody hears of it."""
+        self.loses_cuts = False
+        """The next cut is made, and then nobody hears of it."""
+        self.surprises = False
         self.refuses = False
         self.refused_log: int | None = None
 
+    async def truncate_before(self, log_id: int, owner: int, offset: int) -> None:
+        await super().truncate_before(log_id, owner, offset)
+        self._lose_cut()
+
+    async def truncate_after(
+        self, log_id: int, owner: int, offset: int, last: Chunk | None
+    ) -> None:
+        await super().truncate_after(log_id, owner, offset, last)
+        self._lose_cut()
+
+    def _lose_cut(self) -> None:
+        loses, self.loses_cuts = self.loses_cuts, False
+        if loses:
+            message = "the test has lost the answer"
+            raise Unavailable(message)
+
     async def append(self, rounds: Sequence[Round]) -> set[int]:
+        surprises, self.surprises = self.surprises, False
+        if surprises:
+            message = "a surprise"
+            raise LookupError(message)
         if self.refuses or self.refused_log in {each.log_id for each in rounds}:
             message = "the test has cut the connection"
             raise Unavailable(message)
@@ -146,6 +171,88 @@ async def test_a_round_that_was_given_up_but_written_is_found_when_the_log_goes_
     await append_durably(log, 10)
     assert len(await read(log, 0)) == log.size_bytes
     await engine.close()
+
+
+@on_loop
+async def test_a_cut_whose_answer_was_lost_is_found_when_the_log_goes_on(
+    config: PostgresqlConfig,
+) -> None:
+    engine, store = troubled(config)
+    await engine.start()
+    log = await engine.open_log(LOG, epoch=0)
+    data = await append_durably(log, 100)
+    await append_durably(log, 200)
+    store.loses_cuts = True
+    with pytest.raises(Unavailable):
+        await log.truncate_after(1)
+    with pytest.raises(StorageError, match="waits"):
+        append(log, 1)
+    assert await log.load_snapshot() is None
+    assert (log.end_offset, log.durable_end_offset, log.size_bytes) == (1, 1, len(data))
+    data += await append_durably(log, 300)
+    assert await read(log, 0) == data
+    await check_extents(log)
+    await engine.close()
+
+
+@on_loop
+async def test_who_does_not_hear_that_it_owns_the_log_again_asks_again(
+    config: PostgresqlConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, store = troubled(config)
+    await engine.start()
+    log = await engine.open_log(LOG, epoch=0)
+    data = await append_durably(log, 100)
+    store.loses_cuts = True
+    await log.truncate_after(log.end_offset)
+    with pytest.raises(Unavailable):
+        await log.truncate_before(1)
+    fetch = store.connections.fetch
+
+    async def lose(statement: str, *values: object, timeout_s: float | None = None) -> Any:
+        rows = await fetch(statement, *values, timeout_s=timeout_s)
+        if statement.startswith("update log set owner"):
+            message = "the test has lost the answer"
+            raise Unavailable(message)
+        return rows
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store.connections, "fetch", lose)
+        with pytest.raises(Unavailable):
+            await log.load_snapshot()
+    assert await log.load_snapshot() is None
+    assert (log.start_offset, log.end_offset, len(data)) == (1, 1, 161)
+    await append_durably(log, 200)
+    await engine.close()
+
+
+@on_loop
+async def test_a_round_that_fails_as_nobody_expects_costs_that_round(
+    config: PostgresqlConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine, store = troubled(config)
+    await engine.start()
+    log = await engine.open_log(LOG, epoch=0)
+    for _ in range(4):  # one more than there are workers
+        store.surprises = True
+        with pytest.raises(StorageError, match="surprise"):
+            await append_one(log)
+        assert "in a way nobody expects" in caplog.text
+        assert await log.load_snapshot() is None
+    data = await append_durably(log, 100)
+    assert await read(log, 0) == data
+    await engine.close()
+
+
+@on_loop
+async def test_what_the_driver_raises_of_itself_may_be_tried_again(
+    config: PostgresqlConfig,
+) -> None:
+    async with running(PostgresqlHarness(config)) as engine:
+        assert isinstance(engine, PostgresqlEngine)
+        with pytest.raises(Unavailable):
+            async with engine.store.connections.transaction():
+                raise asyncpg.InternalClientError("cannot switch to state 15")
 
 
 @on_loop

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
-import sys
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,7 +12,6 @@ from datacore.storage.s3.config import S3Config
 from datacore.storage.s3.engine import S3Engine
 from datacore.storage.s3.liveness import _process
 from datacore.storage.s3.sweep import sweep
-from datacore.testing.batches import pack_batch
 from datacore.testing.engine_harness import (
     LOG,
     OTHER_LOG,
@@ -25,14 +21,8 @@ from datacore.testing.engine_harness import (
     read,
     running,
 )
-from tests.storage.test_s3 import ServerHarness, StoreHarness, config_of, keys_of
+from tests.storage.test_s3 import StoreHarness, keys_of
 from tests.storage.troubled_bucket import append_one, troubled
-
-if TYPE_CHECKING:
-    from tests.storage.s3_server import S3Server
-
-
-FIGHTS = 200 if os.environ.get("DATACORE_HYPOTHESIS") else 40
 
 
 @pytest.fixture
@@ -74,75 +64,6 @@ async def test_a_log_that_another_engine_has_taken_is_not_put_in_order(
         assert {key.split("/")[0] for key in second.journal.state.referenced()} == {"wal"}
         await second.rewriter.run()
         assert {key.split("/")[0] for key in second.journal.state.referenced()} == {"mixed"}
-
-
-@on_loop
-async def test_two_engines_that_fight_for_a_log_lose_nothing_and_give_no_offset_twice(
-    harness: StoreHarness,
-) -> None:
-    async with running(harness) as first, running(harness) as second:
-        engines = [first, second]
-        owner = await first.open_log(LOG, epoch=1)
-        acknowledged: list[tuple[int, bytes]] = []
-        for epoch in range(2, 202):
-            batch = pack_batch(owner.end_offset, str(epoch).encode())
-            offset = owner.end_offset
-            pending = owner.append(
-                batch, base_offset=offset, next_offset=offset + 1, max_timestamp_ms=0
-            )
-            assert pending is not None
-            challenger = await engines[(epoch + 1) % 2].open_log(LOG, epoch=epoch)
-            try:
-                await pending
-            except Fenced:
-                assert challenger.end_offset == offset
-            else:
-                acknowledged.append((offset, batch))
-                assert challenger.end_offset == offset + 1
-            owner = challenger
-        stored = await read(owner, 0)
-        assert stored == b"".join(batch for _, batch in acknowledged)
-        assert [offset for offset, _ in acknowledged] == list(range(owner.end_offset))
-
-
-def test_two_processes_that_fight_for_a_log_lose_nothing_and_give_no_offset_twice(
-    s3_server: S3Server,
-) -> None:
-    config = config_of(s3_server)
-    fighters = [
-        subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "tests.storage.fight_for_log",
-                s3_server.endpoint,
-                config.prefix,
-                str(epoch),
-                str(FIGHTS // 2),
-            ],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for epoch in (1, 2)
-    ]
-    acknowledged: dict[int, bytes] = {}
-    for fighter in fighters:
-        said, _ = fighter.communicate(timeout=60)
-        assert fighter.returncode == 0
-        for line in said.splitlines():
-            offset, payload = line.split()
-            assert int(offset) not in acknowledged
-            acknowledged[int(offset)] = pack_batch(int(offset), payload.encode())
-
-    async def everything() -> bytes:
-        async with running(ServerHarness(config)) as engine:
-            log = await engine.open_log(LOG, epoch=1 << 30)
-            assert log.end_offset == len(acknowledged)
-            return await read(log, 0)
-
-    assert asyncio.run(everything()) == b"".join(
-        acknowledged[offset] for offset in sorted(acknowledged)
-    )
 
 
 @on_loop

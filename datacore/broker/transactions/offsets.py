@@ -73,6 +73,10 @@ class TransactionalOffsets:
         if not request.topics:
             response.resolve(_joined(TxnOffsetCommitResponse(), unknown))
             return response
+        if not request.group_id:
+            failed = txn_commit_failed(request, ErrorCode.INVALID_GROUP_ID)
+            response.resolve(_joined(failed, unknown))
+            return response
         producer = Producer(request.producer_id, request.producer_epoch)
         offsets_log = self._group_shards.of(request.group_id).log
         adds = context.api_version >= ADDS_PARTITION_SINCE

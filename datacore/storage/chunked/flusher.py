@@ -18,7 +18,7 @@ import logging
 from typing import TYPE_CHECKING, Final, Protocol
 
 from datacore.storage.chunked.store import Unavailable
-from datacore.storage.engine import Fenced
+from datacore.storage.engine import Fenced, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from datacore.storage.chunked.config import ChunkedConfig
     from datacore.storage.chunked.round import Gathered
     from datacore.storage.chunked.store import Round, RoundStore
-    from datacore.storage.engine import StorageError
 
 logger = logging.getLogger("datacore.storage")
 
@@ -104,7 +103,12 @@ class Flusher:
             await self._wake.wait()
             taken = self._take()
             if taken:
-                await self._write(taken)
+                try:
+                    await self._write(taken)
+                except Exception as error:  # who ends here leaves its logs waiting
+                    logger.exception("A round of group commit has failed in a way nobody expects")
+                    for each in taken:
+                        each.log.lost(StorageError(f"a round has failed: {error}"))
 
     def _take(self) -> list[_Taken]:
         taken: list[_Taken] = []

@@ -4,8 +4,9 @@ Rules:
 
 - What was appended is in memory, pinned, until the store has it; then the cache may forget it.
 - A round of group commit that fails, or of which nobody knows, costs the log everything that was
-  not durable. Before the next append it becomes its own owner anew, so that a statement that may
-  still be under way cannot do anything any more, and learns from the store where it ends.
+  not durable; so does another change of which nobody knows. Before the next append it becomes its
+  own owner anew, so that a statement that may still be under way cannot do anything any more, and
+  learns from the store where it ends.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from datacore.storage.chunked.chunk import Chunk
 from datacore.storage.chunked.replacement import Replacement
 from datacore.storage.chunked.round import Gathered
 from datacore.storage.chunked.segments import Segments
+from datacore.storage.chunked.store import Unavailable
 from datacore.storage.engine import Fenced, LogName, OffsetTruncated, StorageError
 
 if TYPE_CHECKING:
@@ -231,6 +233,21 @@ class ChunkedLog:
                 if self._rounds:
                     self._engine.flusher.note(self)
 
+    @asynccontextmanager
+    async def _change(self, base_offset: int) -> AsyncIterator[None]:
+        """While it lasts what is durable becomes something else, from ``base_offset`` on.
+
+        Raises:
+            StorageError: It did not, or nobody knows; then the store is asked before the next use.
+        """
+        async with self._quiet():
+            try:
+                yield
+            except Unavailable as error:
+                self._cached.drop(base_offset, self.end_offset)
+                self.lost(error)
+                raise
+
     async def _settle(self) -> None:
         """Learns what the store has, where a round was lost.
 
@@ -372,7 +389,7 @@ class ChunkedLog:
         self._check_not_behind_end(offset)
         if offset > self.durable_end_offset:
             await self.drain()
-        async with self._quiet():
+        async with self._change(self.start_offset):
             if offset > self.start_offset:
                 await self._engine.store.truncate_before(self.log_id, self._owner, offset)
                 self.start_offset = offset
@@ -389,7 +406,7 @@ class ChunkedLog:
         if offset == self.end_offset:
             return
         await self.drain()
-        async with self._quiet():
+        async with self._change(offset):
             chunk = await self._stored_chunk(offset)
             if not chunk.is_base_offset(offset):
                 message = f"no batch of {self.name} starts at offset {offset}"
@@ -432,7 +449,7 @@ class ChunkedLog:
                 for chunk in replacement.add(data):
                     await store.prepare_replacement(self.log_id, [chunk])
             await store.prepare_replacement(self.log_id, replacement.finish())
-            async with self._quiet():
+            async with self._change(replaced[0].base_offset):
                 still = self._segments.range(base_offset, next_offset, self.start_offset)
                 if still != replaced or start_offset != self.start_offset:
                     message = f"{self.name} was cut while a range of it was being replaced"

@@ -7,13 +7,12 @@ read again on the event loop's thread. Files to sync are pinned, those to write 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from datacore.storage.disk.checkpoint import Checkpoint
-    from datacore.storage.disk.commit import LogCommit
     from datacore.storage.disk.durable_ends import DurableEnd
     from datacore.storage.disk.files import Files
     from datacore.storage.disk.segment import Segment
@@ -32,11 +31,24 @@ class Mark:
     max_timestamp_offset: int = 0
 
 
+class FlushedLog(Protocol):
+    """Whose share it is; told on the loop what came of it (``LogCommit``)."""
+
+    def note_flushed(self, task: LogFlush) -> None:
+        """The round has ended."""
+
+    def answer_flushed(self, task: LogFlush) -> None:
+        """All logs of the round know that it has ended."""
+
+    def note_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """The checkpoint is written, or could not be."""
+
+
 @dataclass(slots=True)
 class LogFlush:
     """One log's share of one round."""
 
-    commit: LogCommit
+    commit: FlushedLog
     files: Files
     state: StateFile
     pending: Pending[None] | None

@@ -26,7 +26,12 @@ INSTANCE_LOCK: Final = 0x6463
 """First key of the advisory locks that show which engines live."""
 
 _SCHEMA_NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
-_TROUBLE: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+_TROUBLE: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # where a connection is lost while it is given back
+    OSError,
+)
 
 
 class Connections:
@@ -71,7 +76,7 @@ class Connections:
         await self._show_life(self._alive)
         self._pool = await asyncpg.create_pool(
             **self._address(),
-            min_size=1,
+            min_size=0,  # it is asked for connections when there is something to do
             max_size=config.pool,
             command_timeout=config.statement_timeout_s,
             server_settings=self._settings(),

@@ -35,6 +35,8 @@ class Store:
     def __init__(self, config: PostgresqlConfig) -> None:
         self.connections = Connections(config)
         self._flush_timeout_s = config.flush_timeout_s
+        self._drawn: dict[int, list[int]] = {}
+        """Tokens of which nobody knows whether they are a log's by now, and the one before them."""
 
     # --- logs
 
@@ -50,6 +52,12 @@ class Store:
             Fenced: It was opened before with a higher epoch.
             HeldElsewhere: It is open with this one, in an engine that lives.
         """
+        # A broker that starts opens thousands of logs that are free: one statement each.
+        taken = await self.connections.fetch(
+            _TAKE, name, epoch, self.connections.instance, INSTANCE_LOCK
+        )
+        if taken:
+            return OpenedLog(*taken[0])
         async with self.connections.transaction() as connection:
             await connection.execute(
                 "insert into log (name, epoch, owner) values ($1, $2, 0)"
@@ -87,12 +95,18 @@ class Store:
             Fenced: Somebody else owns the log, or it was deleted.
             Unavailable: The database does not answer.
         """
+        # One that was drawn before may be the log's: its answer was lost.
+        tokens = self._drawn.setdefault(log_id, [owner])
+        drawn = await self.connections.fetch("select nextval('ownership') as token")
+        tokens.append(drawn[0]["token"])
         rows = await self.connections.fetch(
-            "update log set owner = nextval('ownership') where log_id = $1 and owner = $2"
+            "update log set owner = $2 where log_id = $1 and owner = any($3::bigint[])"
             " and not is_deleted returning owner, start_offset, end_offset",
             log_id,
-            owner,
+            tokens[-1],
+            tokens,
         )
+        del self._drawn[log_id]
         if not rows:
             raise _fenced()
         return OpenedLog(log_id, *rows[0])
@@ -411,6 +425,21 @@ def _chunk(row: asyncpg.Record) -> Chunk:
 def _fenced() -> Fenced:
     return Fenced("the log was opened by somebody else, or deleted")
 
+
+_TAKE: Final = """
+with taken as (
+    update log set epoch = $2, owner = nextval('ownership'), instance = $3
+    where name = $1 and not is_deleted and case
+        when epoch <> $2 then epoch < $2
+        when instance is null or instance = $3 then true
+        else pg_try_advisory_xact_lock($4, instance::int)
+    end
+    returning log_id, owner, start_offset, end_offset
+), dropped as (
+    delete from replacement using taken where replacement.log_id = taken.log_id
+)
+select log_id, owner, start_offset, end_offset from taken
+"""
 
 _APPEND: Final = """
 with moved as (

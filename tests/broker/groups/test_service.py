@@ -208,9 +208,9 @@ async def test_a_commit_of_many_unknown_topics_takes_no_time_to_refuse() -> None
             for n in range(20_000)
         ]
         request = OffsetCommitRequest(group_id=GROUP, topics=topics)
-        began_s = time.perf_counter()
+        began_s = time.process_time()
         response = await broker.group_offsets.commit(
             request_context(ApiKey.OFFSET_COMMIT, 8), request
         )
         assert len(response.topics) == len(topics)
-        assert time.perf_counter() - began_s < 2
+        assert time.process_time() - began_s < 2

@@ -55,15 +55,17 @@ pytestmark = [
 SUBSCRIPTION = b"\0\0\0\0\0\1\0\1t\xff\xff\xff\xff"
 
 
+PROPERTIES = {
+    "group.max.size": "3",
+    "offsets.topic.num.partitions": "1",
+    # DescribeGroups reads what is committed there; without this, a little later than written.
+    "group.coordinator.append.linger.ms": "0",
+}
+
+
 @pytest.fixture(scope="module")
 def kafka_port() -> Iterator[int]:
-    properties = {
-        "group.max.size": "3",
-        "offsets.topic.num.partitions": "1",
-        # DescribeGroups reads what is committed there; without this, a little later than written.
-        "group.coordinator.append.linger.ms": "0",
-    }
-    with ApacheKafka("4.1.1", properties=properties) as kafka:
+    with ApacheKafka("4.1.1", properties=PROPERTIES) as kafka:
         prepare_kafka(kafka.port, "t")
         yield kafka.port
 
@@ -192,8 +194,8 @@ class Script:
     def describe(self, version: int = 6) -> None:
         self.twin.ask(DescribeGroupsRequest(groups=[self.group]), version)
 
-    def delete(self) -> None:
-        self.twin.ask(DeleteGroupsRequest(groups_names=[self.group]), 2)
+    def delete(self, version: int = 2) -> None:
+        self.twin.ask(DeleteGroupsRequest(groups_names=[self.group]), version)
 
     def delete_offset(self, topic: str = "t") -> None:
         partitions = [OffsetDeleteRequestPartition(partition_index=0)]
@@ -250,6 +252,25 @@ def life_of_a_dynamic_group(s: Script, version: int) -> None:
     s.delete()
     s.describe(5)
     s.delete()
+
+
+def every_api_in_a_version(s: Script, version: int) -> None:
+    s.join("a", version)
+    if version >= 4:
+        s.join("a", version, member="<a>")
+    s.sync("<a>", 1, min(version, 5), a=b"A")
+    s.heartbeat("<a>", 1, min(version, 4))
+    s.heartbeat("<a>", 7, min(version, 4))
+    s.commit(1, max(version, 2), member="<a>", generation=1, metadata="note")
+    s.commit(2, max(version, 2), member="<a>", generation=7)
+    s.fetch(max(version, 1))
+    s.describe(min(version, 6))
+    s.delete(min(version, 2))
+    s.leave(("<a>", None), version=min(version, 5))
+    s.leave(("<a>", None), version=min(version, 5))
+    s.describe(min(version, 6))
+    s.delete(min(version, 2))
+    s.delete(min(version, 2))
 
 
 def static_members_come_back(s: Script, version: int) -> None:
@@ -433,6 +454,7 @@ def who_does_not_sync_is_out(s: Script, version: int) -> None:
 @pytest.mark.parametrize(
     "script",
     [
+        every_api_in_a_version,
         life_of_a_dynamic_group,
         refusals,
         nobody_is_there,

@@ -63,7 +63,7 @@ class Client:
 Then = Callable[[int], None]
 
 
-STEPS = 35_000
+STEPS = 20_000
 """By a seed, in each run of the tests; with the other two machines, more than 100,000."""
 
 
@@ -501,6 +501,7 @@ def test_random_lives_of_a_shard() -> None:
     )
 
 
+@pytest.mark.timeout(600)
 def test_lives_of_a_shard_by_a_seed() -> None:
     """Many more than Hypothesis can afford, and the same every time."""
     lives.live(ShardMachine, steps=STEPS, seed=1)

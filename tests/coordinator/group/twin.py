@@ -12,6 +12,8 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from datacore._generated.api_keys import (
     request_class,
     request_header_version,
@@ -99,15 +101,16 @@ class Twin:
         self.port = port
         consumer = ConsumerGroupConfig(max_size=consumer_max_size)
         self.driver = Driver(consumer=consumer, group_max_size=group_max_size)
-        self.waiting: dict[int, tuple[str, int, Wire]] = {}
+        self.waiting: dict[int, tuple[str, Wire | None]] = {}
         self.ours: dict[str, str] = {}
         self.theirs: dict[str, str] = {}
         self.compared = 0
+        self.expected: list[Any] = []
+        """All that Kafka answered, in comparable form."""
 
     def ask(self, message: Any, version: int, *, name: str = "", client_id: str = "c") -> None:
         """Tells both; compares all answers that the shard gives by that."""
         ours = _named(message, version, self.ours)
-        theirs = _named(message, version, self.theirs)
         context = self.driver.context(version, client_id)
         shard = self.driver.shard
         if isinstance(ours, JoinGroupRequest):
@@ -116,12 +119,17 @@ class Twin:
             outcome = shard.consumer_group_heartbeat(ours, context, _uuid(self.driver.last_token))
         else:
             outcome = self._handler(ours)(ours, context)
-        wire = Wire(self.port, theirs, version, client_id)
-        self.waiting[self.driver.last_token] = name, version, wire
+        self.asked(message, version, name, client_id)
         self.driver.take(outcome)
         if self.driver.last_token not in self.driver.answers:
-            self._wait_until_kafka_has_parked_it(ours.group_id)
+            self.wait_until_kafka_has_parked_it(ours.group_id)
         self._compare()
+
+    def asked(self, message: Any, version: int, name: str, client_id: str) -> None:
+        """Puts to Kafka what the shard was asked."""
+        theirs = _named(message, version, self.theirs)
+        wire = Wire(self.port, theirs, version, client_id)
+        self.waiting[self.driver.last_token] = name, wire
 
     def advance(self, ms: int) -> None:
         """Lets time pass for the shard; Kafka's answers by that are waited for."""
@@ -134,8 +142,9 @@ class Twin:
 
     def close(self) -> None:
         """Whoever waits in the shard must wait in Kafka too."""
-        early = [name for name, _, wire in self.waiting.values() if wire.has_answer()]
-        for _, _, wire in self.waiting.values():
+        wires = [(name, wire) for name, wire in self.waiting.values() if wire is not None]
+        early = [name for name, wire in wires if wire.has_answer()]
+        for _, wire in wires:
             wire.close()
         assert not early, f"Kafka has answered {early}"
 
@@ -145,7 +154,7 @@ class Twin:
         handler: Handler = getattr(self.driver.shard, snake)
         return handler
 
-    def _wait_until_kafka_has_parked_it(self, group_id: str) -> None:
+    def wait_until_kafka_has_parked_it(self, group_id: str) -> None:
         """Connections have no order among them: the next request must not overtake this one."""
         group = self.driver.group(group_id)
         expected = group.state.value, len(group.members)
@@ -156,20 +165,63 @@ class Twin:
             lambda a: (a.groups[0].group_state, len(a.groups[0].members)) == expected,
         )
 
+    def kafkas(self, answered: list[tuple[str, Any, Wire | None]]) -> list[Any]:
+        """What Kafka says to those requests, in comparable form."""
+        answers = []
+        for name, ours, wire in answered:
+            assert wire is not None
+            theirs = wire.answer()
+            if name and getattr(ours, "member_id", ""):
+                self.theirs[name] = theirs.member_id
+            answers.append(theirs)
+        return [plain(theirs, self.theirs) for theirs in answers]
+
     def _compare(self) -> None:
-        answered = [token for token in self.waiting if token in self.driver.answers]
-        pairs = []
-        for token in answered:
-            name, _, wire = self.waiting.pop(token)
-            ours, theirs = self.driver.answers[token], wire.answer()
+        answered = []
+        for token in [token for token in self.waiting if token in self.driver.answers]:
+            name, wire = self.waiting.pop(token)
+            ours = self.driver.answers[token]
             names_a_member = isinstance(ours, JoinGroupResponse | ConsumerGroupHeartbeatResponse)
             if name and names_a_member and ours.member_id:
-                self.ours[name], self.theirs[name] = ours.member_id, theirs.member_id
-            pairs.append((ours, theirs))
-        for ours, theirs in pairs:
-            said, expected = plain(ours, self.ours), plain(theirs, self.theirs)
+                self.ours[name] = ours.member_id
+            answered.append((name if names_a_member else "", ours, wire))
+        for (_, ours, _), expected in zip(answered, self.kafkas(answered), strict=True):
+            said = self.comparable(plain(ours, self.ours))
             assert said == expected, f"{said}, but Kafka says {expected}"
-        self.compared += len(pairs)
+            self.expected.append(expected)
+        self.compared += len(answered)
+
+    def comparable(self, said: Any) -> Any:
+        """The form that Kafka's answers have."""
+        return said
+
+
+class RecordedTwin(Twin):
+    """A shard, and what Apache Kafka answered to the same script once."""
+
+    def __init__(self, recorded: list[Any], *, group_max_size: int, consumer_max_size: int) -> None:
+        super().__init__(0, group_max_size=group_max_size, consumer_max_size=consumer_max_size)
+        self.recorded = recorded
+
+    def asked(self, message: Any, version: int, name: str, client_id: str) -> None:
+        """Nobody is asked."""
+        del message, version, client_id
+        self.waiting[self.driver.last_token] = name, None
+
+    def wait_until_kafka_has_parked_it(self, group_id: str) -> None:
+        """Nobody is waited for."""
+
+    def keep(self, name: str, kept: str) -> None:
+        """Kafka's ids are placeholders already."""
+        self.ours[kept] = self.ours[name]
+
+    def kafkas(self, answered: list[tuple[str, Any, Wire | None]]) -> list[Any]:
+        """The next answers of the recording."""
+        return [self.recorded[self.compared + place] for place in range(len(answered))]
+
+    def comparable(self, said: Any) -> Any:
+        """As it comes out of the file."""
+        return msgspec.json.decode(msgspec.json.encode(said))
 
 
 def ask_kafka_until(port: int, message: Any, version: int, is_good: Callable[[Any], bool]) -> None:
@@ -235,6 +287,8 @@ def plain(value: Any, ids: dict[str, str]) -> Any:
     if not hasattr(type(value), "__slots__"):
         return value
     fields = {field: plain(getattr(value, field), ids) for field in type(value).__slots__}
+    if not fields.get("unknown_tagged_fields", True):
+        del fields["unknown_tagged_fields"]
     if "error_code" in fields:
         fields["error_code"] = ErrorCode(fields["error_code"]).name
     return {"": type(value).__name__, **fields}

@@ -105,7 +105,7 @@ class Producer:
         self.added.clear()
 
 
-STEPS = 35_000
+STEPS = 70_000
 """By a seed, in each run of the tests; with the other two machines, more than 100,000."""
 
 
@@ -380,6 +380,7 @@ def test_random_lives_of_transactions() -> None:
     )
 
 
+@pytest.mark.timeout(600)
 def test_lives_of_transactions_by_a_seed() -> None:
     """Many more than Hypothesis can afford, and the same every time."""
     lives.live(TransactionMachine, steps=STEPS, seed=1)

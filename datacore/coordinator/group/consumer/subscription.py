@@ -84,7 +84,12 @@ def subscribed_topics_hash(
 
 
 def metadata_hash(topics: Iterable[Topic]) -> int:
-    """A number that changes when one of the topics does, as an int64."""
+    """A number that changes when one of the topics does, as an int64.
+
+    Kafka's hash holds the racks of the replicas' brokers, too: a broker that comes back in another
+    rack raises the epochs of its groups there. No assignor of Kafka 4.1 looks at racks, so the
+    target stays as it was, and here the epoch does.
+    """
     hasher = blake2b(digest_size=8)
     is_empty = True
     for topic in sorted(topics, key=lambda topic: topic.name):

@@ -57,46 +57,59 @@ GROUP_EPOCH_TYPE = b"\0\3"
 EPOCH_BYTES = 2 + 4
 
 
+PROPERTIES = {
+    "group.consumer.max.size": "3",
+    "offsets.topic.num.partitions": "1",
+    # Descriptions show what is committed; without this, a little later than written.
+    "group.coordinator.append.linger.ms": "0",
+}
+
+
 @pytest.fixture(scope="module")
 def kafka_port() -> Iterator[int]:
-    properties = {
-        "group.consumer.max.size": "3",
-        "offsets.topic.num.partitions": "1",
-        # Descriptions show what is committed; without this, a little later than written.
-        "group.coordinator.append.linger.ms": "0",
-    }
-    with ApacheKafka("4.1.1", properties=properties) as kafka:
-        prepare_kafka(kafka.port, "t")
-        topics = [
-            CreatableTopic(name=name, num_partitions=partitions, replication_factor=1)
-            for name, partitions in TOPICS.items()
-        ]
-        Wire(kafka.port, CreateTopicsRequest(topics=topics, timeout_ms=10_000), 5, "c").answer()
-        joining = ConsumerGroupHeartbeatRequest(
-            group_id="prepared",
-            member_id="m",
-            rebalance_timeout_ms=1_000,
-            subscribed_topic_names=list(TOPICS),
-            topic_partitions=[],
-        )
-        # Its coordinator hears of new topics a little later.
-        ask_kafka_until(
-            kafka.port, joining, 1, lambda a: len(a.assignment.topic_partitions) == len(TOPICS)
-        )
+    with ApacheKafka("4.1.1", properties=PROPERTIES) as kafka:
+        prepare(kafka.port)
         yield kafka.port
 
 
 @pytest.fixture
 def twin(kafka_port: int) -> Iterator[Twin]:
     twin = Twin(kafka_port, group_max_size=3, consumer_max_size=3)
-    for name, partitions in TOPICS.items():
-        request = MetadataRequest(topics=[MetadataRequestTopic(name=name)])
-        ask_kafka_until(kafka_port, request, 12, lambda a: a.topics[0].error_code == ErrorCode.NONE)
-        topic = Wire(kafka_port, request, 12, "c").answer().topics[0]
-        twin.driver.cluster.set_topic(name, partitions, bytes(topic.topic_id))
+    learn_topics(twin)
     yield twin
     twin.close()
     assert twin.compared > 1
+
+
+def prepare(port: int) -> None:
+    """Makes the topics, and Kafka's coordinator know of them."""
+    prepare_kafka(port, "t")
+    topics = [
+        CreatableTopic(name=name, num_partitions=partitions, replication_factor=1)
+        for name, partitions in TOPICS.items()
+    ]
+    Wire(port, CreateTopicsRequest(topics=topics, timeout_ms=10_000), 5, "c").answer()
+    joining = ConsumerGroupHeartbeatRequest(
+        group_id="prepared",
+        member_id="m",
+        rebalance_timeout_ms=1_000,
+        subscribed_topic_names=list(TOPICS),
+        topic_partitions=[],
+    )
+    # Its coordinator hears of new topics a little later.
+    ask_kafka_until(port, joining, 1, lambda a: len(a.assignment.topic_partitions) == len(TOPICS))
+
+
+def learn_topics(twin: Twin) -> dict[str, str]:
+    """Gives the shard's cluster Kafka's topics; their ids in hex."""
+    topic_ids = {}
+    for name, partitions in TOPICS.items():
+        request = MetadataRequest(topics=[MetadataRequestTopic(name=name)])
+        ask_kafka_until(twin.port, request, 12, lambda a: a.topics[0].error_code == ErrorCode.NONE)
+        topic = Wire(twin.port, request, 12, "c").answer().topics[0]
+        topic_ids[name] = bytes(topic.topic_id).hex()
+        twin.driver.cluster.set_topic(name, partitions, bytes(topic.topic_id))
+    return topic_ids
 
 
 class Script(ClassicScript):

@@ -46,7 +46,7 @@ SETTLING_ROUNDS = 100
 """Of a second each: whoever is gone is out by then, and those who waited for it have gone on."""
 
 
-STEPS = 35_000
+STEPS = 15_000
 """By a seed, in each run of the tests; with the other two machines, more than 100,000."""
 
 
@@ -387,6 +387,7 @@ def test_random_lives_of_a_group() -> None:
     )
 
 
+@pytest.mark.timeout(600)
 def test_lives_of_a_group_by_a_seed() -> None:
     """Many more than Hypothesis can afford, and the same every time."""
     lives.live(GroupMachine, steps=STEPS, seed=1)

@@ -20,6 +20,16 @@ import (
 const (
 	SessionTimeout    = 6 * time.Second
 	HeartbeatInterval = 300 * time.Millisecond
+	beginAnew         = 200 * time.Millisecond
+)
+
+// UnacknowledgedMax is how many numbers of a flow may be on their way.
+const UnacknowledgedMax = 100
+
+// What is read again and compared afterwards has to stay within reason.
+const (
+	burst     = 20
+	burstTime = 5 * time.Millisecond
 )
 
 // Options is the command line.
@@ -27,8 +37,12 @@ type Options struct {
 	Bootstrap  string
 	Topic      string
 	Group      string
+	To         string
 	Partitions int
 	Count      int
+	AtMs       int64
+	Instance   string // the static member's name; empty for a dynamic one
+	Idempotent bool
 	Deadline   time.Duration
 }
 
@@ -64,12 +78,36 @@ type Command struct {
 	Offsets map[string]int64 `json:"offsets"`
 }
 
-// Driver is what each client implements.
+// Described is a topic as the client's admin describes it.
+type Described struct {
+	Partitions int
+	Configs    map[string]string
+}
+
+// Admin is what a client's admin can do to the topic of the command line.
+type Admin interface {
+	Create(partitions int, configs map[string]string) error
+	Describe(configs []string) (Described, error)
+	Alter(configs map[string]string) error
+	Delete() error
+	Topics() ([]string, error)
+}
+
+// Driver is what each client implements; nil is what it cannot do.
 type Driver struct {
 	// Produce sends records of one codec; it reports them with Acked, in order.
 	Produce func(options Options, codec string, records []Record) error
 	Consume func(options Options) error
 	Join    func(options Options, commands <-chan Command) error
+	// Flow sends numbers as long as there are any; it reports them with AckedNumber.
+	Flow func(options Options, numbers <-chan int) error
+	// Abort writes "aborted" to partition 0 of To in a transaction that is aborted.
+	Abort func(options Options) error
+	// Copies copies in transactions from what is committed on, as long as copied, told after each transaction and
+	// each empty poll how many records it had, says so.
+	Copies  func(options Options, copied func(count int) bool) error
+	Offsets func(options Options) error
+	Admin   func(options Options) (Admin, error)
 }
 
 var stdout sync.Mutex
@@ -78,22 +116,159 @@ var stdout sync.Mutex
 func Run(driver Driver) {
 	action, options := parse(os.Args[1:])
 	time.AfterFunc(options.Deadline, func() { fail(errors.New("deadline")) })
-	var err error
-	switch action {
-	case "produce":
-		err = produce(driver, options)
-	case "consume":
-		err = driver.Consume(options)
-	case "join":
-		err = driver.Join(options, commands())
-	default:
-		err = fmt.Errorf("unknown action %q", action)
-	}
-	if err != nil {
+	if err := act(driver, action, options); err != nil {
 		fail(err)
 	}
 	emit(map[string]any{"event": "done"})
 	os.Exit(0)
+}
+
+func act(driver Driver, action string, options Options) error {
+	switch {
+	case action == "produce":
+		return produce(driver, options)
+	case action == "consume":
+		return driver.Consume(options)
+	case action == "join" && driver.Join != nil:
+		return driver.Join(options, commands())
+	case action == "flow" && driver.Flow != nil:
+		return driver.Flow(options, numbers(commands()))
+	case action == "copy" && driver.Copies != nil:
+		return copyCount(driver, options)
+	case action == "relay" && driver.Copies != nil:
+		return relay(driver, options, commands())
+	case action == "offsets" && driver.Offsets != nil:
+		return driver.Offsets(options)
+	case action == "admin" && driver.Admin != nil:
+		return administrate(driver, options)
+	}
+	return fmt.Errorf("this client does not know %q", action)
+}
+
+// numbers counts until the harness tells the driver to leave.
+func numbers(commands <-chan Command) <-chan int {
+	channel := make(chan int)
+	go func() {
+		defer close(channel)
+		for number := 0; ; number++ {
+			select {
+			case <-commands:
+				return
+			case channel <- number:
+			}
+			if number%burst == burst-1 {
+				time.Sleep(burstTime)
+			}
+		}
+	}()
+	return channel
+}
+
+func copyCount(driver Driver, options Options) error {
+	if err := driver.Abort(options); err != nil {
+		return err
+	}
+	wanted := options.Count
+	return driver.Copies(options, func(count int) bool {
+		wanted -= count
+		return wanted > 0
+	})
+}
+
+// relay begins anew, at what is committed, whatever fails.
+func relay(driver Driver, options Options, commands <-chan Command) error {
+	left := false
+	for {
+		err := driver.Copies(options, func(count int) bool {
+			if count > 0 {
+				emit(map[string]any{"event": "copied", "count": count})
+			}
+			select {
+			case <-commands:
+				left = true
+			default:
+			}
+			return !left
+		})
+		if left {
+			return nil
+		}
+		fmt.Fprintln(os.Stderr, "begins anew:", err)
+		time.Sleep(beginAnew)
+	}
+}
+
+func administrate(driver Driver, options Options) error {
+	admin, err := driver.Admin(options)
+	if err != nil {
+		return err
+	}
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		answer, err := administrateOnce(admin, lines.Bytes())
+		if err != nil {
+			return err
+		}
+		emit(answer)
+	}
+	return lines.Err()
+}
+
+func administrateOnce(admin Admin, line []byte) (map[string]any, error) {
+	var command struct {
+		Do         string          `json:"do"`
+		Partitions int             `json:"partitions"`
+		Configs    json.RawMessage `json:"configs"`
+	}
+	if err := json.Unmarshal(line, &command); err != nil {
+		return nil, err
+	}
+	configs := make(map[string]string)
+	var names []string
+	switch command.Do {
+	case "create", "alter":
+		if err := json.Unmarshal(command.Configs, &configs); err != nil {
+			return nil, err
+		}
+	case "describe":
+		if err := json.Unmarshal(command.Configs, &names); err != nil {
+			return nil, err
+		}
+	}
+	switch command.Do {
+	case "create":
+		return map[string]any{"event": "created"}, admin.Create(command.Partitions, configs)
+	case "alter":
+		return map[string]any{"event": "altered"}, admin.Alter(configs)
+	case "delete":
+		return map[string]any{"event": "deleted"}, admin.Delete()
+	case "describe":
+		described, err := admin.Describe(names)
+		return map[string]any{
+			"event":      "described",
+			"partitions": described.Partitions,
+			"configs":    described.Configs,
+		}, err
+	}
+	topics, err := admin.Topics()
+	return map[string]any{"event": "listed", "topics": topics}, err
+}
+
+// AckedNumber reports one number of a flow as acknowledged.
+func AckedNumber(number int, partition int32, offset int64) {
+	emit(map[string]any{"event": "acked", "number": number, "partition": partition, "offset": offset})
+}
+
+// ReportOffsets tells of offsets by partition; a negative one in at is none.
+func ReportOffsets(beginning, end, at map[int32]int64) {
+	found := make(map[int32]*int64, len(at))
+	for partition, offset := range at {
+		found[partition] = nil
+		if offset >= 0 {
+			found[partition] = &offset
+		}
+	}
+	emit(map[string]any{"event": "offsets", "beginning": beginning, "end": end, "at": found})
 }
 
 // Acked reports one record as acknowledged.
@@ -156,8 +331,13 @@ func parse(arguments []string) (string, Options) {
 	flags.StringVar(&options.Group, "group", "", "")
 	flags.IntVar(&options.Partitions, "partitions", 1, "")
 	flags.IntVar(&options.Count, "count", 0, "")
+	flags.StringVar(&options.To, "to", "", "")
+	flags.Int64Var(&options.AtMs, "at-ms", 0, "")
+	flags.StringVar(&options.Instance, "instance", "", "")
+	idempotent := flags.String("idempotent", "false", "")
 	flags.Float64Var(&deadlineS, "deadline-s", 0, "")
 	_ = flags.Parse(arguments[1:]) // ends the process itself
+	options.Idempotent = *idempotent == "true"
 	options.Deadline = time.Duration(deadlineS * float64(time.Second))
 	return arguments[0], options
 }

@@ -4,6 +4,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"strconv"
 	"sync"
 	"time"
 
@@ -24,12 +26,16 @@ var codecs = map[string]kgo.CompressionCodec{
 }
 
 func produce(options contract.Options, codec string, records []contract.Record) error {
-	client, err := kgo.NewClient(
+	settings := []kgo.Opt{
 		kgo.SeedBrokers(options.Bootstrap),
 		kgo.ProducerBatchCompression(codecs[codec]),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.ProducerLinger(20*time.Millisecond), // so that neighbours share a batch
-	)
+		kgo.ProducerLinger(20 * time.Millisecond), // so that neighbours share a batch
+	}
+	if !options.Idempotent {
+		settings = append(settings, kgo.DisableIdempotentWrite())
+	}
+	client, err := kgo.NewClient(settings...)
 	if err != nil {
 		return err
 	}
@@ -59,6 +65,169 @@ func produce(options contract.Options, codec string, records []contract.Record) 
 	return nil
 }
 
+func flow(options contract.Options, numbers <-chan int) error {
+	settings := []kgo.Opt{
+		kgo.SeedBrokers(options.Bootstrap),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.MaxBufferedRecords(contract.UnacknowledgedMax),
+	}
+	if !options.Idempotent {
+		settings = append(settings, kgo.DisableIdempotentWrite())
+	}
+	client, err := kgo.NewClient(settings...)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	failed := make(chan error, 1)
+	for number := range numbers {
+		record := &kgo.Record{
+			Topic:     options.Topic,
+			Partition: int32(number % options.Partitions),
+			Value:     []byte(strconv.Itoa(number)),
+		}
+		client.Produce(context.Background(), record, func(record *kgo.Record, err error) {
+			if err == nil {
+				contract.AckedNumber(number, record.Partition, record.Offset)
+				return
+			}
+			select {
+			case failed <- err:
+			default:
+			}
+		})
+		select {
+		case err := <-failed:
+			return err
+		default:
+		}
+	}
+	if err := client.Flush(context.Background()); err != nil {
+		return err
+	}
+	select {
+	case err := <-failed:
+		return err
+	default:
+		return nil
+	}
+}
+
+func offsets(options contract.Options) error {
+	client, err := kgo.NewClient(kgo.SeedBrokers(options.Bootstrap))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	ask := func(timestamp int64) (map[int32]int64, error) {
+		topic := kmsg.NewListOffsetsRequestTopic()
+		topic.Topic = options.Topic
+		for number := range options.Partitions {
+			partition := kmsg.NewListOffsetsRequestTopicPartition()
+			partition.Partition = int32(number)
+			partition.Timestamp = timestamp
+			topic.Partitions = append(topic.Partitions, partition)
+		}
+		request := kmsg.NewPtrListOffsetsRequest()
+		request.ReplicaID = -1
+		request.Topics = append(request.Topics, topic)
+		response, err := request.RequestWith(context.Background(), client)
+		if err != nil {
+			return nil, err
+		}
+		found := make(map[int32]int64)
+		for _, partition := range response.Topics[0].Partitions {
+			if err := kerr.ErrorForCode(partition.ErrorCode); err != nil {
+				return nil, err
+			}
+			found[partition.Partition] = partition.Offset
+		}
+		return found, nil
+	}
+	beginning, err := ask(-2)
+	if err != nil {
+		return err
+	}
+	end, err := ask(-1)
+	if err != nil {
+		return err
+	}
+	at, err := ask(options.AtMs)
+	if err == nil {
+		contract.ReportOffsets(beginning, end, at)
+	}
+	return err
+}
+
+func abort(options contract.Options) error {
+	ctx := context.Background()
+	client, err := kgo.NewClient(
+		kgo.SeedBrokers(options.Bootstrap),
+		kgo.TransactionalID(options.Group),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+	)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if err := client.BeginTransaction(); err != nil {
+		return err
+	}
+	record := &kgo.Record{Topic: options.To, Value: []byte("aborted")}
+	if err := client.ProduceSync(ctx, record).FirstErr(); err != nil {
+		return err
+	}
+	return client.EndTransaction(ctx, kgo.TryAbort)
+}
+
+func copies(options contract.Options, copied func(int) bool) error {
+	ctx := context.Background()
+	session, err := kgo.NewGroupTransactSession(
+		kgo.SeedBrokers(options.Bootstrap),
+		kgo.TransactionalID(options.Group),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ConsumerGroup(options.Group),
+		kgo.ConsumeTopics(options.Topic),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.RequireStableFetchOffsets(),
+		kgo.SessionTimeout(contract.SessionTimeout),
+		kgo.HeartbeatInterval(contract.HeartbeatInterval),
+	)
+	if err != nil {
+		return err
+	}
+	defer session.Close()
+	for {
+		within, cancel := context.WithTimeout(ctx, poll)
+		fetches := session.PollFetches(within)
+		cancel()
+		var records []*kgo.Record
+		fetches.EachRecord(func(record *kgo.Record) {
+			records = append(records, &kgo.Record{
+				Topic: options.To, Partition: record.Partition, Key: record.Key, Value: record.Value,
+			})
+		})
+		count := 0
+		if len(records) > 0 {
+			if err := session.Begin(); err != nil {
+				return err
+			}
+			failure := session.ProduceSync(ctx, records...).FirstErr()
+			committed, err := session.End(ctx, kgo.TransactionEndTry(failure == nil))
+			if err != nil {
+				return err
+			}
+			if committed {
+				count = len(records)
+			}
+		}
+		if !copied(count) {
+			return nil
+		}
+	}
+}
+
 func consume(options contract.Options) error {
 	partitions := make(map[int32]kgo.Offset)
 	for partition := range options.Partitions {
@@ -67,6 +236,7 @@ func consume(options contract.Options) error {
 	client, err := kgo.NewClient(
 		kgo.SeedBrokers(options.Bootstrap),
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{options.Topic: partitions}),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 	)
 	if err != nil {
 		return err
@@ -112,7 +282,7 @@ func join(options contract.Options, commands <-chan contract.Command) error {
 			mine.change(topics[options.Topic], here)
 		}
 	}
-	client, err := kgo.NewClient(
+	settings := []kgo.Opt{
 		kgo.SeedBrokers(options.Bootstrap),
 		kgo.ConsumerGroup(options.Group),
 		kgo.ConsumeTopics(options.Topic),
@@ -123,7 +293,11 @@ func join(options contract.Options, commands <-chan contract.Command) error {
 		kgo.OnPartitionsAssigned(change(true)),
 		kgo.OnPartitionsRevoked(change(false)),
 		kgo.OnPartitionsLost(change(false)),
-	)
+	}
+	if options.Instance != "" {
+		settings = append(settings, kgo.InstanceID(options.Instance))
+	}
+	client, err := kgo.NewClient(settings...)
 	if err != nil {
 		return err
 	}
@@ -179,7 +353,8 @@ func pollOnce(client *kgo.Client) (int, error) {
 	defer cancel()
 	fetches := client.PollFetches(ctx)
 	if err := fetches.Err0(); err != nil && ctx.Err() == nil {
-		return 0, err
+		// A broker that is away, say: the client tries again by itself.
+		fmt.Fprintln(os.Stderr, err)
 	}
 	seen := 0
 	fetches.EachRecord(func(record *kgo.Record) {
@@ -199,6 +374,120 @@ func pollOnce(client *kgo.Client) (int, error) {
 	return seen, nil
 }
 
+// admin speaks in requests: the client's admin is a module of its own above them.
+type admin struct {
+	client *kgo.Client
+	topic  string
+}
+
+func newAdmin(options contract.Options) (contract.Admin, error) {
+	client, err := kgo.NewClient(kgo.SeedBrokers(options.Bootstrap))
+	return &admin{client, options.Topic}, err
+}
+
+func (a *admin) Create(partitions int, configs map[string]string) error {
+	topic := kmsg.NewCreateTopicsRequestTopic()
+	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = a.topic, int32(partitions), 1
+	for name, value := range configs {
+		config := kmsg.NewCreateTopicsRequestTopicConfig()
+		config.Name, config.Value = name, kmsg.StringPtr(value)
+		topic.Configs = append(topic.Configs, config)
+	}
+	request := kmsg.NewPtrCreateTopicsRequest()
+	request.Topics = append(request.Topics, topic)
+	response, err := request.RequestWith(context.Background(), a.client)
+	if err != nil {
+		return err
+	}
+	return kerr.ErrorForCode(response.Topics[0].ErrorCode)
+}
+
+func (a *admin) Describe(names []string) (contract.Described, error) {
+	described := contract.Described{Configs: make(map[string]string)}
+	topics, err := a.metadata(a.topic)
+	if err != nil {
+		return described, err
+	}
+	described.Partitions = len(topics[0].Partitions)
+	resource := kmsg.NewDescribeConfigsRequestResource()
+	resource.ResourceType, resource.ResourceName = kmsg.ConfigResourceTypeTopic, a.topic
+	resource.ConfigNames = names
+	request := kmsg.NewPtrDescribeConfigsRequest()
+	request.Resources = append(request.Resources, resource)
+	response, err := request.RequestWith(context.Background(), a.client)
+	if err != nil {
+		return described, err
+	}
+	for _, config := range response.Resources[0].Configs {
+		if config.Value != nil {
+			described.Configs[config.Name] = *config.Value
+		}
+	}
+	return described, kerr.ErrorForCode(response.Resources[0].ErrorCode)
+}
+
+func (a *admin) Alter(configs map[string]string) error {
+	resource := kmsg.NewIncrementalAlterConfigsRequestResource()
+	resource.ResourceType, resource.ResourceName = kmsg.ConfigResourceTypeTopic, a.topic
+	for name, value := range configs {
+		config := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
+		config.Name, config.Value = name, kmsg.StringPtr(value)
+		resource.Configs = append(resource.Configs, config)
+	}
+	request := kmsg.NewPtrIncrementalAlterConfigsRequest()
+	request.Resources = append(request.Resources, resource)
+	response, err := request.RequestWith(context.Background(), a.client)
+	if err != nil {
+		return err
+	}
+	return kerr.ErrorForCode(response.Resources[0].ErrorCode)
+}
+
+func (a *admin) Delete() error {
+	topic := kmsg.NewDeleteTopicsRequestTopic()
+	topic.Topic = kmsg.StringPtr(a.topic)
+	request := kmsg.NewPtrDeleteTopicsRequest()
+	request.Topics = append(request.Topics, topic)
+	request.TopicNames = []string{a.topic} // below v6
+	response, err := request.RequestWith(context.Background(), a.client)
+	if err != nil {
+		return err
+	}
+	return kerr.ErrorForCode(response.Topics[0].ErrorCode)
+}
+
+func (a *admin) Topics() ([]string, error) {
+	topics, err := a.metadata()
+	var names []string
+	for _, topic := range topics {
+		names = append(names, *topic.Topic)
+	}
+	return names, err
+}
+
+func (a *admin) metadata(names ...string) ([]kmsg.MetadataResponseTopic, error) {
+	request := kmsg.NewPtrMetadataRequest()
+	for _, name := range names {
+		topic := kmsg.NewMetadataRequestTopic()
+		topic.Topic = kmsg.StringPtr(name)
+		request.Topics = append(request.Topics, topic)
+	}
+	response, err := request.RequestWith(context.Background(), a.client)
+	if err != nil {
+		return nil, err
+	}
+	return response.Topics, nil
+}
+
 func main() {
-	contract.Run(contract.Driver{Produce: produce, Consume: consume, Join: join})
+	contract.Run(contract.Driver{
+		Produce: produce,
+		Consume: consume,
+		Join:    join,
+		Flow:    flow,
+		Abort:   abort,
+		Copies:  copies,
+		Offsets: offsets,
+		Admin:   newAdmin,
+	})
 }
