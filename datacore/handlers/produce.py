@@ -76,7 +76,7 @@ def handle(
     """Appends each partition's batch; answers when the acks that were asked for are there."""
     acks = request.acks
     if acks not in {0, 1, ACKS_ALL}:
-        raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
+        return _refused_acks(broker, context, request)
     if request.transactional_id is not None and acks == 0:
         # Nobody could be told that the transaction does not take them.
         raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
@@ -88,6 +88,33 @@ def handle(
         if large:
             return _append_prepared(broker, context, request, large, preparation)
     return _append_request(broker, context, request, preparation)
+
+
+def _refused_acks(
+    broker: Broker, context: RequestContext, request: ProduceRequest
+) -> ProduceResponse:
+    """No partition takes records with acks that are none; one that is not there says so, too."""
+    response = ProduceResponse()
+    for topic in request.topic_data:
+        results = []
+        for partition in topic.partition_data:
+            error_code = ErrorCode.INVALID_REQUIRED_ACKS
+            try:
+                name = _topic_name(broker, topic, context.api_version)
+                broker.partitions.log(name, partition.index)
+            except KafkaError as error:
+                error_code = error.code
+            results.append(
+                PartitionProduceResponse(
+                    index=partition.index, base_offset=-1, error_code=error_code
+                )
+            )
+        response.responses.append(
+            TopicProduceResponse(
+                name=topic.name, topic_id=topic.topic_id, partition_responses=results
+            )
+        )
+    return response
 
 
 def _append_prepared(
