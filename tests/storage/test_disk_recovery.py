@@ -229,6 +229,22 @@ async def test_a_state_file_with_one_torn_slot_says_what_the_other_says(
 
 
 @on_loop
+async def test_a_clean_stop_whose_recovery_point_was_lost_with_the_power_loses_nothing(
+    config: DiskConfig,
+) -> None:
+    engine = DiskEngine(config)
+    await engine.start()
+    log = await engine.open_log(LOG, epoch=3)
+    data = await append_durably(log, *([1000] * 40))
+    path = config.data_dir / "logs" / LOG / "state"
+    before = path.read_bytes()
+    await engine.close()
+    assert path.read_bytes() != before
+    path.write_bytes(before)
+    assert await found(config) == (data, 40)
+
+
+@on_loop
 async def test_a_snapshot_that_is_not_whole_is_none(config: DiskConfig) -> None:
     engine = DiskEngine(config)
     await engine.start()
