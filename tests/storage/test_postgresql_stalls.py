@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
+from datacore.client import admin
+from datacore.client.cluster import Cluster
 from datacore.storage.chunked.store import Unavailable
 from datacore.storage.engine import LogName, StorageError
 from datacore.storage.postgresql.engine import PostgresqlEngine
-from datacore.testing.engine_harness import LOG, append, append_durably, on_loop, read, running
+from datacore.testing.broker import Broker
+from datacore.testing.engine_harness import LOG, append, append_durably, on_loop, running
+from datacore.testing.engine_harness import read as read_log
 from tests.storage.stalling_proxy import running_stalling_proxy
 from tests.storage.test_postgresql import PostgresqlHarness, config_of
 from tests.storage.test_postgresql_faults import append_one
+from tests.test_what_a_log_promises import TOPIC, read, write
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -73,7 +79,7 @@ async def test_appends_wait_for_a_silent_server_up_to_a_bound_and_lose_nothing(
         for each in waiting:
             await each
         assert log.durable_end_offset == log.end_offset == 1 + len(waiting)
-        assert (await read(log, 0)).startswith(data)
+        assert (await read_log(log, 0)).startswith(data)
 
 
 @on_loop
@@ -102,7 +108,7 @@ async def test_appends_of_many_logs_fail_in_time_and_all_go_on_by_themselves(
             log = await engine.open_log(name, epoch=0)
             # What was given up may have been done, if the server heard of it in the end.
             assert log.end_offset in {2, 3}
-            assert len(await read(log, 0)) >= 161 + 261
+            assert len(await read_log(log, 0)) >= 161 + 261
 
 
 @pytest.mark.usefixtures("impatience")
@@ -128,7 +134,7 @@ async def test_every_statement_fails_in_time_and_connections_come_back(
     assert await settled(lambda: log.read(0, max_bytes=1, before_offset=1))
     assert await settled(log.load_snapshot) is None
     data += await append_durably(log, 200)
-    assert await read(log, 0) == data
+    assert await read_log(log, 0) == data
     await engine.close()
 
 
@@ -146,6 +152,35 @@ async def test_an_engine_can_be_closed_while_the_server_is_silent(
         with pytest.raises(StorageError):
             await engine.close()
     assert lost.is_settled
+
+
+def test_a_producer_waits_for_a_silent_server_and_is_acknowledged_afterwards(
+    config: PostgresqlConfig, proxy: StallingProxy
+) -> None:
+    with (
+        Broker(
+            storage_engine="postgresql",
+            postgresql_host=config.host,
+            postgresql_port=config.port,
+            postgresql_schema=config.schema,
+            postgresql_flush_timeout_ms=60_000,
+        ) as broker,
+        Cluster(broker.bootstrap_servers) as cluster,
+        Cluster(broker.bootstrap_servers) as other,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        admin.create_topic(cluster, TOPIC, partitions=1)
+        write(cluster, b"before")
+        proxy.stall()
+        written = threads.submit(write, cluster, b"meanwhile")
+        proxy.has_swallowed.wait()
+        try:
+            assert [record.value for record in read(other, 1)] == [b"before"]
+            assert not written.done()
+        finally:
+            proxy.go_on()
+        written.result()
+        assert [record.value for record in read(other, 2)] == [b"before", b"meanwhile"]
 
 
 async def settled(act: Callable[[], Awaitable[T]]) -> T:
