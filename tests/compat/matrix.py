@@ -123,17 +123,28 @@ def _confluent_kafka(
     packages = (f"confluent-kafka=={version}",)
     # Without a wheel pip would look for librdkafka's headers.
     environment = PythonPackages("confluent_kafka", packages, below, wheels="confluent-kafka")
-    new = frozenset({Feature.STATIC_MEMBERS, Feature.TRANSACTIONS})
-    features = _ALL if _release(version) >= (1, 4) else _ALL - new
+    lacks: set[Feature] = set()
+    if _release(version) < (1, 4):
+        lacks |= {Feature.STATIC_MEMBERS}
+    # 1.4 has transactions, but its consumer does not close after control records (asked of Apache
+    # Kafka 3.9.1, too); 4.1.1 has none of the versions that they need.
+    if _release(version) < (1, 5):
+        lacks |= {Feature.TRANSACTIONS}
+    features = _ALL - lacks
     return Client("confluent-kafka", version, environment, features=features, quick=quick)
 
 
 def _aiokafka(version: str, *, quick: bool = False) -> Client:
+    packages = [f"aiokafka[snappy,lz4,zstd]=={version}"]
     # 0.10 has wheels up to Python 3.12.
     below = None if _release(version) >= (0, 12) else (3, 13)
-    packages = (f"aiokafka[snappy,lz4,zstd]=={version}",)
-    environment = PythonPackages("aiokafka", packages, below, wheels="aiokafka")
-    return Client("aiokafka", version, environment, features=_ALL, quick=quick)
+    if _release(version) < (0, 9):
+        # Up to then it stands on kafka-python and takes any, also those that it cannot import.
+        packages.append("kafka-python==2.0.2")
+        below = (3, 12)
+    environment = PythonPackages("aiokafka", tuple(packages), below, wheels="aiokafka")
+    features = _ALL if _release(version) >= (0, 9) else _ALL - {Feature.STATIC_MEMBERS}
+    return Client("aiokafka", version, environment, features=features, quick=quick)
 
 
 # The last of each minor release; those after 4.1 are newer than what we speak.
@@ -205,6 +216,7 @@ CLIENTS: tuple[Client, ...] = (
     _confluent_kafka("2.5.3", below=(3, 13)),
     _confluent_kafka("2.10.1"),
     _confluent_kafka("2.16.1", quick=True),
+    _aiokafka("0.8.1"),
     _aiokafka("0.10.0"),
     _aiokafka("0.12.0"),
     _aiokafka("0.14.0", quick=True),
