@@ -40,6 +40,7 @@ class Feature(Enum):
     HEADERS = auto()
     RAW_HEADERS = auto()  # header values with any byte in them
     NULL_HEADERS = auto()
+    NULLS = auto()  # no key and no value, as opposed to empty ones
     REPEATED_HEADERS = auto()  # one name twice, with another in between
     TIMESTAMPS = auto()  # a timestamp of the application's choice
     CHOSEN_COMMIT = auto()  # commit an offset of the application's choice
@@ -160,7 +161,8 @@ def _java(version: str) -> Client:
     codecs = _OLD_CODECS if version in {"1.1.1", "2.0.1"} else _CODECS
     static = frozenset() if _release(version) >= (2, 3) else {Feature.STATIC_MEMBERS}
     features = _ALL - static
-    return Client("java", version, JavaClasspath(), codecs, features, quick=version == "4.1.1")
+    environment = JavaClasspath(parts=("java/TopicAdmin.java",))
+    return Client("java", version, environment, codecs, features, quick=version == "4.1.1")
 
 
 # kafkajs brings gzip only; these are the codecs that it lets one register.
@@ -177,6 +179,16 @@ def _kafkajs(version: str, *, quick: bool = False) -> Client:
     }
     features = _ALL - lacks
     return Client("kafkajs", version, environment, features=features, quick=quick)
+
+
+def _platformatic(version: str, *, quick: bool = False) -> Client:
+    environment = NpmPackages("platformatic/driver.mjs", (f"@platformatic/kafka@{version}",))
+    # It writes null as empty, and reads it so.
+    lacks = {Feature.NULLS, Feature.NULL_HEADERS}
+    lacks |= {Feature.STATIC_MEMBERS, Feature.TRANSACTIONS, Feature.CONFIGS}
+    features = _ALL - lacks
+    # zstd came with Node.js 22.15.
+    return Client("platformatic", version, environment, _OLD_CODECS, features, quick)
 
 
 def _franz_go(version: str, *, quick: bool = False) -> Client:
@@ -238,6 +250,8 @@ CLIENTS: tuple[Client, ...] = (
     *map(_java, _JAVA_RELEASES),
     _kafkajs("1.16.0"),
     _kafkajs("2.2.4", quick=True),
+    # The last for Node.js 20; 2.x needs 22.
+    _platformatic("1.20.0", quick=True),
     _franz_go("1.10.0"),
     _franz_go("1.22.2", quick=True),
     _sarama("1.38.1"),

@@ -223,7 +223,10 @@ def _as_known(record: Record, features: frozenset[Feature]) -> Record:
     if Feature.REPEATED_HEADERS not in features:
         headers = list(dict(reversed(headers)).items())[::-1]
     timestamp_ms = record.timestamp_ms if Feature.TIMESTAMPS in features else None
-    return replace(record, headers=headers, timestamp_ms=timestamp_ms)
+    key, value = record.key, record.value
+    if Feature.NULLS not in features:
+        key, value = key or b"", value or b""
+    return replace(record, key=key, value=value, headers=headers, timestamp_ms=timestamp_ms)
 
 
 def _commit(client: Client, member: Member, offsets: dict[int, int]) -> None:
