@@ -22,7 +22,9 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 __all__ = ["Crashing", "Killable", "Lines", "Output", "WordCounts", "until"]
 
 MOVED_ON_TIMEOUT_S = 120.0
+_ASK_TIMEOUT_S = 60.0
 _POLL_S = 0.2
+_SHORT_POLL_S = 0.02
 _PAUSE_S = 0.02
 _LINES_A_PAUSE = 5
 _WORDS = ("time", "flies", "like", "an", "arrow", "fruit", "banana")
@@ -110,15 +112,21 @@ class Output:
 
     def __init__(self, bootstrap: str, topic: str, *, partitions: int) -> None:
         self.records: list[tuple[bytes, bytes]] = []
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": bootstrap,
-                "group.id": "unused",
-                "isolation.level": "read_committed",
-                "metadata.recovery.strategy": "none",
-            }
+        self._topic = topic
+        self._partitions = partitions
+        self._consumer, self._flowing = (
+            Consumer(
+                {
+                    "bootstrap.servers": bootstrap,
+                    "group.id": "unused",
+                    "isolation.level": isolation,
+                    "metadata.recovery.strategy": "none",
+                }
+            )
+            for isolation in ("read_committed", "read_uncommitted")
         )
-        self._consumer.assign([TopicPartition(topic, at, 0) for at in range(partitions)])
+        for each in (self._consumer, self._flowing):
+            each.assign([TopicPartition(topic, at, 0) for at in range(partitions)])
 
     def __enter__(self) -> Self:
         return self
@@ -130,6 +138,7 @@ class Output:
         trace: TracebackType | None,
     ) -> None:
         self._consumer.close()
+        self._flowing.close()
 
     def poll(self) -> None:
         """Takes in what has come, waiting a little for it."""
@@ -141,6 +150,29 @@ class Output:
         """Returns once there are so many records more than now."""
         wanted = len(self.records) + count
         self.wait_until(lambda: len(self.records) >= wanted, f"{wanted} records came out")
+
+    def wait_for_uncommitted(self, count: int) -> None:
+        """Returns once so many more have come out, committed or not.
+
+        What is committed comes out in bursts: one who waits for that would kill just after each.
+        """
+        # What was written before does not count, however late it comes.
+        ends: dict[int | None, int] = {
+            at: self._flowing.get_watermark_offsets(
+                TopicPartition(self._topic, at), _ASK_TIMEOUT_S
+            )[1]
+            for at in range(self._partitions)
+        }
+        seen = 0
+
+        def take_in() -> None:
+            nonlocal seen
+            for message in self._flowing.consume(500, _SHORT_POLL_S):
+                offset = message.offset()
+                if message.error() is None and offset is not None:
+                    seen += offset >= ends[message.partition()]
+
+        until(lambda: seen >= count, f"{count} more came out", take_in)
 
     def wait_until(self, condition: Callable[[], bool], what: str) -> None:
         """Returns once the condition holds, and takes in records until then.
