@@ -24,7 +24,7 @@ from datacore.log.error_codes import kafka_error, told_as_kafka_errors
 from datacore.log.kept_summary import KeptSummary
 from datacore.log.leader_epochs import UNDEFINED_EPOCH
 from datacore.log.summary import UNKNOWN, Summary
-from datacore.log.timestamps import timestamp_refusal
+from datacore.log.timestamps import restore_max_timestamp, timestamp_refusal
 from datacore.log.validation import checked_header, checked_records
 from datacore.protocol.errors import KafkaError
 from datacore.record.batch import (
@@ -198,6 +198,8 @@ class PartitionLog:
             set_log_append_time(records, now_ms)
             header.max_timestamp = log_append_time_ms = now_ms
         else:
+            if header.max_timestamp < header.base_timestamp:
+                restore_max_timestamp(records, header)
             latest_ms = now_ms + config.timestamp_after_max_ms
             earliest_ms = now_ms - config.timestamp_before_max_ms
             is_too_old = NO_TIMESTAMP != oldest_timestamp_ms < earliest_ms

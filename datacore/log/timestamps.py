@@ -2,7 +2,8 @@
 
 Rules: the future is judged by the header's largest timestamp. The past takes a look at each record,
 and only topics that limit it pay for that. A batch that is refused is decoded to name the records
-at fault.
+at fault. So is one whose largest timestamp is below its first, as sarama 1.38 writes it: without
+the right one nothing in it is ever found by time.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from datacore._generated.errors import ErrorCode
 from datacore.log.error_codes import RefusedAppend, kafka_error
+from datacore.record.batch import set_max_timestamp
 from datacore.record.errors import RecordError, RecordFault
 from datacore.record.records import NO_TIMESTAMP, iterate_records
 
@@ -37,3 +39,17 @@ def timestamp_refusal(
         "One or more records have been rejected due to invalid timestamp",
         faults,
     )
+
+
+def restore_max_timestamp(batch: memoryview, header: BatchHeader) -> None:
+    """Puts the largest timestamp of a batch's records into its header, as Kafka does with each.
+
+    Raises:
+        KafkaError: The records cannot be read.
+    """
+    try:
+        largest_ms = max(record.timestamp_ms for record in iterate_records(batch, header))
+    except RecordError as error:
+        raise kafka_error(error) from error
+    set_max_timestamp(batch, largest_ms)
+    header.max_timestamp = largest_ms

@@ -217,6 +217,12 @@ def set_log_append_time(batch: memoryview, timestamp_ms: int) -> None:
     _UINT32.pack_into(batch, CRC_AT, _crc32c(batch[CRC_FROM:]))
 
 
+def set_max_timestamp(batch: memoryview, timestamp_ms: int) -> None:
+    """Says in the header of exactly one batch what its largest timestamp is, with a new CRC."""
+    _INT64.pack_into(batch, MAX_TIMESTAMP_AT, timestamp_ms)
+    _UINT32.pack_into(batch, CRC_AT, _crc32c(batch[CRC_FROM:]))
+
+
 def clear_log_append_time(batch: memoryview) -> None:
     """Takes a producer's LogAppendTime bit out of exactly one batch, in place, with a new CRC."""
     attributes = _INT16.unpack_from(batch, ATTRIBUTES_AT)[0]

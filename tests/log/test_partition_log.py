@@ -19,7 +19,7 @@ from datacore.log.lookup import (
 )
 from datacore.log.partition_log import PartitionLog
 from datacore.protocol.errors import KafkaError
-from datacore.record.batch import parse_header, verify_crc
+from datacore.record.batch import parse_header, set_max_timestamp, verify_crc
 from datacore.record.compression import Codec
 from datacore.record.records import (
     Record,
@@ -288,6 +288,19 @@ async def test_an_offset_is_found_by_time_to_the_record(log: PartitionLog, held:
     assert await offset_for_timestamp(log, 11) == TimestampedOffset(1, 30)
     assert await offset_for_timestamp(log, 31) == TimestampedOffset(4, 40)
     assert await offset_for_timestamp(log, 41) is None
+
+
+@pytest.mark.parametrize("codec", [Codec.NONE, Codec.GZIP])
+async def test_a_batch_that_does_not_say_its_largest_timestamp_is_found_by_time(
+    log: PartitionLog, held: HeldLog, codec: Codec
+) -> None:
+    batch = produced(b"a", b"b", timestamps=(10, 30), codec=codec)
+    set_max_timestamp(batch, -1)
+    log.append(batch, NOW_MS)
+    held.flush()
+    stored = held.batches[0][2]
+    assert verify_crc(stored, parse_header(stored))
+    assert await offset_for_timestamp(log, 11) == TimestampedOffset(1, 30)
 
 
 async def test_the_largest_timestamp_is_found_to_the_record(

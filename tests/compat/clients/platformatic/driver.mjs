@@ -1,7 +1,7 @@
 // @platformatic/kafka. CONTRACT.md says what it must do.
 
 import { Admin, Consumer, Producer } from "@platformatic/kafka";
-import { acked, ackedNumber, assigned, bytes, committed, fail, numbers, options, reportOffsets, run, seen } from "./contract.mjs";
+import { acked, ackedNumber, assigned, bytes, committed, numbers, options, reportOffsets, run, seen } from "./contract.mjs";
 
 const READ_COMMITTED = 1;
 const FIRST = -2n;
@@ -104,15 +104,7 @@ async function join(commands) {
   consumer.on("consumer:group:join", ({ assignments }) => {
     assigned(assignments?.find(({ topic }) => topic === options.topic)?.partitions ?? []);
   });
-  const stream = await consumer.consume({
-    topics: [options.topic],
-    mode: "committed",
-    fallbackMode: "earliest",
-    autocommit: false,
-    maxWaitTime: 300,
-  });
-  stream.on("data", report);
-  stream.on("error", (error) => fail(String(error)));
+  await follow(consumer);
   for await (const command of commands) {
     if (command.do === "leave") break;
     // By its convention what is committed is the last record that was read; it goes on after that.
@@ -127,6 +119,23 @@ async function join(commands) {
     committed(command.offsets);
   }
   await consumer.close(true);
+}
+
+/** A stream ends with the first fetch that fails; an application opens another, from what is committed on. */
+async function follow(consumer) {
+  const again = (error) => {
+    console.error(error);
+    setTimeout(() => follow(consumer).catch(again), CLIENT.retryDelay);
+  };
+  const stream = await consumer.consume({
+    topics: [options.topic],
+    mode: "committed",
+    fallbackMode: "earliest",
+    autocommit: false,
+    maxWaitTime: 300,
+  });
+  stream.on("data", report);
+  stream.on("error", again);
 }
 
 /** A hundred numbers a call, and one call at a time. */
