@@ -8,7 +8,7 @@ the right one nothing in it is ever found by time.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from datacore._generated.errors import ErrorCode
 from datacore.log.error_codes import RefusedAppend, kafka_error
@@ -19,6 +19,9 @@ from datacore.record.records import NO_TIMESTAMP, iterate_records
 if TYPE_CHECKING:
     from datacore.protocol.errors import KafkaError
     from datacore.record.batch import BatchHeader
+
+RESTORED_BYTES_MAX: Final = 16 << 20
+"""What a batch without its largest timestamp may hold: everybody waits while it is read."""
 
 
 def timestamp_refusal(
@@ -45,10 +48,11 @@ def restore_max_timestamp(batch: memoryview, header: BatchHeader) -> None:
     """Puts the largest timestamp of a batch's records into its header, as Kafka does with each.
 
     Raises:
-        KafkaError: The records cannot be read.
+        KafkaError: The records cannot be read, or are more than ``RESTORED_BYTES_MAX``.
     """
     try:
-        largest_ms = max(record.timestamp_ms for record in iterate_records(batch, header))
+        records = iterate_records(batch, header, max_bytes=RESTORED_BYTES_MAX)
+        largest_ms = max(record.timestamp_ms for record in records)
     except RecordError as error:
         raise kafka_error(error) from error
     set_max_timestamp(batch, largest_ms)
