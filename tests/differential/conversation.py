@@ -25,6 +25,8 @@ CLOSED, SILENT, UNANSWERED = "closed", "no answer in time", "no answer wanted"
 PREFIX = "dt"
 """Names of all sequences begin so."""
 _LABELS = 1_000
+_OF_CLOCKS_MS = range(1_750_000_000_000, 5_000_000_000_000)
+"""Generated records are from before; later times are a broker's own, of LogAppendTime."""
 _PLACEHOLDER = re.compile(r"<([tgx]\d)>")
 _TOPICS = ("<t0>", "<t1>", "<t2>", "<t3>")
 # What no two brokers agree on, and texts, which are nobody's to repeat.
@@ -173,6 +175,8 @@ class Conversation:
             return f"session {_place(self._sessions, value)}"
         if field == "topic_id":
             return self._topic(value)
+        if field == "timestamp" and value in _OF_CLOCKS_MS:
+            return "now"
         if isinstance(value, bytes | memoryview):
             return bytes(value).hex()
         if isinstance(value, str):
