@@ -16,7 +16,7 @@ from datacore.client.connection import Connection
 from datacore.client.errors import BrokerUnreachableError
 from datacore.wire.message import WireStruct
 from tests.differential.field_values import LEFT_ALONE, PRODUCERS, SESSIONS
-from tests.differential.record_specs import RecordSpec, shown_records
+from tests.differential.record_specs import OF_CLOCKS_MS, RecordSpec, shown_records
 from tests.differential.sequences import Step
 
 __all__ = ["CLOSED", "PREFIX", "SILENT", "UNANSWERED", "Conversation", "error_codes"]
@@ -24,7 +24,6 @@ __all__ = ["CLOSED", "PREFIX", "SILENT", "UNANSWERED", "Conversation", "error_co
 CLOSED, SILENT, UNANSWERED = "closed", "no answer in time", "no answer wanted"
 PREFIX = "dt"
 """Names of all sequences begin so."""
-_LABELS = 1_000
 _PLACEHOLDER = re.compile(r"<([tgx]\d)>")
 _TOPICS = ("<t0>", "<t1>", "<t2>", "<t3>")
 # What no two brokers agree on, and texts, which are nobody's to repeat.
@@ -173,6 +172,8 @@ class Conversation:
             return f"session {_place(self._sessions, value)}"
         if field == "topic_id":
             return self._topic(value)
+        if field == "timestamp" and value in OF_CLOCKS_MS:
+            return "now"
         if isinstance(value, bytes | memoryview):
             return bytes(value).hex()
         if isinstance(value, str):

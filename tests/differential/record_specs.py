@@ -17,7 +17,10 @@ from datacore.record.legacy import down_convert, parse_message_set
 from datacore.record.records import Record, encode_batch, iterate_records
 from datacore.wire.buffer import Buffer
 
-__all__ = ["RecordSpec", "record_specs", "shown_records"]
+__all__ = ["OF_CLOCKS_MS", "RecordSpec", "record_specs", "shown_records"]
+
+OF_CLOCKS_MS = range(1_750_000_000_000, 5_000_000_000_000)
+"""Generated records are from before; later times are a broker's own."""
 
 MS = 1_700_000_000_000
 _MARK = b"<records>"
@@ -119,7 +122,7 @@ def _batches(view: memoryview, named: Callable[[int], object]) -> Iterator[Any]:
     if len(view) > 16 and view[16] < 2:
         for message in _messages(view):
             found = parse_message_set(message)
-            yield from ((each.offset, each.timestamp_ms, each.key) for each in found.records)
+            yield from ((each.offset, _time(each.timestamp_ms), each.key) for each in found.records)
         return
     for at, header in iterate_headers(view):
         if at + header.size > len(view):
@@ -133,7 +136,7 @@ def _batches(view: memoryview, named: Callable[[int], object]) -> Iterator[Any]:
             header.base_sequence,
             [
                 # The version and coordinator's epoch in a marker's value are its broker's own.
-                (each.offset, None if header.is_control else each.timestamp_ms, each.key)
+                (each.offset, _time(each.timestamp_ms), each.key)
                 for each in records
             ],
         )
@@ -148,3 +151,7 @@ def _messages(view: memoryview) -> Iterator[memoryview]:
             return
         yield view[at:end]
         at = end
+
+
+def _time(timestamp_ms: int) -> int | None:
+    return None if timestamp_ms in OF_CLOCKS_MS else timestamp_ms

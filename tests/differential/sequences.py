@@ -11,8 +11,13 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
+from datacore._generated.add_partitions_to_txn import (
+    AddPartitionsToTxnRequest,
+    AddPartitionsToTxnTransaction,
+)
 from datacore._generated.alter_configs import AlterConfigsRequest
 from datacore._generated.api_keys import ApiKey, request_class
+from datacore._generated.write_txn_markers import WriteTxnMarkersRequest
 from datacore.wire.errors import EncodeError
 from datacore.wire.message import WireMessage, WireStruct
 from tests.differential import admin_requests, config_requests
@@ -137,6 +142,14 @@ def _answerable(request: WireMessage) -> WireMessage:
     if isinstance(request, AlterConfigsRequest):
         by_name = {(each.resource_type, each.resource_name): each for each in request.resources}
         request.resources = list(by_name.values())
+    if isinstance(request, AddPartitionsToTxnRequest) and not request.transactions:
+        request.transactions = [AddPartitionsToTxnTransaction()]
+    if isinstance(request, WriteTxnMarkersRequest) and len(request.markers) > 1:
+        request.markers = [
+            marker
+            for marker in request.markers
+            if any(topic.partition_indexes for topic in marker.topics)
+        ]
     return request
 
 
