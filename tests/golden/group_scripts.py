@@ -79,6 +79,8 @@ LIVES: Final = (
         (1, 3, 5, 9),
         consumer.classic_clients_in_a_consumer_group,
         consumer.a_classic_group_is_upgraded_and_downgraded,
+        consumer.a_topic_is_deleted_while_the_group_is_classic,
+        consumer.a_topic_of_nobody_else_is_deleted_while_the_group_is_classic,
         consumer.empty_groups_change_their_type,
         consumer.another_kind_of_group_is_not_upgraded,
     ),
@@ -90,7 +92,7 @@ class Recording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         life: Its name.
-        topic_ids: Of Kafka's topics, in hex.
+        topic_ids: Of Kafka's topics, in hex: those of all lives, then those that were made in it.
         answers: In the order in which they came.
     """
 
@@ -108,19 +110,23 @@ def recordings() -> dict[str, Recording]:
 
 def replayed(recording: Recording) -> Twin:
     """A shard beside what was recorded."""
+    ids = {name: bytes.fromhex(topic_id) for name, topic_id in recording.topic_ids.items()}
+    made = (topic_id for name, topic_id in ids.items() if name not in consumer.TOPICS)
     twin = RecordedTwin(
-        recording.answers, group_max_size=MEMBERS_MAX, consumer_max_size=MEMBERS_MAX
+        recording.answers, made, group_max_size=MEMBERS_MAX, consumer_max_size=MEMBERS_MAX
     )
-    for name, topic_id in recording.topic_ids.items():
-        twin.driver.cluster.set_topic(name, consumer.TOPICS[name], bytes.fromhex(topic_id))
+    for name, partitions in consumer.TOPICS.items() if ids else ():
+        twin.driver.cluster.set_topic(name, partitions, ids[name])
     return twin
 
 
 def _recorded(life: Life, port: int) -> Recording:
     twin = Twin(port, group_max_size=MEMBERS_MAX, consumer_max_size=MEMBERS_MAX)
-    topic_ids = consumer.learn_topics(twin) if life.is_consumer else {}
+    if life.is_consumer:
+        consumer.learn_topics(twin)
     life.run(twin)
     twin.close()
+    topic_ids = {name: topic_id.hex() for topic_id, name in twin.driver.cluster.names.items()}
     answers = msgspec.to_builtins(twin.expected)
     return Recording(life.name, topic_ids, answers)
 
