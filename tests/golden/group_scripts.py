@@ -81,6 +81,7 @@ LIVES: Final = (
         consumer.a_classic_group_is_upgraded_and_downgraded,
         consumer.a_topic_is_deleted_while_the_group_is_classic,
         consumer.a_topic_of_nobody_else_is_deleted_while_the_group_is_classic,
+        consumer.a_topic_is_deleted_and_who_upgrades_subscribes_to_nothing,
         consumer.empty_groups_change_their_type,
         consumer.another_kind_of_group_is_not_upgraded,
     ),

@@ -347,6 +347,26 @@ def a_topic_of_nobody_else_is_deleted_while_the_group_is_classic(s: Script, vers
     s.describe_consumers()
 
 
+def a_topic_is_deleted_and_who_upgrades_subscribes_to_nothing(s: Script, version: int) -> None:
+    """So nothing of the group changes by that."""
+    left = f"left-{version}"
+    s.twin.make_topic(left, 2)
+    s.join_classic("k", left, version=min(version, 3))
+    s.sync("<k>", 1, k=write_assignment({(left, 0), (left, 1)}))
+    s.twin.delete_topic(left)
+    s.come("c")
+    s.describe_consumers()
+    s.heartbeat("<k>", 1)
+    s.beat("c", 1)
+    s.heartbeat("<k>", 1)
+    s.describe_consumers()
+    metadata = subscribed(frozenset({left}), {(left, 0), (left, 1)})
+    s.join("k", version, member="<k>", protocols=(("range", metadata),))
+    s.sync("<k>", 1)
+    s.heartbeat("<k>", 1)
+    s.describe_consumers()
+
+
 def empty_groups_change_their_type(s: Script, version: int) -> None:
     s.join_classic("k", "six", version=min(version, 3))
     s.sync("<k>", 1, k=b"")
@@ -391,6 +411,7 @@ def test_kafka_says_the_same_of_commits(twin: Twin, version: int) -> None:
         a_classic_group_is_upgraded_and_downgraded,
         a_topic_is_deleted_while_the_group_is_classic,
         a_topic_of_nobody_else_is_deleted_while_the_group_is_classic,
+        a_topic_is_deleted_and_who_upgrades_subscribes_to_nothing,
         empty_groups_change_their_type,
         another_kind_of_group_is_not_upgraded,
     ],
