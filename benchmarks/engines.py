@@ -4,7 +4,9 @@ All sides take turns in one run, with the same client. Apache Kafka and the disk
 write with acks=all; PostgreSQL runs as it is delivered (fsync, full pages) with
 ``synchronous_commit=on``; the bucket is Versity's gateway over a folder. What the stores themselves
 take is told beside it: bare creates of the gateway, and what a gigabyte of records costs in
-requests, in the bucket and in the database. Nothing else may run on the machine meanwhile.
+requests, in the bucket and in the database. In the end each engine's broker is stopped, killed and
+started again over a thousand partitions with a record each; ``--only-restarts`` measures that
+alone. Nothing else may run on the machine meanwhile.
 """
 
 from __future__ import annotations
@@ -21,19 +23,20 @@ import obstore
 from obstore.store import S3Store
 
 from benchmarks.__main__ import machine
-from benchmarks.bulk import SMALL_REQUESTS, consume_load, produce_load
+from benchmarks.bulk import SMALL_REQUESTS, consume_load, produce, produce_load
 from benchmarks.load import Measured, Stage
+from benchmarks.process_usage import cpu_time
 from benchmarks.raw_loads import requests_load
 from benchmarks.results import row_of, rows_table
 from benchmarks.sides import Side, apache_kafka, datacore, has_java
+from datacore.client.cluster import Cluster
+from datacore.client.topics import create_topic
 from datacore.testing.broker_process import BrokerProcess
 from tests.storage.postgresql_server import running_server
 from tests.storage.s3_server import BUCKET, KEY, SECRET
 from tests.storage.versitygw import running_versitygw
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.storage.postgresql_server import PostgresqlServer
     from tests.storage.versitygw import Versitygw
 
@@ -41,6 +44,7 @@ RECORDS = 60_000
 REQUESTS = 1_000
 PUT_BYTES = 4 << 20
 PUTS = 40
+WRITTEN_PARTITIONS = 1_000
 SMALL_PUTS = 200
 
 LOADS = [
@@ -64,8 +68,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--divisor", type=int, default=1, help="makes every load smaller")
     parser.add_argument("--without-kafka", action="store_true")
+    parser.add_argument("--only-restarts", action="store_true")
     options = parser.parse_args()
     print(machine(), end="\n\n")
+    if not options.only_restarts:
+        _measure_loads(options)
+    _measure_restarts(options.rounds)
+
+
+def _measure_loads(options: argparse.Namespace) -> None:
     with (
         running_server(syncs=True) as postgresql,
         running_versitygw() as gateway,
@@ -73,8 +84,8 @@ def main() -> None:
     ):
         bare = _bare_puts(gateway)
         before_bytes = _database_bytes(postgresql)
-        on_postgresql = stack.enter_context(_on_postgresql(postgresql))
-        on_s3 = stack.enter_context(_on_s3(gateway))
+        on_postgresql = stack.enter_context(_over_postgresql(postgresql))
+        on_s3 = stack.enter_context(_over_s3(gateway))
         sides = [stack.enter_context(datacore("flush"))]
         if has_java() and not options.without_kafka:
             sides.append(stack.enter_context(apache_kafka("flush")))
@@ -87,7 +98,55 @@ def main() -> None:
         print(f"Bare creates: {bare}\n")
         print(f"S3, for {written_gb:.2f} GB of values: {_cost_of_s3(on_s3, gateway, written_gb)}\n")
         stored = (_database_bytes(postgresql) - before_bytes) / 1e9
-        print(f"PostgreSQL: {stored / written_gb:.2f} GB of database a GB of values")
+        print(f"PostgreSQL: {stored / written_gb:.2f} GB of database a GB of values\n")
+
+
+def _measure_restarts(rounds: int) -> None:
+    """Prints how soon a broker over many written partitions is ready again."""
+    with running_server(syncs=True) as postgresql, running_versitygw() as gateway:
+        for name, engine in [
+            ("disk", BrokerProcess()),
+            ("postgresql", _over_postgresql(postgresql)),
+            ("s3", _over_s3(gateway)),
+        ]:
+            with engine as broker:
+                produce(
+                    _side(name, broker),
+                    _new_topic(broker),
+                    count=WRITTEN_PARTITIONS,
+                    value=b"written",
+                    settings={},
+                    partitions=WRITTEN_PARTITIONS,
+                )
+                print(f"{WRITTEN_PARTITIONS:,} partitions, {name}: {_restarts(broker, rounds)}")
+
+
+def _new_topic(broker: BrokerProcess) -> str:
+    with Cluster(broker.bootstrap_servers) as cluster:
+        create_topic(cluster, "many", partitions=WRITTEN_PARTITIONS, replication_factor=1)
+    return "many"
+
+
+def _restarts(broker: BrokerProcess, rounds: int) -> str:
+    """Kills first: what was written then is in no summary."""
+    took: dict[str, list[float]] = {"behind a kill": [], "stop": [], "behind a stop": []}
+    broker.kill()
+    for _ in range(rounds):
+        broker.start()
+        took["behind a kill"].append(broker.start_up_s)
+        broker.kill()
+    broker.start()
+    for _ in range(rounds):
+        began_s = time.perf_counter()
+        broker.stop()
+        took["stop"].append(time.perf_counter() - began_s)
+        broker.start()
+        took["behind a stop"].append(broker.start_up_s)
+    used_s = cpu_time(broker.pid).total_s
+    return ", ".join(
+        [f"{name} {statistics.median(values):.2f} s" for name, values in took.items()]
+        + [f"of which CPU {used_s:.2f} s"]
+    )
 
 
 def _compare(sides: list[Side], rounds: int, divisor: int) -> str:
@@ -115,22 +174,18 @@ def _side(engine: str, broker: BrokerProcess) -> Side:
     )
 
 
-@contextlib.contextmanager
-def _on_postgresql(server: PostgresqlServer) -> Iterator[BrokerProcess]:
-    with BrokerProcess(storage_engine="postgresql", postgresql_host=server.host) as broker:
-        yield broker
+def _over_postgresql(server: PostgresqlServer) -> BrokerProcess:
+    return BrokerProcess(storage_engine="postgresql", postgresql_host=server.host)
 
 
-@contextlib.contextmanager
-def _on_s3(gateway: Versitygw) -> Iterator[BrokerProcess]:
-    with BrokerProcess(
+def _over_s3(gateway: Versitygw) -> BrokerProcess:
+    return BrokerProcess(
         storage_engine="s3",
         s3_endpoint=gateway.endpoint,
         s3_bucket=BUCKET,
         s3_access_key=KEY,
         s3_secret_key=SECRET,
-    ) as broker:
-        yield broker
+    )
 
 
 def _bare_puts(gateway: Versitygw) -> str:

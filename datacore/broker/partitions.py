@@ -33,8 +33,8 @@ _NAME_PART_MAX: Final = 200
 """Log names have room for 249 characters: a topic's name, the partition, the topic's id."""
 
 _ENCODED_ID_LENGTH: Final = 22
-_LOGS_AT_ONCE: Final = 8
-"""That are opened or closed at a time: each waits for worker threads and syncs."""
+_LOGS_AT_ONCE: Final = 64
+"""That are opened or closed at a time: each waits for worker threads, syncs or a network."""
 
 LOOKED_AFTER_EVERY_S: Final = 60.0
 
@@ -73,6 +73,7 @@ class Partitions:
         self._broker_values = broker_values
         self._spawn = spawn
         self._recovering: set[PartitionLog] = set()
+        self._opening = anyio.Semaphore(_LOGS_AT_ONCE)
         self.prepares_batches = False
         """Whether some topic needs more of produced batches than their headers, or has needed."""
 
@@ -221,10 +222,11 @@ class Partitions:
         logs: dict[int, PartitionLog] = {}
 
         async def open_one(partition: PartitionImage) -> None:
-            engine_log = await self._engine.open_log(
-                log_name(topic, partition.index), epoch=partition.leader_epoch
-            )
-            log = await PartitionLog.open(engine_log, config, partition.leader_epoch)
+            async with self._opening:  # of all topics together
+                engine_log = await self._engine.open_log(
+                    log_name(topic, partition.index), epoch=partition.leader_epoch
+                )
+                log = await PartitionLog.open(engine_log, config, partition.leader_epoch)
             log.when_grown = self._sum_up_soon
             logs[partition.index] = log
 

@@ -115,7 +115,7 @@ class Driver:
 
     @contextmanager
     def flow(self, topic: str, *, partitions: int, idempotent: bool = False) -> Iterator["Member"]:
-        """Start sending numbers, without a pause and without an end."""
+        """Start sending numbers, without an end."""
         arguments = ["--partitions", str(partitions), *_idempotence(asked=idempotent)]
         with self._started("flow", topic, *arguments) as flow:
             yield flow

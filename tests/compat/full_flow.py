@@ -23,6 +23,7 @@ __all__ = ["Crashing", "Killable", "Lines", "Output", "WordCounts", "until"]
 
 MOVED_ON_TIMEOUT_S = 120.0
 _POLL_S = 0.2
+_SHORT_POLL_S = 0.02
 _PAUSE_S = 0.02
 _LINES_A_PAUSE = 5
 _WORDS = ("time", "flies", "like", "an", "arrow", "fruit", "banana")
@@ -110,15 +111,19 @@ class Output:
 
     def __init__(self, bootstrap: str, topic: str, *, partitions: int) -> None:
         self.records: list[tuple[bytes, bytes]] = []
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": bootstrap,
-                "group.id": "unused",
-                "isolation.level": "read_committed",
-                "metadata.recovery.strategy": "none",
-            }
+        self._consumer, self._flowing = (
+            Consumer(
+                {
+                    "bootstrap.servers": bootstrap,
+                    "group.id": "unused",
+                    "isolation.level": isolation,
+                    "metadata.recovery.strategy": "none",
+                }
+            )
+            for isolation in ("read_committed", "read_uncommitted")
         )
-        self._consumer.assign([TopicPartition(topic, at, 0) for at in range(partitions)])
+        for each in (self._consumer, self._flowing):
+            each.assign([TopicPartition(topic, at, 0) for at in range(partitions)])
 
     def __enter__(self) -> Self:
         return self
@@ -130,6 +135,7 @@ class Output:
         trace: TracebackType | None,
     ) -> None:
         self._consumer.close()
+        self._flowing.close()
 
     def poll(self) -> None:
         """Takes in what has come, waiting a little for it."""
@@ -141,6 +147,21 @@ class Output:
         """Returns once there are so many records more than now."""
         wanted = len(self.records) + count
         self.wait_until(lambda: len(self.records) >= wanted, f"{wanted} records came out")
+
+    def wait_for_uncommitted(self, count: int) -> None:
+        """Returns once so many more have come out, committed or not.
+
+        What is committed comes out in bursts: one who waits for that would kill just after each.
+        """
+        while self._flowing.consume(500, 0):
+            continue  # what came since the last time is not what is waited for
+        seen = 0
+
+        def take_in() -> None:
+            nonlocal seen
+            seen += sum(m.error() is None for m in self._flowing.consume(500, _SHORT_POLL_S))
+
+        until(lambda: seen >= count, f"{count} more came out", take_in)
 
     def wait_until(self, condition: Callable[[], bool], what: str) -> None:
         """Returns once the condition holds, and takes in records until then.

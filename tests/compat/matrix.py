@@ -109,7 +109,7 @@ def _kafka_python(
     environment = PythonPackages("kafka_python", packages, below)
     # Its producer insists that header values are bytes.
     lacks = {Feature.NULL_HEADERS}
-    if release < (2, 1):
+    if release < (2, 2):
         lacks |= {Feature.IDEMPOTENCE, Feature.TRANSACTIONS}
     if release < (2, 3):
         lacks |= {Feature.STATIC_MEMBERS}
@@ -129,9 +129,8 @@ def _confluent_kafka(
 
 
 def _aiokafka(version: str, *, quick: bool = False) -> Client:
-    # 0.8 has wheels up to 3.11, 0.10 up to 3.12.
-    release = _release(version)
-    below = None if release >= (0, 12) else (3, 13) if release >= (0, 10) else (3, 12)
+    # 0.10 has wheels up to Python 3.12.
+    below = None if _release(version) >= (0, 12) else (3, 13)
     packages = (f"aiokafka[snappy,lz4,zstd]=={version}",)
     environment = PythonPackages("aiokafka", packages, below, wheels="aiokafka")
     return Client("aiokafka", version, environment, features=_ALL, quick=quick)
@@ -206,7 +205,6 @@ CLIENTS: tuple[Client, ...] = (
     _confluent_kafka("2.5.3", below=(3, 13)),
     _confluent_kafka("2.10.1"),
     _confluent_kafka("2.16.1", quick=True),
-    _aiokafka("0.8.1"),
     _aiokafka("0.10.0"),
     _aiokafka("0.12.0"),
     _aiokafka("0.14.0", quick=True),

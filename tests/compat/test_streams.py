@@ -49,19 +49,19 @@ def _counted_with_crashes(
     ):
         with application(command) as streams:
             streams.wait_until_it_says("running")
-            counts.wait_for_more(BETWEEN_CRASHES)
+            counts.wait_for_uncommitted(BETWEEN_CRASHES)
             broker.crash()
-            counts.wait_for_more(BETWEEN_CRASHES)
+            counts.wait_for_uncommitted(BETWEEN_CRASHES)
             streams.process.kill()
         with application(command) as streams:
-            counts.wait_for_more(BETWEEN_CRASHES)
+            counts.wait_for_uncommitted(BETWEEN_CRASHES)
             # Both at once, and the broker is the later one.
             streams.process.kill()
             broker.crash()
         with application(command) as streams:
-            counts.wait_for_more(BETWEEN_CRASHES)
+            counts.wait_for_uncommitted(BETWEEN_CRASHES)
             broker.crash()
-            counts.wait_for_more(BETWEEN_CRASHES)
+            counts.wait_for_uncommitted(BETWEEN_CRASHES)
             words = lines.stop()
             counts.wait_for_all(words)
             streams.end()

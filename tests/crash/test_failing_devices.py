@@ -213,7 +213,8 @@ def test_a_file_system_that_is_really_full(tmp_path: Path) -> None:
         BrokerProcess(data_dir=tmp_path / "data", disk_segment_bytes=SEGMENT_BYTES) as broker,
     ):
         with Cluster(broker.bootstrap_servers) as cluster:
-            admin.create_topic(cluster, TOPIC, partitions=1)
+            at_once = {"file.delete.delay.ms": "0"}
+            admin.create_topic(cluster, TOPIC, partitions=1, configs=at_once)
             assert commit(cluster, 1) == ErrorCode.NONE
         acknowledged: list[bytes | None] = []
         with Connection(broker.host, broker.port) as connection:

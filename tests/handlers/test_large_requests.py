@@ -22,12 +22,12 @@ pytestmark = pytest.mark.anyio
 # Each name twice, which is refused without looking further.
 NAMES = [f"t{n}" for n in range(10_000)] * 2
 TIME_MAX_S = 2.0
-"""Twenty times what it takes; a cost that grows with the square would take minutes."""
+"""Of CPU, twenty times what it takes; a cost that grows with the square would be minutes."""
 
 
 async def test_many_names_given_twice_are_refused_in_no_time() -> None:
     async with running(MemoryEngine()) as broker:
-        began_s = time.perf_counter()
+        began_s = time.process_time()
         created = await create_topics.handle(
             broker,
             request_context(ApiKey.CREATE_TOPICS, 5),
@@ -38,7 +38,7 @@ async def test_many_names_given_twice_are_refused_in_no_time() -> None:
             request_context(ApiKey.CREATE_PARTITIONS, 2),
             CreatePartitionsRequest(topics=[CreatePartitionsTopic(name=name) for name in NAMES]),
         )
-        assert time.perf_counter() - began_s < TIME_MAX_S
+        assert time.process_time() - began_s < TIME_MAX_S
     assert [topic.name for topic in created.topics] == NAMES[:10_000]
     assert [topic.name for topic in widened.results] == NAMES[:10_000]
     assert {topic.error_code for topic in created.topics} == {ErrorCode.INVALID_REQUEST}

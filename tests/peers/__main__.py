@@ -31,7 +31,7 @@ def main() -> int:
     parser.add_argument("suites", nargs="*", help="names of suites; all without one")
     wanted = parser.parse_args().suites
     explained = tomllib.loads(_EXPLAINED.read_text())
-    known = json.loads(_RESULTS.read_text()) if _RESULTS.exists() else {}
+    results = {}
     unexplained = 0
     for suite in SUITES:
         if wanted and suite.name not in wanted:
@@ -52,13 +52,15 @@ def main() -> int:
             print(
                 f"{suite.name} {suite.version} on {broker}: {dict(Counter(outcomes_of.values()))}"
             )
-        known[suite.name] = {
+        results[suite.name] = {
             "version": suite.version,
             "kafka": _KAFKA,
             "datacore": datacore.__version__,
             "date": datetime.now(UTC).date().isoformat(),
             "tests": tests,
         }
+    known = json.loads(_RESULTS.read_text()) if _RESULTS.exists() else {}
+    known |= results
     _RESULTS.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
     return 1 if unexplained else 0
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from datacore.storage.chunked.cache import ChunkCache
     from datacore.storage.chunked.config import ChunkedConfig
     from datacore.storage.chunked.flusher import Flusher
-    from datacore.storage.chunked.store import ChunkStore, OpenedLog, Round
+    from datacore.storage.chunked.store import ChunkStore, Learned, OpenedLog, Round
     from datacore.storage.engine import LogExtent, SegmentLimits
     from datacore.storage.pending import Pending
     from datacore.wire.buffer import Buffer
@@ -69,6 +69,7 @@ class ChunkedLog:
         "_refusal",
         "_rounds",
         "_segments",
+        "_unread_summary",
         "durable_end_offset",
         "end_offset",
         "epoch",
@@ -103,6 +104,20 @@ class ChunkedLog:
         """How often the store's batches became others: what was fetched before is not kept."""
         self._changing = asyncio.Lock()
         """Held by whoever changes what is durable, appends apart."""
+        self._unread_summary: tuple[tuple[int, bytes] | None] | None = None
+        """What came with the opening, for who asks first; None where nobody knows."""
+
+    async def begin(self, learned: Learned | None) -> None:
+        """Makes use of what came with the opening, and asks where nothing did."""
+        if learned is None:
+            await self.learn()
+            return
+        self._segments = Segments(learned.segments)
+        for chunk in learned.chunks:
+            self._cached.add(chunk)
+        if learned.is_summary_known:
+            self._unread_summary = (learned.summary,)
+        await self._learn_start(learned.stored_bytes)
 
     async def learn(self) -> None:
         """Reads what the store knows of the log's segments; no round is under way."""
@@ -110,15 +125,16 @@ class ChunkedLog:
         self._segments.limit(self._limits)
         await self._learn_start()
 
-    async def _learn_start(self) -> None:
+    async def _learn_start(self, stored_bytes: int | None = None) -> None:
         """Counts out what lies before the start; no round is under way."""
         segments = self._segments
         segments.drop_before(self.start_offset)
         if segments.all:
             first = segments.all[0]
-            stored_bytes = await self._engine.store.stored_bytes(
-                self.log_id, self.start_offset, min(first.next_offset, self.durable_end_offset)
-            )
+            if stored_bytes is None:
+                stored_bytes = await self._engine.store.stored_bytes(
+                    self.log_id, self.start_offset, min(first.next_offset, self.durable_end_offset)
+                )
             segments.skipped_bytes = first.durable_bytes - stored_bytes
             if first.base_offset < self.start_offset < self.durable_end_offset:
                 chunk = await self._stored_chunk(self.start_offset)
@@ -269,6 +285,7 @@ class ChunkedLog:
             self._refusal = error
             raise
         self._owner = opened.owner
+        self._unread_summary = None
         self.start_offset = opened.start_offset
         self.end_offset = self.durable_end_offset = opened.end_offset
         await self.learn()
@@ -407,6 +424,7 @@ class ChunkedLog:
             return
         await self.drain()
         async with self._change(offset):
+            self._unread_summary = None
             chunk = await self._stored_chunk(offset)
             if not chunk.is_base_offset(offset):
                 message = f"no batch of {self.name} starts at offset {offset}"
@@ -473,6 +491,7 @@ class ChunkedLog:
     async def save_snapshot(self, offset: int, snapshot: bytes) -> None:
         """See ``EngineLog.save_snapshot``."""
         await self._settle()
+        self._unread_summary = None
         self._check_not_behind_end(offset)
         if offset > self.durable_end_offset:
             await self.drain()
@@ -481,6 +500,9 @@ class ChunkedLog:
     async def load_snapshot(self) -> tuple[int, bytes] | None:
         """See ``EngineLog.load_snapshot``."""
         await self._settle()
+        unread, self._unread_summary = self._unread_summary, None
+        if unread is not None:
+            return unread[0]
         return await self._engine.store.load_snapshot(self.log_id)
 
     # --- life

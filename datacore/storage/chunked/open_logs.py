@@ -62,7 +62,7 @@ class OpenLogs:
         log = ChunkedLog(self._engine, name, epoch, opened)
         if before is not None:
             before.refuse(Fenced(f"{name} was opened with epoch {epoch}"))
-        await log.learn()
+        await log.begin(opened.learned)
         self._by_name[name] = log
         return log
 

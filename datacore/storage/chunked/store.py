@@ -31,6 +31,20 @@ class HeldElsewhere(StorageError):  # a state, which may end
 
 
 @dataclass(frozen=True, slots=True)
+class Learned:
+    """What a store tells of a log with its opening, so that its owner need not ask for each."""
+
+    segments: Sequence[Segment]
+    stored_bytes: int
+    """Of the first segment, from the chunk on that answers for the log's start."""
+    is_summary_known: bool
+    """Whether ``summary`` is said at all."""
+    summary: tuple[int, bytes] | None
+    chunks: Sequence[Chunk]
+    """Some that lie behind what the summary sums up."""
+
+
+@dataclass(frozen=True, slots=True)
 class OpenedLog:
     """A log as its new owner finds it."""
 
@@ -38,6 +52,8 @@ class OpenedLog:
     owner: int
     start_offset: int
     end_offset: int
+    learned: Learned | None = None
+    """None where the store is to be asked."""
 
 
 @dataclass(frozen=True, slots=True)

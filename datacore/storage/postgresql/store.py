@@ -11,17 +11,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from datacore.storage.chunked.chunk import CHUNK_BYTES, Chunk
+from datacore.storage.chunked.chunk import CHUNK_BYTES
 from datacore.storage.chunked.segments import Segment
-from datacore.storage.chunked.store import HeldElsewhere, OpenedLog
-from datacore.storage.engine import Fenced, LogName
-from datacore.storage.postgresql.connections import INSTANCE_LOCK, Connections
+from datacore.storage.chunked.store import OpenedLog
+from datacore.storage.engine import LogName
+from datacore.storage.postgresql.connections import Connections
+from datacore.storage.postgresql.opening import chunk_of, fenced, take_free_logs, take_log
+from datacore.storage.postgresql.together import Together
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import asyncpg
 
+    from datacore.storage.chunked.chunk import Chunk
     from datacore.storage.chunked.store import Round
     from datacore.storage.postgresql.config import PostgresqlConfig
 
@@ -35,6 +38,9 @@ class Store:
     def __init__(self, config: PostgresqlConfig) -> None:
         self.connections = Connections(config)
         self._flush_timeout_s = config.flush_timeout_s
+        self._opens = Together(self._open_free_logs)
+        self._closes = Together(self._close_logs)
+        self._saves = Together(self._save_snapshots)
         self._drawn: dict[int, list[int]] = {}
         """Tokens of which nobody knows whether they are a log's by now, and the one before them."""
 
@@ -52,41 +58,12 @@ class Store:
             Fenced: It was opened before with a higher epoch.
             HeldElsewhere: It is open with this one, in an engine that lives.
         """
-        # A broker that starts opens thousands of logs that are free: one statement each.
-        taken = await self.connections.fetch(
-            _TAKE, name, epoch, self.connections.instance, INSTANCE_LOCK
-        )
-        if taken:
-            return OpenedLog(*taken[0])
-        async with self.connections.transaction() as connection:
-            await connection.execute(
-                "insert into log (name, epoch, owner) values ($1, $2, 0)"
-                " on conflict (name) where not is_deleted do nothing",
-                name,
-                epoch,
-            )
-            row = await connection.fetchrow(
-                "select * from log where name = $1 and not is_deleted for update", name
-            )
-            if row["epoch"] > epoch:
-                message = f"{name} was opened with epoch {row['epoch']}, behind which is {epoch}"
-                raise Fenced(message)
-            if row["epoch"] == epoch and row["instance"] not in {None, self.connections.instance}:
-                is_free = await connection.fetchval(
-                    "select pg_try_advisory_xact_lock($1, $2)", INSTANCE_LOCK, row["instance"]
-                )
-                if not is_free:
-                    message = f"{name} is open in another broker, with the same epoch {epoch}"
-                    raise HeldElsewhere(message)
-            owner = await connection.fetchval(
-                "update log set epoch = $2, owner = nextval('ownership'), instance = $3"
-                " where log_id = $1 returning owner",
-                row["log_id"],
-                epoch,
-                self.connections.instance,
-            )
-            await connection.execute("delete from replacement where log_id = $1", row["log_id"])
-        return OpenedLog(row["log_id"], owner, row["start_offset"], row["end_offset"])
+        # A broker that starts opens thousands of logs that are free.
+        opened = await self._opens.ask(name, epoch)
+        return opened or await take_log(self.connections, name, epoch)
+
+    async def _open_free_logs(self, epochs: Mapping[LogName, int]) -> dict[LogName, OpenedLog]:
+        return await take_free_logs(self.connections, epochs)
 
     async def own_again(self, log_id: int, owner: int) -> OpenedLog:
         """Takes a new token in place of one whose last statement may still be under way.
@@ -108,14 +85,24 @@ class Store:
         )
         del self._drawn[log_id]
         if not rows:
-            raise _fenced()
+            raise fenced()
         return OpenedLog(log_id, *rows[0])
 
     async def close_log(self, log_id: int, owner: int) -> None:
         """Lets anybody open the log with the same epoch."""
+        await self._closes.ask(log_id, owner)
+
+    async def _close_logs(self, owners: Mapping[int, int]) -> dict[int, None]:
+        # Rows are locked in one order by all who lock several of them.
         await self.connections.fetch(
-            "update log set instance = null where log_id = $1 and owner = $2", log_id, owner
+            "update log set instance = null from ("
+            "select log.log_id from log join unnest($1::bigint[], $2::bigint[])"
+            " as given (log_id, owner) using (log_id, owner) order by log_id for update of log"
+            ") as closed where log.log_id = closed.log_id",
+            list(owners),
+            list(owners.values()),
         )
+        return {}
 
     async def delete_log(self, name: LogName) -> None:
         """Takes a log's name away, and its owner's right; ``purge`` frees the space."""
@@ -211,7 +198,7 @@ class Store:
         rows = await self.connections.fetch(
             _READ, log_id, offset, before_offset, max_bytes + CHUNK_BYTES, ROWS_AT_ONCE
         )
-        return [_chunk(row) for row in rows]
+        return [chunk_of(row) for row in rows]
 
     async def find_timestamp(self, log_id: int, timestamp_ms: int, offset: int) -> Chunk | None:
         """The first chunk behind ``offset`` that has that timestamp or a later one."""
@@ -223,7 +210,7 @@ class Store:
             timestamp_ms,
             offset,
         )
-        return _chunk(rows[0]) if rows else None
+        return chunk_of(rows[0]) if rows else None
 
     async def stored_bytes(self, log_id: int, offset: int, next_offset: int) -> int:
         """Bytes of the chunks of this range, the one that answers for ``offset`` included."""
@@ -351,17 +338,25 @@ class Store:
         Raises:
             Fenced: The log is somebody else's.
         """
+        if not await self._saves.ask(log_id, (owner, offset, data), size=len(data)):
+            raise fenced()
+
+    async def _save_snapshots(
+        self, summaries: Mapping[int, tuple[int, int, bytes]]
+    ) -> dict[int, bool]:
         rows = await self.connections.fetch(
-            "insert into snapshot select log_id, $3, $4 from log where log_id = $1 and owner = $2"
+            "insert into snapshot select log_id, next_offset, data"
+            " from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[])"
+            " as given (log_id, owner, next_offset, data) join log using (log_id, owner)"
+            " order by log_id"
             " on conflict (log_id) do update set next_offset = excluded.next_offset,"
             " data = excluded.data returning log_id",
-            log_id,
-            owner,
-            offset,
-            data,
+            list(summaries),
+            [owner for owner, _, _ in summaries.values()],
+            [offset for _, offset, _ in summaries.values()],
+            [data for _, _, data in summaries.values()],
         )
-        if not rows:
-            raise _fenced()
+        return {row["log_id"]: True for row in rows}
 
     async def load_snapshot(self, log_id: int) -> tuple[int, bytes] | None:
         """A log's summary."""
@@ -379,7 +374,7 @@ async def _change(
         f"{update} where log_id = $1 and owner = $2", log_id, owner, *values
     )
     if done == "UPDATE 0":
-        raise _fenced()
+        raise fenced()
 
 
 async def _insert_chunks(
@@ -412,34 +407,6 @@ async def _insert_segments(
         ],
     )
 
-
-def _chunk(row: asyncpg.Record) -> Chunk:
-    return Chunk(
-        row["data"],
-        base_offset=row["base_offset"],
-        next_offset=row["next_offset"],
-        max_timestamp_ms=row["max_timestamp_ms"],
-    )
-
-
-def _fenced() -> Fenced:
-    return Fenced("the log was opened by somebody else, or deleted")
-
-
-_TAKE: Final = """
-with taken as (
-    update log set epoch = $2, owner = nextval('ownership'), instance = $3
-    where name = $1 and not is_deleted and case
-        when epoch <> $2 then epoch < $2
-        when instance is null or instance = $3 then true
-        else pg_try_advisory_xact_lock($4, instance::int)
-    end
-    returning log_id, owner, start_offset, end_offset
-), dropped as (
-    delete from replacement using taken where replacement.log_id = taken.log_id
-)
-select log_id, owner, start_offset, end_offset from taken
-"""
 
 _APPEND: Final = """
 with moved as (

@@ -330,6 +330,9 @@ public final class Driver {
                 new KafkaProducer<>(config, new ByteArraySerializer(), new ByteArraySerializer())) {
             for (int number = 0; commands.isEmpty(); number++) {
                 waiting.add(send(producer, number, partitions));
+                if (number % 20 == 19) {
+                    Thread.sleep(5); // what is read again and compared afterwards has to stay within reason
+                }
                 if (waiting.size() >= 100) {
                     settle(producer, waiting.remove(), partitions);
                 }

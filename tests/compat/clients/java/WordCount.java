@@ -22,7 +22,9 @@ public class WordCount {
         settings.put("application.id", "word-count");
         settings.put("state.dir", arguments[1]);
         settings.put("processing.guarantee", arguments[2]);
-        settings.put("commit.interval.ms", 100);
+        // Much is written and not committed when it is killed.
+        settings.put("commit.interval.ms", 500);
+        settings.put("producer.linger.ms", 0);
         settings.put("cache.max.bytes.buffering", 0); // until 3.4, when it became the next one
         settings.put("statestore.cache.max.bytes", 0);
         settings.put("num.stream.threads", 2);

@@ -5,6 +5,8 @@ import { parseArgs } from "node:util";
 
 const UNACKNOWLEDGED_MAX = 100;
 const BEGIN_ANEW_MS = 200;
+// What is read again and compared afterwards has to stay within reason.
+const BURST_MS = 25;
 
 const action = process.argv[2];
 const NAMES = [
@@ -56,6 +58,7 @@ export async function* numbers(commands) {
   let told = false;
   commands.next().then(() => (told = true));
   for (let number = 0; !told; number += UNACKNOWLEDGED_MAX) {
+    await new Promise((resolve) => setTimeout(resolve, BURST_MS));
     yield Array.from({ length: UNACKNOWLEDGED_MAX }, (_, index) => number + index);
   }
 }

@@ -36,6 +36,7 @@ const kafka = new Kafka({
   clientId: "compat",
   brokers: [options.bootstrap],
   logLevel: logLevel.WARN,
+  retry: PATIENCE,
   logCreator: () => (entry) => process.stderr.write(`${JSON.stringify(entry)}\n`),
 });
 
@@ -129,7 +130,6 @@ const member = () =>
     heartbeatInterval: 300,
     // It notices a rebalance between two fetches only.
     maxWaitTimeInMs: 300,
-    retry: PATIENCE,
   });
 
 async function join(commands) {
@@ -158,7 +158,7 @@ async function join(commands) {
 
 /** It sends what one call holds as one batch per partition: a hundred numbers a call, and one call at a time. */
 async function flow(commands) {
-  const producer = kafka.producer({ idempotent: options.idempotent, retry: PATIENCE });
+  const producer = kafka.producer({ idempotent: options.idempotent });
   await producer.connect();
   for await (const batch of numbers(commands)) {
     const messages = batch.map((number) => ({ partition: number % options.partitions, value: String(number) }));

@@ -26,6 +26,12 @@ const (
 // UnacknowledgedMax is how many numbers of a flow may be on their way.
 const UnacknowledgedMax = 100
 
+// What is read again and compared afterwards has to stay within reason.
+const (
+	burst     = 20
+	burstTime = 5 * time.Millisecond
+)
+
 // Options is the command line.
 type Options struct {
 	Bootstrap  string
@@ -149,6 +155,9 @@ func numbers(commands <-chan Command) <-chan int {
 			case <-commands:
 				return
 			case channel <- number:
+			}
+			if number%burst == burst-1 {
+				time.Sleep(burstTime)
 			}
 		}
 	}()
