@@ -11,7 +11,8 @@ from typing import Final
 
 import msgspec
 
-from tests.differential.transaction_lives import ONE_SHARD, REPLICAS, Told, lives
+from tests.differential.transaction_lives import ONE_SHARD, REPLICAS, lives
+from tests.differential.transactional_producer import Told
 from tests.oracle.apache_kafka import ApacheKafka
 
 _STORED: Final = Path(__file__).with_name("transaction_scripts.jsonl")
