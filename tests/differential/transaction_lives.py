@@ -35,6 +35,8 @@ ONE_SHARD = {
     "offsets.topic.num.partitions": "1",
     "num.partitions": "2",
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "200",
+    # The coordinator's log is read in the end, with all that was ever written to it.
+    "log.cleaner.enable": "false",
 }
 REPLICAS = {
     "transaction.state.log.replication.factor": "1",
