@@ -101,6 +101,9 @@ class Broker:
             static_broker_configs(config), self.metadata.image, self.broker_id
         )
         self.config_values: Mapping[str, str] = self.broker_configs.values
+        self.metadata.growth_bytes_max = broker_int(
+            "metadata.log.max.record.bytes.between.snapshots", self.config_values
+        )
         self.partitions = Partitions(engine, self.metadata.image, self.config_values, self.spawn)
         self.topics = Topics(
             self.metadata,

@@ -223,6 +223,7 @@ class _Fetch:
         result.aborted_transactions = [] if self._before_lso else None
         offset = wanted.fetch_offset
         if wanted.last_fetched_epoch >= 0 and self._diverges(log, wanted, result):
+            result.aborted_transactions = None
             return None
         if offset == before:
             return None
@@ -240,6 +241,8 @@ class _Fetch:
             return None
         records = buffers[0] if len(buffers) == 1 else b"".join(buffers)
         if len(records) > limit and self._size > 0:
+            # Only where a batch is there that does not fit, Kafka says null.
+            result.aborted_transactions = None
             return None
         if self._before_lso:
             result.aborted_transactions = [
@@ -270,7 +273,8 @@ class _Fetch:
             log = fetching.logs[name][wanted.index]
         except KeyError:
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION) from None
-        log.check_leader_epoch(wanted.current_leader_epoch)
+        # Whatever is below zero is none here; in all other requests only -1 is.
+        log.check_leader_epoch(max(wanted.current_leader_epoch, -1))
         return log
 
     @staticmethod
@@ -279,6 +283,9 @@ class _Fetch:
         epoch, end_offset = log.leader_epochs.end_offset_for(
             wanted.last_fetched_epoch, log.log_end_offset
         )
+        if epoch < 0 or end_offset < 0:
+            # Of the future: nothing says where the two parted.
+            raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE)
         if epoch == wanted.last_fetched_epoch and wanted.fetch_offset <= end_offset:
             return False
         result.diverging_epoch = EpochEndOffset(epoch=epoch, end_offset=end_offset)

@@ -166,6 +166,7 @@ class Partitions:
         for name in await self._engine.list_logs():
             if name not in wanted and "." in name:
                 await self._delete_unowned(name)
+        self._image.removed_topic_ids.clear()  # nothing is left of their logs
         await _each(list(topics), self._open_topic)
 
     async def _open_topic(self, topic: TopicImage) -> None:
@@ -237,23 +238,28 @@ class Partitions:
         """Lets clients reach opened logs."""
         self.by_topic.setdefault(topic.name, {}).update(logs)
 
-    async def drop_logs(self, topic: TopicImage, partitions: Iterable[int]) -> None:
+    async def drop_logs(self, topic: TopicImage, partitions: Iterable[int]) -> bool:
         """Deletes logs of partitions that are not, or no longer, part of the metadata.
 
-        What the engine cannot delete now, the next start does.
+        Returns:
+            Whether all are deleted. What the engine cannot delete now, the next start does.
         """
+        are_deleted = True
         for index in partitions:
             try:
                 await self._engine.delete_log(log_name(topic, index))
             except StorageError as error:
                 logger.warning("Left behind until the next start: %s", error)
+                are_deleted = False
+        return are_deleted
 
     async def delete_topic(self, topic: TopicImage) -> None:
         """Takes a topic's partitions away from clients, then deletes their logs."""
         logs = self.by_topic.pop(topic.name, {})
         for log in logs.values():
             log.wake_watchers()
-        await self.drop_logs(topic, topic.partitions)
+        if await self.drop_logs(topic, topic.partitions):
+            self._image.removed_topic_ids.discard(topic.topic_id)
 
     async def keep_in_order(self, now_ms: Callable[[], int]) -> None:
         """Looks after all logs for as long as it is not cancelled."""

@@ -31,18 +31,30 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Preparation:
-    """What is known of a request's batches before they are appended."""
+    """What is known of a request's batches before they are appended.
 
-    prepared: dict[TopicPartition, Prepared] = field(default_factory=dict)
-    refused: dict[TopicPartition, KafkaError] = field(default_factory=dict)
+    A batch is known by its position among all of the request: one may name a partition twice.
+    """
+
+    prepared: dict[int, Prepared] = field(default_factory=dict)
+    refused: dict[int, KafkaError] = field(default_factory=dict)
+    not_added: dict[TopicPartition, KafkaError] = field(default_factory=dict)
+    """Partitions that their coordinator does not have in the request's transaction."""
+
+    def refusal(self, position: int, topic: TopicName, partition: int) -> KafkaError | None:
+        """Why the batch at a position, which is for that partition, is not to be appended."""
+        error = self.refused.get(position)
+        if error is None and self.not_added:
+            error = self.not_added.get(TopicPartition(topic, partition))
+        return error
 
     def keep(self, request: ProduceRequest) -> None:
         """Copies the request's batches, so that they outlive its frame."""
         for topic in request.topic_data:
             for data in topic.partition_data:
                 data.records = bytearray(data.records or b"")
-        for where, (records, oldest_timestamp_ms) in self.prepared.items():
-            self.prepared[where] = Prepared(memoryview(bytearray(records)), oldest_timestamp_ms)
+        for position, (records, oldest_timestamp_ms) in self.prepared.items():
+            self.prepared[position] = Prepared(memoryview(bytearray(records)), oldest_timestamp_ms)
 
 
 NOTHING_PREPARED: Final = Preparation()
@@ -52,7 +64,7 @@ NOTHING_PREPARED: Final = Preparation()
 class LargeBatch(NamedTuple):
     """A batch that would take long."""
 
-    where: TopicPartition
+    position: int
     data: PartitionProduceData
     way: _Way
 
@@ -88,6 +100,7 @@ def prepare_small(
         has_message_sets: The request is of a version from before batches of magic 2.
     """
     large = []
+    position = -1
     now_ms = broker.now_ms()
     has_transactional_id = request.transactional_id is not None
     for topic in request.topic_data:
@@ -95,23 +108,23 @@ def prepare_small(
         name = TopicName(topic.name) if image is None else image.name
         logs = broker.partitions.by_topic.get(name, {})
         for data in topic.partition_data:
+            position += 1
             log = logs.get(data.index)
             records = memoryview(data.records or b"")
             if log is None or not (has_message_sets or needs_preparation(records, log.config)):
                 continue
             way = _Way(log.config, now_ms, has_transactional_id, has_message_sets)
-            where = TopicPartition(name, data.index)
             prepared = None
             if len(records) <= INLINE_BYTES_MAX:
                 try:
                     prepared = way.prepare(records, INLINE_BYTES_MAX)
                 except KafkaError as error:
-                    preparation.refused[where] = error
+                    preparation.refused[position] = error
                     continue
             if prepared is not None:
-                preparation.prepared[where] = prepared
+                preparation.prepared[position] = prepared
             else:
-                large.append(LargeBatch(where, data, way))
+                large.append(LargeBatch(position, data, way))
     return large
 
 
@@ -121,10 +134,10 @@ async def prepare_large(batches: list[LargeBatch], preparation: Preparation) -> 
         try:
             prepared = await anyio.to_thread.run_sync(_prepare, batch)
         except KafkaError as error:
-            preparation.refused[batch.where] = error
+            preparation.refused[batch.position] = error
         else:
             assert prepared is not None, "a batch may hold as much as any"
-            preparation.prepared[batch.where] = prepared
+            preparation.prepared[batch.position] = prepared
 
 
 def _prepare(batch: LargeBatch) -> Prepared | None:

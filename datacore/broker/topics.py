@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 from datacore._generated.errors import ErrorCode
 from datacore._generated.records.config_record import ConfigRecord
-from datacore._generated.records.partition_record import PartitionRecord
 from datacore._generated.records.remove_topic_record import RemoveTopicRecord
 from datacore._generated.records.topic_record import TopicRecord
 from datacore.broker.replicas import check_replicas
 from datacore.metadata.configs import InvalidConfig, broker_int, check_topic_configs
 from datacore.metadata.image import RESOURCE_TOPIC, PartitionImage, TopicImage
+from datacore.metadata.summary import partition_record
 from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import TopicId, TopicName
 
@@ -299,14 +299,5 @@ class Topics:
 
     def _partition_records(self, topic: TopicImage) -> list[MetadataRecord]:
         return [
-            PartitionRecord(
-                partition_id=partition.index,
-                topic_id=topic.topic_id,
-                replicas=partition.replicas,
-                isr=partition.isr,
-                leader=partition.leader,
-                leader_epoch=partition.leader_epoch,
-                directories=[bytes(16)] * len(partition.replicas),
-            )
-            for partition in topic.partitions.values()
+            partition_record(topic.topic_id, partition) for partition in topic.partitions.values()
         ]

@@ -76,7 +76,7 @@ def handle(
     """Appends each partition's batch; answers when the acks that were asked for are there."""
     acks = request.acks
     if acks not in {0, 1, ACKS_ALL}:
-        raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
+        return _refused_acks(broker, context, request)
     if request.transactional_id is not None and acks == 0:
         # Nobody could be told that the transaction does not take them.
         raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
@@ -88,6 +88,33 @@ def handle(
         if large:
             return _append_prepared(broker, context, request, large, preparation)
     return _append_request(broker, context, request, preparation)
+
+
+def _refused_acks(
+    broker: Broker, context: RequestContext, request: ProduceRequest
+) -> ProduceResponse:
+    """No partition takes records with acks that are none; one that is not there says so, too."""
+    response = ProduceResponse()
+    for topic in request.topic_data:
+        results = []
+        for partition in topic.partition_data:
+            error_code = ErrorCode.INVALID_REQUIRED_ACKS
+            try:
+                name = _topic_name(broker, topic, context.api_version)
+                broker.partitions.log(name, partition.index)
+            except KafkaError as error:
+                error_code = error.code
+            results.append(
+                PartitionProduceResponse(
+                    index=partition.index, base_offset=-1, error_code=error_code
+                )
+            )
+        response.responses.append(
+            TopicProduceResponse(
+                name=topic.name, topic_id=topic.topic_id, partition_responses=results
+            )
+        )
+    return response
 
 
 def _append_prepared(
@@ -143,13 +170,23 @@ def _append_all(
     waiting: dict[Pending[None], list[PartitionProduceResponse]] = {}
     failed: ErrorCode | None = None
     now_ms = broker.now_ms()
+    position = -1
     for topic in request.topic_data:
         results = []
         for partition in topic.partition_data:
+            position += 1
             result = PartitionProduceResponse(index=partition.index, base_offset=-1)
             try:
                 durable = _append(
-                    broker, context, request, topic, partition, result, now_ms, preparation
+                    broker,
+                    context,
+                    request,
+                    topic,
+                    partition,
+                    position,
+                    result,
+                    now_ms,
+                    preparation,
                 )
             except KafkaError as error:
                 failed = result.error_code = error.code
@@ -186,20 +223,22 @@ def _append(
     request: ProduceRequest,
     topic: TopicProduceData,
     partition: PartitionProduceData,
+    position: int,
     result: PartitionProduceResponse,
     now_ms: int,
     preparation: Preparation,
 ) -> Pending[None] | None:
-    """Appends one partition's records and fills in its result."""
+    """Appends the batch at one position of the request and fills in its result."""
     version = context.api_version
     name = _topic_name(broker, topic, version)
     if name in INTERNAL_TOPICS:
         raise KafkaError(
             ErrorCode.INVALID_TOPIC_EXCEPTION, f"Cannot append to internal topic {name}"
         )
-    refused = preparation.refused
-    if refused and (error := refused.get(TopicPartition(name, partition.index))) is not None:
-        raise error
+    if preparation is not NOTHING_PREPARED:
+        error = preparation.refusal(position, name, partition.index)
+        if error is not None:
+            raise error
     log = broker.partitions.log(name, partition.index)
     records = memoryview(partition.records or b"")
     if MAGIC_2_SINCE <= version < ZSTD_SINCE:
@@ -207,7 +246,7 @@ def _append(
     has_transactional_id = request.transactional_id is not None
     oldest_timestamp_ms = None
     if broker.partitions.prepares_batches or version < MAGIC_2_SINCE:
-        prepared = preparation.prepared.get(TopicPartition(name, partition.index))
+        prepared = preparation.prepared.get(position)
         if prepared is None and version < MAGIC_2_SINCE:
             # The topic was made while the others of this request were converted.
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
@@ -272,7 +311,7 @@ def _append_transactional(
             partition: _refusal(error_code, version)
             for partition, error_code in verdict.result().items()
         }
-        refused = Preparation(preparation.prepared, {**preparation.refused, **not_added})
+        refused = Preparation(preparation.prepared, preparation.refused, not_added)
         try:
             appended = _append_all(broker, context, request, refused)
         except Exception as error:  # noqa: BLE001  # dispatch tells the client, whatever it is

@@ -68,12 +68,14 @@ class ClusterImage:
     """Of features that were set to another level than the one they begin with."""
     next_producer_id: int = 0
     removed_topic_ids: set[TopicId] = field(default_factory=set)
-    """Of topics that were deleted: what is left of their logs may go."""
+    """Of topics that were deleted, and of whose logs something may be left, which may go."""
 
     def apply(self, record: MetadataRecord) -> None:
         """Takes one record in."""
         match record:
             case TopicRecord():
+                if TopicId(record.topic_id) in self.topics_by_id:
+                    return  # of an image that was written behind the changes that made it
                 topic = TopicImage(TopicName(record.name), TopicId(record.topic_id))
                 self.topics[topic.name] = topic
                 self.topics_by_id[topic.topic_id] = topic
@@ -90,11 +92,7 @@ class ClusterImage:
                 topic.partitions[partition.index] = partition
                 self.topics_version += 1
             case RemoveTopicRecord():
-                topic = self.topics_by_id.pop(TopicId(record.topic_id))
-                self.removed_topic_ids.add(topic.topic_id)
-                del self.topics[topic.name]
-                self.topics_version += 1
-                self.configs.pop((RESOURCE_TOPIC, topic.name), None)
+                self._remove_topic(TopicId(record.topic_id))
             case ConfigRecord():
                 self._set_config(record)
             case ClientQuotaRecord():
@@ -109,6 +107,15 @@ class ClusterImage:
     def group_configs(self, group_id: str) -> Mapping[str, str]:
         """What was set for a group."""
         return self.configs.get((RESOURCE_GROUP, group_id), {})
+
+    def _remove_topic(self, topic_id: TopicId) -> None:
+        self.removed_topic_ids.add(topic_id)
+        topic = self.topics_by_id.pop(topic_id, None)
+        if topic is None:
+            return  # of an image that was written when it had gone already
+        del self.topics[topic.name]
+        self.topics_version += 1
+        self.configs.pop((RESOURCE_TOPIC, topic.name), None)
 
     def _set_config(self, record: ConfigRecord) -> None:
         resource = (record.resource_type, record.resource_name)

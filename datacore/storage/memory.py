@@ -215,6 +215,9 @@ class MemoryLog:
         if self._refusal is not None:
             raise self._refusal
         contents = self._contents
+        if not contents.chunks and self.start_offset < self.end_offset:
+            # Compaction took the batches that came first, and what was left of the log was cut off.
+            return [LogExtent(self.start_offset, self.end_offset, 0, -1)]
         ends = [*contents.bases, self.end_offset][1:]
         skipped_bytes = contents.skipped_bytes
         extents = []
@@ -375,6 +378,8 @@ class MemoryLog:
         if offset >= before_offset or offset == self.end_offset:
             return buffers
         chunks = self._contents.chunks
+        if not chunks:
+            return buffers
         at = max(bisect_right(self._contents.bases, offset) - 1, 0)
         first = chunks[at].find(offset)
         if first == len(chunks[at].ends):  # what contained it fell out, at the end of a chunk

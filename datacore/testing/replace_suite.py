@@ -82,6 +82,24 @@ class ReplaceSuite:
             await check_extents(log)
 
     @on_loop
+    async def test_a_log_that_is_cut_at_its_first_batch_still_begins_where_it_began(
+        self, harness: EngineHarness
+    ) -> None:
+        async with opened(harness) as log:
+            await filled(log)
+            next_offset = list(await log.extents())[-1].base_offset
+            await replace(log, 0, next_offset, pack_batch(next_offset - 1, b""))
+            await log.truncate_after(next_offset - 1)
+            assert (log.start_offset, log.end_offset) == (0, next_offset - 1)
+            for offset in (0, 1, next_offset - 2, next_offset - 1):
+                assert await read(log, offset) == b""
+            await check_extents(log)
+            kept = await append_durably(log, 200, timestamp_ms=90)
+            assert await read(log, 0) == kept
+            assert await log.find_timestamp(80) <= next_offset - 1
+            await check_extents(log)
+
+    @on_loop
     async def test_only_whole_extents_before_the_last_are_replaced(
         self, harness: EngineHarness
     ) -> None:

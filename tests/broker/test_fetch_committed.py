@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from datacore._generated.api_keys import ApiKey
+from datacore._generated.errors import ErrorCode
 from datacore._generated.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic
 from datacore._generated.fetch import PartitionData as FetchedPartition
 from datacore.broker.fetching import READ_COMMITTED
@@ -29,8 +30,8 @@ NOW_MS = 1_700_000_000_000
 PRODUCER = 5
 
 
-async def log_of(broker: Broker) -> PartitionLog:
-    await broker.topics.create(NewTopic(T, 1))
+async def log_of(broker: Broker, partitions: int = 1) -> PartitionLog:
+    await broker.topics.create(NewTopic(T, partitions))
     return broker.partitions.log(T, 0)
 
 
@@ -50,19 +51,32 @@ def end(log: PartitionLog, control_type: ControlType) -> None:
 
 
 def fetch(
-    broker: Broker, offset: int, *, isolation_level: int = READ_COMMITTED, max_wait_ms: int = 0
+    broker: Broker,
+    offset: int,
+    *,
+    isolation_level: int = READ_COMMITTED,
+    max_wait_ms: int = 0,
+    last_fetched_epoch: int = -1,
+    partitions: tuple[int, ...] = (0,),
+    max_bytes: int = 1 << 20,
 ) -> FetchResponse | Pending[FetchResponse]:
     request = FetchRequest(
         isolation_level=isolation_level,
         max_wait_ms=max_wait_ms,
         min_bytes=1,
-        max_bytes=1 << 20,
+        max_bytes=max_bytes,
         session_epoch=-1,
         topics=[
             FetchTopic(
                 topic=T,
                 partitions=[
-                    FetchPartition(partition=0, fetch_offset=offset, partition_max_bytes=1 << 20)
+                    FetchPartition(
+                        partition=index,
+                        fetch_offset=offset,
+                        last_fetched_epoch=last_fetched_epoch,
+                        partition_max_bytes=1 << 20,
+                    )
+                    for index in partitions
                 ],
             )
         ],
@@ -70,9 +84,9 @@ def fetch(
     return broker.fetching.fetch(request_context(ApiKey.FETCH, 12), request)
 
 
-def fetched(answer: FetchResponse | Pending[FetchResponse]) -> FetchedPartition:
+def fetched(answer: FetchResponse | Pending[FetchResponse], partition: int = 0) -> FetchedPartition:
     response = answer.result() if isinstance(answer, Pending) else answer
-    return response.responses[0].partitions[0]
+    return response.responses[0].partitions[partition]
 
 
 async def test_records_of_an_open_transaction_are_read_uncommitted_only() -> None:
@@ -106,3 +120,35 @@ async def test_aborted_transactions_are_named_to_who_reads_committed_and_to_nobo
         assert aborted is not None
         assert [(each.producer_id, each.first_offset) for each in aborted] == [(PRODUCER, 0)]
         assert fetched(fetch(broker, 0, isolation_level=0)).aborted_transactions is None
+
+
+async def test_who_reads_committed_is_told_null_where_a_batch_does_not_fit() -> None:
+    async with running(MemoryEngine()) as broker:
+        write(await log_of(broker, 2), 0)
+        end(broker.partitions.log(T, 0), ControlType.COMMIT)
+        write(broker.partitions.log(T, 1), 0)
+        end(broker.partitions.log(T, 1), ControlType.COMMIT)
+        size = len(fetched(fetch(broker, 0)).records or b"")
+        full = fetch(broker, 0, partitions=(0, 1), max_bytes=size)
+        assert fetched(full, 1).aborted_transactions == [], "nothing was asked of it"
+        narrow = fetch(broker, 0, partitions=(0, 1), max_bytes=size + 1)
+        assert fetched(narrow, 0).aborted_transactions == []
+        assert not fetched(narrow, 1).records
+        assert fetched(narrow, 1).aborted_transactions is None
+
+
+async def test_who_reads_committed_is_told_null_where_histories_part() -> None:
+    async with running(MemoryEngine()) as broker:
+        log = await log_of(broker)
+        write(log, 0)
+        end(log, ControlType.COMMIT)
+        partition = fetched(fetch(broker, 3, last_fetched_epoch=0))
+        assert partition.diverging_epoch.end_offset == 2
+        assert partition.aborted_transactions is None
+
+
+async def test_an_epoch_of_the_future_is_out_of_range() -> None:
+    async with running(MemoryEngine()) as broker:
+        write(await log_of(broker), 0)
+        partition = fetched(fetch(broker, 0, last_fetched_epoch=7))
+        assert partition.error_code == ErrorCode.OFFSET_OUT_OF_RANGE

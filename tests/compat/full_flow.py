@@ -22,6 +22,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 __all__ = ["Crashing", "Killable", "Lines", "Output", "WordCounts", "until"]
 
 MOVED_ON_TIMEOUT_S = 120.0
+_ASK_TIMEOUT_S = 60.0
 _POLL_S = 0.2
 _SHORT_POLL_S = 0.02
 _PAUSE_S = 0.02
@@ -111,6 +112,8 @@ class Output:
 
     def __init__(self, bootstrap: str, topic: str, *, partitions: int) -> None:
         self.records: list[tuple[bytes, bytes]] = []
+        self._topic = topic
+        self._partitions = partitions
         self._consumer, self._flowing = (
             Consumer(
                 {
@@ -153,13 +156,21 @@ class Output:
 
         What is committed comes out in bursts: one who waits for that would kill just after each.
         """
-        while self._flowing.consume(500, 0):
-            continue  # what came since the last time is not what is waited for
+        # What was written before does not count, however late it comes.
+        ends: dict[int | None, int] = {
+            at: self._flowing.get_watermark_offsets(
+                TopicPartition(self._topic, at), _ASK_TIMEOUT_S
+            )[1]
+            for at in range(self._partitions)
+        }
         seen = 0
 
         def take_in() -> None:
             nonlocal seen
-            seen += sum(m.error() is None for m in self._flowing.consume(500, _SHORT_POLL_S))
+            for message in self._flowing.consume(500, _SHORT_POLL_S):
+                offset = message.offset()
+                if message.error() is None and offset is not None:
+                    seen += offset >= ends[message.partition()]
 
         until(lambda: seen >= count, f"{count} more came out", take_in)
 

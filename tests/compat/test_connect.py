@@ -104,6 +104,9 @@ def test_a_distributed_worker_writes_every_line_exactly_once(
             "file": str(source.path),
             "topic": "lines",
             "exactly.once.support": "required",
+            # Much is written and not committed when it is killed; by default each poll is.
+            "transaction.boundary": "interval",
+            "transaction.boundary.interval.ms": "500",
         },
         "sink": {"connector.class": SINK, "file": str(sink), "topics": "lines"},
     }
@@ -111,17 +114,17 @@ def test_a_distributed_worker_writes_every_line_exactly_once(
         with worker.running() as process:
             for name, config in connectors.items():
                 start(worker, name, config, process)
-            output.wait_for_more(BETWEEN_CRASHES)
+            output.wait_for_uncommitted(BETWEEN_CRASHES)
             killable.crash()
-            output.wait_for_more(BETWEEN_CRASHES)
+            output.wait_for_uncommitted(BETWEEN_CRASHES)
             process.process.kill()
         with worker.running() as process:
-            output.wait_for_more(BETWEEN_CRASHES)
+            output.wait_for_uncommitted(BETWEEN_CRASHES)
             # Both at once, and the broker is the later one.
             process.process.kill()
             killable.crash()
         with worker.running() as process:
-            output.wait_for_more(BETWEEN_CRASHES)
+            output.wait_for_uncommitted(BETWEEN_CRASHES)
             lines = source.end()
             output.wait_until(lambda: len(output.records) >= len(lines), f"{len(lines)} came out")
             until(lambda: ends_with(sink, lines), "the sink has it all", process.check_and_pause)

@@ -35,17 +35,19 @@ def test_every_word_is_counted_exactly_once(
     ):
         with application(command) as job:
             job.wait_until_it_says("running")
+            # Committed output is that of a checkpoint, which there must be to go on from.
             counts.wait_for_more(BETWEEN_CRASHES)
+            counts.wait_for_uncommitted(BETWEEN_CRASHES)
             killable.crash()
-            counts.wait_for_more(BETWEEN_CRASHES)
+            counts.wait_for_uncommitted(BETWEEN_CRASHES)
             job.process.kill()
         with application([*command, newest_checkpoint(tmp_path)]) as job:
-            counts.wait_for_more(BETWEEN_CRASHES)
+            counts.wait_for_uncommitted(BETWEEN_CRASHES)
             # Both at once, and the broker is the later one.
             job.process.kill()
             killable.crash()
         with application([*command, newest_checkpoint(tmp_path)]) as job:
-            counts.wait_for_more(BETWEEN_CRASHES)
+            counts.wait_for_uncommitted(BETWEEN_CRASHES)
             words = lines.stop()
             counts.wait_for_all(words)
             job.end()

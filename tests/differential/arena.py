@@ -34,6 +34,8 @@ _PROPERTIES = {
     "group.coordinator.rebalance.protocols": "classic,consumer",
     "group.initial.rebalance.delay.ms": "0",
     "log.retention.ms": "-1",
+    # Records and markers are years apart, and a read of Kafka's ends with a segment.
+    "log.roll.ms": str(2**63 - 1),
     "min.insync.replicas": "1",
 }
 # In the order of arrival, as DataCore does it.
@@ -43,6 +45,8 @@ _FEATURES = {"4.1.1": {"eligible.leader.replicas.version": 0}}
 _OF_THE_CLUSTER = {"differential": 1, "differential-wide": 3, "dotted.name": 1}
 _OF_A_SEQUENCE = {"<t0>": 1, "<t1>": 2}
 _AT_ONCE = 50
+_DELETION_TIMEOUT_MS = 30_000
+"""With none, Apache Kafka's controller gives up at once, and keeps the topics."""
 
 
 class Arena:
@@ -107,7 +111,8 @@ class Arena:
         with Connection("127.0.0.1", port) as connection:
             told = connection.send(MetadataRequest(topics=None), MetadataResponse, 1)
             used = [each.name for each in told.topics if (each.name or "").startswith(PREFIX)]
-            request = DeleteTopicsRequest(topic_names=[name for name in used if name])
+            names = [name for name in used if name]
+            request = DeleteTopicsRequest(topic_names=names, timeout_ms=_DELETION_TIMEOUT_MS)
             connection.send(request, DeleteTopicsResponse, 1)
 
 

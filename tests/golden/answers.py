@@ -24,7 +24,7 @@ from datacore._generated.create_topics import (
 from datacore._generated.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
 from datacore._generated.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
 from datacore.wire.message import WireMessage
-from tests.golden.questions import cluster, configs, groups, records, topics, wire
+from tests.golden.questions import cluster, configs, groups, records, topics, transactions, wire
 from tests.golden.questions.question import Question, ask, comparable
 from tests.oracle.apache_kafka import ApacheKafka
 
@@ -38,6 +38,7 @@ QUESTIONS: tuple[Question, ...] = (
     *groups.QUESTIONS,
     *cluster.QUESTIONS,
     *configs.QUESTIONS,
+    *transactions.QUESTIONS,
 )
 PROPERTIES = {"auto.create.topics.enable": "false"}
 _STORED = Path(__file__).with_name("answers.jsonl")

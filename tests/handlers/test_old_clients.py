@@ -155,6 +155,25 @@ def test_message_sets_of_a_connection_stay_in_order(
     ][: len(values)]
 
 
+@pytest.mark.parametrize("sizes", [(10, 20), (LARGE, 2 * LARGE), (10, LARGE), (LARGE, 10)])
+def test_a_partition_that_a_request_names_twice_takes_both_message_sets_in_order(
+    old: Connection, sizes: tuple[int, int]
+) -> None:
+    data = [PartitionProduceData(records=message_set(bytes(size))) for size in sizes]
+    topics = [TopicProduceData(name="t", partition_data=[each]) for each in data]
+    request = ProduceRequest(acks=-1, timeout_ms=30_000, topic_data=topics)
+    results = [
+        topic.partition_responses[0] for topic in old.send(request, ProduceResponse, 2).responses
+    ]
+    assert [(result.error_code, result.base_offset) for result in results] == [(0, 0), (0, 1)]
+    for offset, size in enumerate(sizes):
+        fetch = fetch_request()
+        fetch.topics[0].partitions[0].fetch_offset = offset
+        (fetched,) = old.send(fetch, FetchResponse, 3).responses[0].partitions
+        record = parse_message_set(fetched.records or b"").records[0]
+        assert (record.offset, len(record.value or b"")) == (offset, size)
+
+
 def test_a_message_set_that_is_refused_without_an_answer_closes_the_connection(
     old: Connection, other: Connection
 ) -> None:

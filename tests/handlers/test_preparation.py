@@ -175,6 +175,34 @@ def test_what_does_not_decompress_is_refused_alone(connection: Connection, size:
     assert produce(connection, "zstd", encode_batch(records(size)))[0] == 0
 
 
+@pytest.mark.parametrize("sizes", [(10, 20), (LARGE, 2 * LARGE), (10, LARGE), (LARGE, 10)])
+def test_a_partition_that_a_request_names_twice_takes_both_batches_in_order(
+    connection: Connection, sizes: tuple[int, int]
+) -> None:
+    request = produce_request("zstd", *[encode_batch(records(size)) for size in sizes])
+    answer = connection.send(request, ProduceResponse, VERSION)
+    results = answer.responses[0].partition_responses
+    assert [result.error_code for result in results] == [0, 0]
+    first, second = (result.base_offset for result in results)
+    assert second == first + 2
+    found = [len(each.value or b"") for _, (each, _) in stored(connection, "zstd", first)]
+    assert found == [size // 2 for size in sizes]
+
+
+@pytest.mark.parametrize("size", [100, LARGE])
+def test_a_batch_is_refused_alone_though_its_partition_is_named_twice(
+    connection: Connection, size: int
+) -> None:
+    bad = encode_batch(records(size))
+    bad[-1] ^= 1
+    request = produce_request("zstd", bad, encode_batch(records(size)))
+    answer = connection.send(request, ProduceResponse, VERSION)
+    refused, taken = answer.responses[0].partition_responses
+    assert (refused.error_code, refused.base_offset) == (ErrorCode.CORRUPT_MESSAGE, -1)
+    assert taken.error_code == 0
+    assert len(stored(connection, "zstd", taken.base_offset)) == 1
+
+
 def test_without_an_answer_a_batch_is_recompressed_too(connection: Connection) -> None:
     _, before = produce(connection, "lz4", encode_batch(records(10)))
     connection.post(produce_request("lz4", encode_batch(records(LARGE)), acks=0), VERSION)

@@ -92,3 +92,13 @@ def test_every_request_gets_one_whole_answer_of_its_version(
 
     assert wrong == []
     assert [record.getMessage() for record in caplog.records] == []
+
+
+def test_requests_are_there_of_every_version_that_is_advertised() -> None:
+    """Malformed frames, too, are made out of these requests."""
+    advertised = {
+        (key, version)
+        for key, api in TABLE.items()
+        for version in range(api.min_version, api.max_version + 1)
+    }
+    assert {(key, version) for key, version, _ in valid_requests()} == advertised

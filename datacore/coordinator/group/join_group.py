@@ -161,7 +161,8 @@ def _join_consumer_group(join: _Join, group: ConsumerGroup, member_id: MemberId)
             )
         )
     except KafkaError as error:
-        join.fail(error.code, member_id)
+        # As in Kafka the member is not named beside what this protocol refuses.
+        join.fail(error.code, NO_MEMBER_ID)
 
 
 def _has_room(turn: Turn, group: ClassicGroup, member_id: MemberId) -> bool:

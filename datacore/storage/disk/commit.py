@@ -44,6 +44,7 @@ class LogCommit:
         "_files",
         "_flusher",
         "_folder",
+        "_is_last",
         "_is_waiting",
         "_next_round",
         "_on_durable",
@@ -106,6 +107,8 @@ class LogCommit:
         self._checkpoint_is_due = False
         self._unchecked_bytes = 0
         """Appended since the last checkpoint."""
+        self._is_last = False
+        """The log is being closed."""
 
     # --- what the log writes
 
@@ -158,6 +161,15 @@ class LogCommit:
         self._unsealed = [segment for segment in self._unsealed if not segment.is_gone]
         if self.durable.segment is not None and self.durable.segment.is_gone:
             self.durable = Mark(self.durable.offset)
+
+    async def close(self) -> None:
+        """Makes everything durable for the last time, with a checkpoint that waits for no device.
+
+        Raises:
+            StorageError: What was not durable is lost.
+        """
+        self._is_last = True
+        await self.flush()
 
     async def flush(self) -> None:
         """Makes everything durable, with a checkpoint behind it; then no round is under way.
@@ -259,7 +271,9 @@ class LogCommit:
             return None
         self._checkpoint_is_due = False
         self._unchecked_bytes = 0
-        self._checkpoint = take_checkpoint(self._unsealed, active, self.end_offset)
+        self._checkpoint = take_checkpoint(
+            self._unsealed, active, self.end_offset, sync=not self._is_last
+        )
         return self._checkpoint
 
     def _mark(self) -> Mark:

@@ -162,6 +162,8 @@ class DiskEngine:
         try:
             async with anyio.create_task_group() as closing:
                 for log in self._logs.values():
+                    if log.is_released:
+                        continue
                     refusal = StorageError(f"{log.name} is closed")
                     closing.start_soon(self._retire_anyhow, log, refusal)
         finally:

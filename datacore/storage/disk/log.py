@@ -59,7 +59,6 @@ class DiskLog:
         "_flush_interval",
         "_folder",
         "_interval_bytes",
-        "_is_released",
         "_is_replacing",
         "_is_sync",
         "_lock",
@@ -74,6 +73,7 @@ class DiskLog:
         "durable_end_offset",
         "end_offset",
         "file_handling",
+        "is_released",
         "name",
         "size_bytes",
         "start_offset",
@@ -108,7 +108,8 @@ class DiskLog:
         """Bytes of the first segment before the batch that contains ``start_offset``."""
         self.size_bytes = self._segments.size_bytes - opened.skipped_bytes
         self._refusal: StorageError | None = None
-        self._is_released = False
+        self.is_released = False
+        """Its files are closed."""
         self._is_replacing = False
         self._lock = anyio.Lock()
 
@@ -458,12 +459,12 @@ class DiskLog:
             self._refusal = refusal
         with anyio.CancelScope(shield=True):
             async with self._lock:
-                if self._is_released:
+                if self.is_released:
                     return
                 try:
-                    await self._commit.flush()
+                    await self._commit.close()
                 finally:
-                    self._is_released = True
+                    self.is_released = True
                     self._flush_interval.stop()
                     active = self._segments.active
                     if active is not None and active.is_preallocated:

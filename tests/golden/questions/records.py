@@ -95,6 +95,7 @@ PRODUCE = (
     _produce("Produce v9 to a negative partition", ONE, partition=-1),
     _produce("Produce v13 to an unknown topic id", ONE, version=13, topic_id=SOME_ID),
     _produce("Produce v9 with acks=2", ONE, acks=2),
+    _produce("Produce v9 with acks=2 to an unknown topic", ONE, acks=2, topic="missing"),
     # Not null: that Kafka never answers at all.
     _produce("Produce v9 of nothing", b""),
     _produce("Produce v9 of a batch with a wrong CRC", _wrong_crc()),
@@ -174,6 +175,7 @@ FETCH = (
     _fetch("Fetch v4 behind the end", version=4, offset=1),
     _fetch("Fetch v13 of an unknown topic id", version=13, topic_id=SOME_ID),
     _fetch("Fetch v12 with a leader epoch of the future", leader_epoch=99),
+    _fetch("Fetch v12 with a leader epoch below none", leader_epoch=-2),
     _fetch("Fetch v12 of a session that is not there", session=(77, 5)),
     _fetch("Fetch v12 that closes a session that is not there", session=(77, -1)),
     _fetch("Fetch v12 with a session epoch and no session", session=(0, 5)),
@@ -214,6 +216,8 @@ OFFSETS = (
     _list_offsets("ListOffsets v7 of an unknown topic", -1, topic="missing"),
     _list_offsets("ListOffsets v7 of an unknown partition", -1, partition=9),
     _list_offsets("ListOffsets v7 with a leader epoch of the future", -1, leader_epoch=99),
+    _list_offsets("ListOffsets v7 with a leader epoch below none", -1, leader_epoch=-2),
+    _list_offsets("ListOffsets v7, earliest local, by a client of the future", -4, leader_epoch=99),
 )
 
 
@@ -232,6 +236,7 @@ EPOCHS = (
     _epoch("OffsetForLeaderEpoch v4 of an epoch of the future", 99),
     _epoch("OffsetForLeaderEpoch v4 of an unknown topic", 0, topic="missing"),
     _epoch("OffsetForLeaderEpoch v4 by a client of the future", 0, leader_epoch=99),
+    _epoch("OffsetForLeaderEpoch v4 with a leader epoch below none", 0, leader_epoch=-2),
 )
 
 PRODUCER_IDS = (

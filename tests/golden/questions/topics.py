@@ -21,8 +21,14 @@ SOME_ID = bytes(range(16))
 TOPIC, BROKER = 2, 4
 
 
-def _metadata(name: str, version: int, *topics: MetadataRequestTopic) -> Question:
-    request = MetadataRequest(topics=list(topics), allow_auto_topic_creation=version < 4)
+def _metadata(
+    name: str, version: int, *topics: MetadataRequestTopic, operations: bool = False
+) -> Question:
+    request = MetadataRequest(
+        topics=list(topics),
+        allow_auto_topic_creation=version < 4,
+        include_topic_authorized_operations=operations,
+    )
     return Question.of(name, version, request)
 
 
@@ -84,6 +90,12 @@ METADATA = (
     _metadata("Metadata v9 of a topic", 9, MetadataRequestTopic(name="golden")),
     _metadata("Metadata v12 of a topic", 12, MetadataRequestTopic(name="golden")),
     _metadata("Metadata v9 of an unknown topic", 9, MetadataRequestTopic(name="missing")),
+    _metadata(
+        "Metadata v9 of what may be done with an unknown topic",
+        9,
+        MetadataRequestTopic(name="missing"),
+        operations=True,
+    ),
     _metadata("Metadata v4 of an unknown topic", 4, MetadataRequestTopic(name="missing")),
     _metadata("Metadata v1 of a topic name with a space", 1, MetadataRequestTopic(name="a b")),
     _metadata("Metadata v9 of a topic name with a space", 9, MetadataRequestTopic(name="a b")),

@@ -36,6 +36,8 @@ def consumer_group_describe(
 
 
 def _described(turn: Turn, group_id: GroupId) -> DescribedGroup:
+    if not group_id:
+        return DescribedGroup(group_id=group_id, error_code=ErrorCode.INVALID_GROUP_ID)
     group = turn.state.consumer_groups.get(group_id)
     if group is None:
         what = "is not a consumer group" if group_id in turn.state.groups else "not found"

@@ -191,7 +191,8 @@ def _find_member(
         _check_epoch(holder, request.member_epoch, owned)
         return holder, None
     if holder is None:
-        return ConsumerMember(member_id=member_id), None
+        # It may have been there without an instance, or as another one, in whatever epoch.
+        return group.members.get(member_id, ConsumerMember(member_id=member_id)), None
     if holder.classic is None and not holder.is_away:
         raise KafkaError(
             ErrorCode.UNRELEASED_INSTANCE_ID,

@@ -75,7 +75,7 @@ CLUSTER: Final = (
     ConfigKey("metadata.log.dir", STRING, None, HIGH,
               about="Directory of the metadata log, where it is not the first of the others."),
     ConfigKey("metadata.log.max.record.bytes.between.snapshots", LONG, "20971520", HIGH,
-              at_least(1),
+              at_least(1), effect=YES,
               about="How much the metadata log grows before it is summed up."),
     ConfigKey("metadata.log.max.snapshot.interval.ms", LONG, "3600000", HIGH, at_least(0),
               about="How long it may go without being summed up."),

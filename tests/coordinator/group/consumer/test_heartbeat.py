@@ -289,3 +289,8 @@ def test_the_log_tells_in_one_sentence_who_left_why_and_how_long_the_rebalance_t
         "group 'g' is stable in epoch 3 with 1 members,"
         " 20 ms after: member 'b' is out: no heartbeat for 45000 ms"
     )
+
+
+def test_a_group_without_a_name_is_none_that_can_be_described(driver: ConsumerDriver) -> None:
+    described = driver.describe_consumers(group="")
+    assert described.error_code == ErrorCode.INVALID_GROUP_ID

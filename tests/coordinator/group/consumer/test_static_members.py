@@ -107,3 +107,19 @@ def test_static_members_survive_a_failover_while_they_are_away(driver: ConsumerD
     driver.restart()
     back = driver.consumer("a2", instance="i1")
     assert back.owned == partitions_of("t", 4)
+
+
+def test_a_member_that_joins_again_as_an_instance_stays_who_it_is(driver: ConsumerDriver) -> None:
+    a = driver.consumer("a")
+    b = driver.consumer("b")
+    driver.settle(a, b)
+    had, epoch = set(a.owned), driver.consumer_group().epoch
+    a.instance = "i1"
+    assert a.join() == 0
+    assert a.epoch == driver.consumer_group().epoch == epoch, "nobody else notices"
+    assert a.assigned == had
+    assert driver.consumer_group().static_member_ids == {"i1": "a"}
+    a.instance = "i2"
+    assert a.join() == 0
+    assert a.epoch == driver.consumer_group().epoch == epoch
+    assert driver.consumer_group().static_member_ids == {"i2": "a"}
