@@ -33,6 +33,7 @@ from datacore._generated.fetch import FetchPartition, FetchRequest, FetchTopic
 from datacore._generated.find_coordinator import FindCoordinatorRequest
 from datacore._generated.heartbeat import HeartbeatRequest
 from datacore._generated.join_group import JoinGroupRequest, JoinGroupResponse
+from datacore._generated.list_groups import ListGroupsResponse
 from datacore._generated.metadata import MetadataRequest, MetadataRequestTopic
 from datacore._generated.request_header import RequestHeader
 from datacore._generated.response_header import ResponseHeader
@@ -107,6 +108,8 @@ class Twin:
         self.waiting: dict[int, tuple[str, Wire | None]] = {}
         self.ours: dict[str, str] = {}
         self.theirs: dict[str, str] = {}
+        self.groups: set[str] = set()
+        """That are told of; Kafka has those of other scripts, too."""
         self.compared = 0
         self.expected: list[Any] = []
         """All that Kafka answered, in comparable form."""
@@ -216,6 +219,7 @@ class Twin:
             theirs = wire.answer()
             if name and getattr(ours, "member_id", ""):
                 self.theirs[name] = theirs.member_id
+            self._keep_groups(theirs)
             answers.append(theirs)
         return [plain(theirs, self.theirs) for theirs in answers]
 
@@ -233,6 +237,10 @@ class Twin:
             assert said == expected, f"{said}, but Kafka says {expected}"
             self.expected.append(expected)
         self.compared += len(answered)
+
+    def _keep_groups(self, answer: Any) -> None:
+        if isinstance(answer, ListGroupsResponse):
+            answer.groups = [each for each in answer.groups if each.group_id in self.groups]
 
     def comparable(self, said: Any) -> Any:
         """The form that Kafka's answers have."""
