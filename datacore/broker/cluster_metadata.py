@@ -123,7 +123,7 @@ class ClusterMetadata:
             while some := list(itertools.islice(records, RECORDS_AT_ONCE)):
                 await self._write(log, some)
                 await checkpoint()
-            await log.move_start([start_offset])
+            await log.move_start(start_offset)
         except KafkaError as error:
             logger.warning("The cluster's metadata cannot be summed up: %s", error.message)
         self._summed_bytes = log.size_bytes  # what has failed is tried again a growth later

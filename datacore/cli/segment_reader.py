@@ -28,6 +28,7 @@ from datacore.record.legacy_lz4 import with_right_checksum
 _PROBE_BYTES: Final = layouts.ENTRY.sizeof()
 _ENTRY_SIZE_MIN: Final = 14
 _MAGIC_MAX: Final = 2
+_WINDOW_BYTES: Final = 1 << 20
 
 
 def read_segment(path: Path, *, records: bool) -> Iterator[Found]:
@@ -56,7 +57,7 @@ def _read_entry(file: BinaryIO, position: int, end: int, *, records: bool) -> Fo
     file.seek(position)
     probe = file.read(_PROBE_BYTES)
     if not any(probe):
-        return Tail(position, left, "zeros: room that was never written")
+        return Tail(position, left, _reason_of_zeros(file, position))
     if len(probe) < _PROBE_BYTES:
         return Tail(position, left, "torn: less than a batch's first fields")
     entry = layouts.ENTRY.parse(probe)
@@ -73,6 +74,17 @@ def _read_entry(file: BinaryIO, position: int, end: int, *, records: bool) -> Fo
         return read(content, position, records=records)
     except ConstructError as error:
         return Tail(position, left, f"no batch: {_sentence(error)}")
+
+
+def _reason_of_zeros(file: BinaryIO, position: int) -> str:
+    """Room that is set aside for a file that is being written is zeros up to its end."""
+    file.seek(position)
+    while window := file.read(_WINDOW_BYTES):
+        zeros = len(window) - len(window.lstrip(b"\0"))
+        position += zeros
+        if zeros < len(window):
+            return f"zeros, and something else from position {position} on: damage"
+    return "zeros up to the end: room that was never written"
 
 
 def _read_batch(content: bytes, position: int, *, records: bool) -> StoredBatch:

@@ -15,10 +15,9 @@ Kafka's counterpart is ``UnifiedLog`` with ``ProducerStateManager``.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
-from anyio.lowlevel import checkpoint
 
 from datacore._generated.errors import ErrorCode
 from datacore.log.error_codes import kafka_error, told_as_kafka_errors
@@ -56,9 +55,6 @@ if TYPE_CHECKING:
     from datacore.wire.buffer import Buffer
 
 logger = logging.getLogger("datacore.log")
-
-EXTENTS_AT_ONCE: Final = 8
-"""How many an engine frees in one call: it may rename three files for each, on the event loop."""
 
 
 class Appended(msgspec.Struct, gc=False):
@@ -400,22 +396,16 @@ class PartitionLog:
         with told_as_kafka_errors():
             return await self._engine_log.extents()
 
-    async def move_start(self, offsets: Sequence[int]) -> None:
-        """Moves the start to the last of the offsets, durably, a few of them at a time.
-
-        Each step is durable before the next, so a crash leaves a start that was on the way.
+    async def move_start(self, offset: int) -> None:
+        """Moves the start, durably (``deletion.py`` has many extents go in steps).
 
         Raises:
-            KafkaError: KAFKA_STORAGE_ERROR; what is gone is gone.
+            KafkaError: KAFKA_STORAGE_ERROR.
         """
-        steps = [*offsets[EXTENTS_AT_ONCE - 1 : -1 : EXTENTS_AT_ONCE], *offsets[-1:]]
-        for offset in steps:
-            with told_as_kafka_errors():
-                await self._engine_log.truncate_before(offset)
-            self.leader_epochs.truncate_before(self.log_start_offset)
-            self._summary.transactions.truncate_before(self.log_start_offset)
-            self.wake_watchers()
-            await checkpoint()
+        with told_as_kafka_errors():
+            await self._engine_log.truncate_before(offset)
+        self._summary.truncate_before(self.log_start_offset)
+        self.wake_watchers()
 
     @property
     def cleaned_offset(self) -> int:
@@ -454,11 +444,7 @@ class PartitionLog:
         Raises:
             KafkaError: KAFKA_STORAGE_ERROR, as for ``save_cleaned``.
         """
-        summary = self._summary
-        summary.cleaned_offset = offset
-        summary.transactions.forget(vanished)
-        if largest_timestamp is not None:
-            summary.max_timestamp_ms, summary.max_timestamp_offset = largest_timestamp
+        self._summary.note_cleaned(offset, vanished, largest_timestamp)
         self._kept.note_outdated()
         await self.save_cleaned()
 

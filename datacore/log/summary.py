@@ -19,6 +19,9 @@ from datacore.record.control import ControlType, decode_end_transaction_marker
 from datacore.record.errors import RecordError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from datacore.log.transactions import AbortedTransaction
     from datacore.record.batch import BatchHeader
     from datacore.record.control import EndTransactionMarker
 
@@ -58,6 +61,23 @@ class Summary:
         """Base offset of the first batch with the largest timestamp."""
         self.cleaned_offset = 0
         """Compaction has left one record for each key before it."""
+
+    def truncate_before(self, offset: int) -> None:
+        """The log starts there now."""
+        self.leader_epochs.truncate_before(offset)
+        self.transactions.truncate_before(offset)
+
+    def note_cleaned(
+        self,
+        offset: int,
+        vanished: Iterable[AbortedTransaction],
+        largest_timestamp: tuple[int, int] | None,
+    ) -> None:
+        """Notes what compaction has left (``PartitionLog.note_cleaned``)."""
+        self.cleaned_offset = offset
+        self.transactions.forget(vanished)
+        if largest_timestamp is not None:
+            self.max_timestamp_ms, self.max_timestamp_offset = largest_timestamp
 
     @classmethod
     def decode(cls, data: bytes) -> Summary:

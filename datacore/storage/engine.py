@@ -91,7 +91,13 @@ class SegmentLimits:
 
 
 class StorageError(Exception):
-    """The engine could not do it; the log is as it was before the call."""
+    """The engine could not do it; the log is as it was before the call.
+
+    Where the store is another machine, its answer may be lost to a change of what is durable:
+    ``truncate_before``, ``truncate_after`` and ``replace`` may then have been done all the same,
+    whole. What is not durable fails with it, the log refuses appends until its store has told what
+    it has, and whoever called may make the call again. A summary may have been saved, too.
+    """
 
 
 class CannotStart(StorageError):  # a state, of what the engine was told to use
@@ -204,12 +210,21 @@ class EngineLog(Protocol):
         """
 
     async def truncate_before(self, offset: int) -> None:
-        """Makes ``offset`` the new ``start_offset``, durably, and frees what lies before it."""
+        """Makes ``offset`` the new ``start_offset``, durably, and frees what lies before it.
+
+        Raises:
+            OffsetTruncated: ``offset`` lies behind ``end_offset``.
+            StorageError: It did not, as far as is known.
+        """
 
     async def truncate_after(self, offset: int) -> None:
         """Drops everything from ``offset`` on, which must be a batch's base offset or the end.
 
         Nothing is appended until it has returned.
+
+        Raises:
+            OffsetTruncated: ``offset`` is below ``start_offset`` or above ``end_offset``.
+            StorageError: Nothing was dropped, as far as is known.
         """
 
     async def replace(
@@ -225,9 +240,9 @@ class EngineLog(Protocol):
         and a crash leaves the old batches or the new ones.
 
         Raises:
-            StorageError: Nothing was replaced. The range is not one of whole extents, or is no
-                longer what it was in the beginning; the batches are not as they should be; another
-                replacement is under way; or the store says no.
+            StorageError: Nothing was replaced, as far as is known. The range is not one of whole
+                extents, or is no longer what it was in the beginning; the batches are not as they
+                should be; another replacement is under way; or the store says no.
         """
 
     async def save_snapshot(self, offset: int, snapshot: bytes) -> None:

@@ -17,7 +17,6 @@ from datacore.storage.memory import MemoryEngine
 from tests.broker.harness import HeldEngine, running
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from datacore.broker.broker import Broker
@@ -108,9 +107,9 @@ async def test_a_kill_at_any_step_loses_nothing(
                     keep_image()
                 return result
 
-            async def move(log: PartitionLog, offsets: Sequence[int]) -> None:
+            async def move(log: PartitionLog, offset: int) -> None:
                 keep_image()
-                await moved(log, offsets)
+                await moved(log, offset)
                 keep_image()
 
             def is_summing_up() -> bool:

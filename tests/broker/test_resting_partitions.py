@@ -129,7 +129,7 @@ async def test_a_start_that_moves_is_told() -> None:
             produce(broker, 1)
         consumer = Consumer(broker, 2)
         assert partitions(now(broker, consumer.asks((1, 2), max_wait_ms=0))) == []
-        await broker.partitions.log(T, 1).move_start([1])
+        await broker.partitions.log(T, 1).move_start(1)
         (news,) = partitions(now(broker, consumer.asks(max_wait_ms=0)))
         assert (news.partition_index, news.log_start_offset) == (1, 1)
 

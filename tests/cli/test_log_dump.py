@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given
@@ -16,6 +17,10 @@ from datacore.cli.segment import StoredBatch, Tail
 from datacore.cli.segment_reader import read_segment
 from datacore.record.compression import Codec
 from datacore.record.records import Record, encode_batch
+from datacore.storage.disk.config import DiskConfig
+from datacore.storage.disk.engine import DiskEngine
+from datacore.storage.engine import FileHandling, SegmentLimits
+from datacore.testing.engine_harness import LOG, append_durably
 from tests.golden import corpus
 from tests.golden.corpus import RecordSetVector
 
@@ -25,6 +30,7 @@ BATCHES = [
     for n in range(3)
 ]
 WHOLE = b"".join(BATCHES)
+MIB = 1 << 20
 
 
 def run(path: Path, *options: str) -> Result:
@@ -137,6 +143,40 @@ def test_room_that_was_never_written_is_told_from_a_torn_batch(tmp_path: Path) -
     tail = dumped(path)[-1]
     assert (tail["kind"], tail["size_bytes"]) == ("tail", 4_096)
     assert tail["reason"].startswith("zeros")
+
+
+def test_a_file_that_is_being_written_is_shown_up_to_the_room_that_is_set_aside(
+    tmp_path: Path,
+) -> None:
+    async def dump_of_a_live_file() -> tuple[list[dict[str, Any]], int]:
+        engine = DiskEngine(DiskConfig(data_dir=tmp_path))
+        await engine.start()
+        log = await engine.open_log(LOG, epoch=0)
+        log.limit_segments(SegmentLimits(MIB, MIB, files=FileHandling(preallocates=True)))
+        await append_durably(log, 100, 200, 300)
+        (path,) = (tmp_path / "logs" / LOG).glob("*.log")
+        shown = dumped(path), path.stat().st_size
+        await engine.close()
+        return shown
+
+    (*batches, tail), size = anyio.run(dump_of_a_live_file)
+    assert size == MIB
+    assert [batch["base_offset"] for batch in batches] == [0, 1, 2]
+    assert tail["kind"] == "tail"
+    assert tail["position"] + tail["size_bytes"] == size
+    assert tail["reason"] == "zeros up to the end: room that was never written"
+
+
+def test_zeros_with_something_behind_them_are_not_room(tmp_path: Path) -> None:
+    path = tmp_path / "00000000000000000000.log"
+    path.write_bytes(WHOLE + bytes(2 * MIB) + WHOLE)
+    *batches, tail = dumped(path)
+    assert len(batches) == len(BATCHES)
+    assert tail["position"] == len(WHOLE)
+    # The first byte of what follows that is not zero is the low one of a batch's size.
+    assert tail["reason"].startswith(
+        f"zeros, and something else from position {len(WHOLE) + 2 * MIB + 11}"
+    )
 
 
 def test_the_table_shows_records_on_one_line_each_whatever_they_hold(tmp_path: Path) -> None:

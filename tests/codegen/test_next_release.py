@@ -39,7 +39,11 @@ WANT_DATA = (
     # calls stable (specs/releases.json), and bytes of its classes (`make golden`).
     "tests/generated/test_api_keys.py::test_the_newest_release_calls_the_same_versions_stable",
     "tests/golden/test_golden.py::test_every_generated_version_has_golden_vectors",
-    "tests/golden/test_golden.py::test_a_new_message_is_encoded_as_a_new_one_of_java",
+    # 4.2 has taken back that a list of its is null unless it is said.
+    (
+        "tests/golden/test_golden.py::test_a_new_message_is_encoded_as_a_new_one_of_java"
+        "[StreamsGroupHeartbeatResponse]"
+    ),
 )
 NEW = {
     "4.2.0": {"LIST_OFFSETS 11", "WRITE_TXN_MARKERS 2"},

@@ -33,6 +33,8 @@ from tests.compat.results import Outcome, Result, Results, code_digest
 from tests.oracle.apache_kafka import ApacheKafka
 from tests.oracle.maven import cache_dir
 
+# Two cores with several JVMs on them; one start that is given up fails all tests after it.
+_START_S = 120.0
 _RESULTS = pytest.StashKey[Results]()
 _SECONDS = pytest.StashKey[float]()
 _PROGRAM = pytest.StashKey[Program]()
@@ -64,7 +66,7 @@ def running(pytestconfig: pytest.Config) -> Iterator[tuple[str, Broker | None]]:
             yield kafka.bootstrap, kafka
         return
     results.broker = f"DataCore {datacore.__version__}"
-    with BrokerProcess() as broker:
+    with BrokerProcess(start_timeout_s=_START_S) as broker:
         try:
             yield broker.bootstrap_servers, broker
             assert broker.stop() == 0, broker.log()
@@ -84,7 +86,7 @@ def killable(pytestconfig: pytest.Config) -> Iterator[Killable]:
             yield Killable(kafka, kafka.bootstrap)
         return
     results.broker = results.broker or f"DataCore {datacore.__version__}"
-    with BrokerProcess() as broker:
+    with BrokerProcess(start_timeout_s=_START_S) as broker:
         yield Killable(broker, broker.bootstrap_servers)
 
 

@@ -160,6 +160,7 @@ class JavaClasspath:
         flags: what the JVM needs beside what all are given; the last one wins.
         rehearsal: a program that loads what ours does: what the JVM keeps of it (class data
             sharing) makes each start half as long.
+        parts: further sources of our program.
     """
 
     jars: str = "clients"
@@ -167,6 +168,7 @@ class JavaClasspath:
     source: str | None = "java/Driver.java"
     flags: tuple[str, ...] = ()
     rehearsal: str | None = "java/Rehearsal.java"
+    parts: tuple[str, ...] = ()
 
     def prepare(self, name: str, version: str) -> Program:
         java, javac = _required("java", "Java"), _required("javac", "a Java compiler")
@@ -177,7 +179,8 @@ class JavaClasspath:
         start = (*_JVM_FLAGS, *self.flags, "-cp")
         if self.source is None:
             return Program((java, *start, f"{jars}/*"), version)
-        sources = [_CLIENTS / each for each in (self.source, self.rehearsal) if each is not None]
+        wanted = (self.source, self.rehearsal, *self.parts)
+        sources = [_CLIENTS / each for each in wanted if each is not None]
 
         def build(folder: Path) -> None:
             classes = folder / "classes"

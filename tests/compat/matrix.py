@@ -40,8 +40,10 @@ class Feature(Enum):
     HEADERS = auto()
     RAW_HEADERS = auto()  # header values with any byte in them
     NULL_HEADERS = auto()
+    NULLS = auto()  # tells what is absent (keys, values, header values) from what is empty
     REPEATED_HEADERS = auto()  # one name twice, with another in between
     TIMESTAMPS = auto()  # a timestamp of the application's choice
+    DISTANT_TIMESTAMPS = auto()  # years apart within one batch
     CHOSEN_COMMIT = auto()  # commit an offset of the application's choice
     GROUPS = auto()  # members that share partitions
     STATIC_MEMBERS = auto()  # KIP-345
@@ -123,17 +125,28 @@ def _confluent_kafka(
     packages = (f"confluent-kafka=={version}",)
     # Without a wheel pip would look for librdkafka's headers.
     environment = PythonPackages("confluent_kafka", packages, below, wheels="confluent-kafka")
-    new = frozenset({Feature.STATIC_MEMBERS, Feature.TRANSACTIONS})
-    features = _ALL if _release(version) >= (1, 4) else _ALL - new
+    lacks: set[Feature] = set()
+    if _release(version) < (1, 4):
+        lacks |= {Feature.STATIC_MEMBERS}
+    # 1.4 has transactions, but its consumer does not close after control records (asked of Apache
+    # Kafka 3.9.1, too); 4.1.1 has none of the versions that they need.
+    if _release(version) < (1, 5):
+        lacks |= {Feature.TRANSACTIONS}
+    features = _ALL - lacks
     return Client("confluent-kafka", version, environment, features=features, quick=quick)
 
 
 def _aiokafka(version: str, *, quick: bool = False) -> Client:
+    packages = [f"aiokafka[snappy,lz4,zstd]=={version}"]
     # 0.10 has wheels up to Python 3.12.
     below = None if _release(version) >= (0, 12) else (3, 13)
-    packages = (f"aiokafka[snappy,lz4,zstd]=={version}",)
-    environment = PythonPackages("aiokafka", packages, below, wheels="aiokafka")
-    return Client("aiokafka", version, environment, features=_ALL, quick=quick)
+    if _release(version) < (0, 9):
+        # Up to then it stands on kafka-python and takes any, also those that it cannot import.
+        packages.append("kafka-python==2.0.2")
+        below = (3, 12)
+    environment = PythonPackages("aiokafka", tuple(packages), below, wheels="aiokafka")
+    features = _ALL if _release(version) >= (0, 9) else _ALL - {Feature.STATIC_MEMBERS}
+    return Client("aiokafka", version, environment, features=features, quick=quick)
 
 
 # The last of each minor release; those after 4.1 are newer than what we speak.
@@ -149,7 +162,8 @@ def _java(version: str) -> Client:
     codecs = _OLD_CODECS if version in {"1.1.1", "2.0.1"} else _CODECS
     static = frozenset() if _release(version) >= (2, 3) else {Feature.STATIC_MEMBERS}
     features = _ALL - static
-    return Client("java", version, JavaClasspath(), codecs, features, quick=version == "4.1.1")
+    environment = JavaClasspath(parts=("java/TopicAdmin.java",))
+    return Client("java", version, environment, codecs, features, quick=version == "4.1.1")
 
 
 # kafkajs brings gzip only; these are the codecs that it lets one register.
@@ -168,9 +182,21 @@ def _kafkajs(version: str, *, quick: bool = False) -> Client:
     return Client("kafkajs", version, environment, features=features, quick=quick)
 
 
+def _platformatic(version: str, *, quick: bool = False) -> Client:
+    environment = NpmPackages("platformatic/driver.mjs", (f"@platformatic/kafka@{version}",))
+    # It writes null as empty, and years apart within a batch as any time.
+    lacks = {Feature.NULLS, Feature.DISTANT_TIMESTAMPS}
+    lacks |= {Feature.STATIC_MEMBERS, Feature.TRANSACTIONS, Feature.CONFIGS}
+    features = _ALL - lacks
+    # zstd came with Node.js 22.15.
+    return Client("platformatic", version, environment, _OLD_CODECS, features, quick)
+
+
 def _franz_go(version: str, *, quick: bool = False) -> Client:
     environment = GoModule("go/franz_go/main.go", "github.com/twmb/franz-go")
-    return Client("franz-go", version, environment, quick=quick)
+    # Old ones write such a batch with a time that Apache Kafka 4.1.1 refuses, too.
+    lacks = {Feature.DISTANT_TIMESTAMPS} if version == "1.10.0" else set[Feature]()
+    return Client("franz-go", version, environment, features=_ALL - lacks, quick=quick)
 
 
 def _sarama(version: str, *, quick: bool = False) -> Client:
@@ -179,12 +205,16 @@ def _sarama(version: str, *, quick: bool = False) -> Client:
         "github.com/IBM/sarama" if _release(version) >= (1, 40) else "github.com/Shopify/sarama"
     )
     environment = GoModule("go/sarama/main.go", module, imported="github.com/IBM/sarama")
-    return Client("sarama", version, environment, quick=quick)
+    # The idempotent producer of old ones gives up, or loses count, when a broker ends (asked of
+    # Apache Kafka 4.1.1, too).
+    lacks = {Feature.FLOW} if _release(version) < (1, 46) else set[Feature]()
+    return Client("sarama", version, environment, features=_ALL - lacks, quick=quick)
 
 
 def _segmentio(version: str) -> Client:
     environment = GoModule("go/segmentio/main.go", "github.com/segmentio/kafka-go")
     lacks = {Feature.STATIC_MEMBERS, Feature.IDEMPOTENCE, Feature.TRANSACTIONS}
+    lacks |= {Feature.NULLS}  # it writes an empty value as null
     return Client("segmentio", version, environment, features=_ALL - lacks)
 
 
@@ -205,6 +235,7 @@ CLIENTS: tuple[Client, ...] = (
     _confluent_kafka("2.5.3", below=(3, 13)),
     _confluent_kafka("2.10.1"),
     _confluent_kafka("2.16.1", quick=True),
+    _aiokafka("0.8.1"),
     _aiokafka("0.10.0"),
     _aiokafka("0.12.0"),
     _aiokafka("0.14.0", quick=True),
@@ -216,6 +247,7 @@ CLIENTS: tuple[Client, ...] = (
         - {
             Feature.RAW_HEADERS,
             Feature.TIMESTAMPS,
+            Feature.DISTANT_TIMESTAMPS,
             Feature.CHOSEN_COMMIT,
             Feature.FLOW,
             Feature.TRANSACTIONS,
@@ -226,6 +258,8 @@ CLIENTS: tuple[Client, ...] = (
     *map(_java, _JAVA_RELEASES),
     _kafkajs("1.16.0"),
     _kafkajs("2.2.4", quick=True),
+    # The last for Node.js 20; 2.x needs 22.
+    _platformatic("1.20.0", quick=True),
     _franz_go("1.10.0"),
     _franz_go("1.22.2", quick=True),
     _sarama("1.38.1"),

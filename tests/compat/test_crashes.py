@@ -88,7 +88,8 @@ def test_an_application_killed_in_full_flow_goes_on_where_it_had_committed(
 def test_nothing_is_copied_twice_when_application_and_broker_are_killed_in_full_flow(
     client: Client, patient: Driver, mortal: "Broker", bootstrap: str, topic: str, group: str
 ) -> None:
-    client.must_know(Feature.TRANSACTIONS)
+    for feature in (Feature.FLOW, Feature.TRANSACTIONS):
+        client.must_know(feature)
     to = f"{topic}-copy"
     for name in (topic, to):
         create_topic(bootstrap, name, partitions=PARTITIONS)

@@ -8,7 +8,8 @@ Rules:
   is not in the round under way begin another one.
 - A round whose answer is lost is asked again: the store does nothing the second time, and the logs'
   ends tell what became of the first. That goes on until ``flush_timeout_s`` are over.
-- A round that fails is split where that may help, so that no log fails for another.
+- A round that fails is split where that may help, so that no log fails for another. One that has
+  used up its time is not: a store that is silent would be asked for each log, one after the other.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ class Flusher:
             taken = self._take()
             if taken:
                 try:
-                    await self._write(taken)
+                    await self._write(taken, asyncio.get_running_loop().time() + self._timeout_s)
                 except Exception as error:  # who ends here leaves its logs waiting
                     logger.exception("A round of group commit has failed in a way nobody expects")
                     for each in taken:
@@ -124,17 +125,15 @@ class Flusher:
             self._wake.clear()
         return taken
 
-    async def _write(self, taken: Sequence[_Taken]) -> None:
+    async def _write(self, taken: Sequence[_Taken], deadline_s: float) -> None:
         loop = asyncio.get_running_loop()
-        deadline_s = loop.time() + self._timeout_s
         delay_s = RETRY_DELAY_MIN_S
         while True:
             try:
                 await self._write_once(taken)
             except Unavailable as error:
-                if self._splits and len(taken) > 1:
-                    for each in taken:
-                        await self._write([each])
+                if self._splits and len(taken) > 1 and loop.time() < deadline_s:
+                    await self._write_each(taken, deadline_s, error)
                     return
                 if loop.time() + delay_s > deadline_s:
                     logger.warning("A round of group commit is given up: %s", error)
@@ -145,6 +144,16 @@ class Flusher:
                 delay_s = min(delay_s * 2, RETRY_DELAY_MAX_S)
             else:
                 return
+
+    async def _write_each(
+        self, taken: Sequence[_Taken], deadline_s: float, error: StorageError
+    ) -> None:
+        """Gives each log a try of its own, unless those before it have met silence for long."""
+        for each in taken:
+            if asyncio.get_running_loop().time() < deadline_s + self._timeout_s:
+                await self._write([each], deadline_s)
+            else:
+                each.log.lost(error)
 
     async def _write_once(self, taken: Sequence[_Taken]) -> None:
         moved = await self.store.append([each.round for each in taken])

@@ -2,12 +2,15 @@
 
 Rules: what goes wrong is a ``StorageError``. ``Unavailable`` may be tried again: the database may
 not have seen the statement, or may have done it without a word. No message shows a password.
+Nothing waits for ever: a server that is silent, or a network that swallows what it is given, looks
+like one that refuses, after a while.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
@@ -24,6 +27,13 @@ if TYPE_CHECKING:
 
 INSTANCE_LOCK: Final = 0x6463
 """First key of the advisory locks that show which engines live."""
+
+ACQUIRE_TIMEOUT_S: Final = 10.0
+"""How long a connection may take to be free or to be made."""
+RELEASE_TIMEOUT_S: Final = 1.0
+"""How long a statement that was given up may take to end, before its connection is cut."""
+LIFE_TIMEOUT_S: Final = 10.0
+"""How long the connection that shows life may be silent, and connections to part."""
 
 _SCHEMA_NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _TROUBLE: Final = (
@@ -80,16 +90,20 @@ class Connections:
             max_size=config.pool,
             command_timeout=config.statement_timeout_s,
             server_settings=self._settings(),
+            reset=_keep_as_it_is,
         )
 
     async def close(self) -> None:
         """Lets go of every connection."""
         pool, self._pool = self._pool, None
-        if pool is not None:
-            await pool.close()
         alive, self._alive = self._alive, None
-        if alive is not None:
-            await alive.close()
+        with suppress(TimeoutError):  # they are cut then
+            if pool is not None:
+                async with asyncio.timeout(LIFE_TIMEOUT_S):
+                    await pool.close()
+        with suppress(TimeoutError):
+            if alive is not None:
+                await alive.close(timeout=LIFE_TIMEOUT_S)
 
     async def keep_alive(self) -> None:
         """Shows again that this engine lives, where the connection that did so is lost.
@@ -97,11 +111,23 @@ class Connections:
         Raises:
             Unavailable: Not now.
         """
-        if self._alive is None or not self._alive.is_closed():
+        if self._alive is None:
             return
         async with self._trouble("PostgreSQL cannot be reached"):
-            self._alive = await self._connect()
-            await self._show_life(self._alive)
+            if not self._alive.is_closed():
+                try:
+                    await self._alive.fetchval("select 1", timeout=LIFE_TIMEOUT_S)
+                except TimeoutError:
+                    self._alive.terminate()
+                    raise
+                return
+            connection = await self._connect()
+            try:
+                await self._show_life(connection)
+            except BaseException:
+                connection.terminate()
+                raise
+            self._alive = connection
 
     async def _show_life(self, connection: asyncpg.Connection) -> None:
         if self.instance == 0:
@@ -118,14 +144,14 @@ class Connections:
     def _address(self) -> dict[str, Any]:
         config = self._config
         if config.dsn is not None:
-            return {"dsn": config.dsn, "timeout": 10}
+            return {"dsn": config.dsn, "timeout": ACQUIRE_TIMEOUT_S}
         return {
             "host": config.host,
             "port": config.port,
             "database": config.database,
             "user": config.user,
             "password": config.password,
-            "timeout": 10,
+            "timeout": ACQUIRE_TIMEOUT_S,
         }
 
     def _settings(self) -> dict[str, str]:
@@ -154,10 +180,23 @@ class Connections:
             Unavailable: It failed, or nobody knows.
         """
         async with self._trouble("PostgreSQL has failed"):
-            rows: list[asyncpg.Record] = await self._open_pool().fetch(
-                statement, *values, timeout=timeout_s
-            )
+            loop = asyncio.get_running_loop()
+            timeout_s = timeout_s or self._config.statement_timeout_s
+            until_s = loop.time() + timeout_s
+            async with self._connection(timeout_s) as connection:
+                rows: list[asyncpg.Record] = await connection.fetch(
+                    statement, *values, timeout=until_s - loop.time()
+                )
             return rows
+
+    @asynccontextmanager
+    async def _connection(self, timeout_s: float) -> AsyncIterator[asyncpg.Connection]:
+        pool = self._open_pool()
+        connection = await pool.acquire(timeout=min(timeout_s, ACQUIRE_TIMEOUT_S))
+        try:
+            yield connection
+        finally:
+            await pool.release(connection, timeout=RELEASE_TIMEOUT_S)
 
     def _open_pool(self) -> asyncpg.Pool:
         if self._pool is None:
@@ -173,7 +212,7 @@ class Connections:
         """
         async with (
             self._trouble("PostgreSQL has failed"),
-            self._open_pool().acquire() as connection,
+            self._connection(ACQUIRE_TIMEOUT_S) as connection,
             connection.transaction(),
         ):
             yield connection
@@ -185,3 +224,7 @@ class Connections:
         except _TROUBLE as error:
             message = f"{what}: {one_line(error)}"
             raise Unavailable(message) from error
+
+
+async def _keep_as_it_is(_: asyncpg.Connection) -> None:
+    """Statements leave nothing behind that the next one could meet: no question resets it."""

@@ -12,10 +12,14 @@ from aiokafka import (
     TopicPartition,
 )
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, for_code
 
 from tests.compat.clients import contract
+
+try:
+    from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+except ModuleNotFoundError:  # up to 0.8 these were kafka-python's
+    from kafka.admin import ConfigResource, ConfigResourceType
 
 _POLL_MS = 100
 _Value = TypeVar("_Value")
@@ -65,10 +69,12 @@ async def _consume(options: contract.Options) -> None:
 
 
 def _member(options: contract.Options) -> AIOKafkaConsumer:
+    # Up to 0.8 it knows no static members, not even by name.
+    static = {} if options.instance is None else {"group_instance_id": options.instance}
     return AIOKafkaConsumer(
         bootstrap_servers=options.bootstrap,
         group_id=options.group,
-        group_instance_id=options.instance,
+        **static,
         isolation_level="read_committed",
         enable_auto_commit=False,
         auto_offset_reset="earliest",

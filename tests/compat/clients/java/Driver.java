@@ -27,10 +27,6 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
 import java.util.function.IntPredicate;
 import org.apache.kafka.clients.admin.AdminClient;
-import org.apache.kafka.clients.admin.Config;
-import org.apache.kafka.clients.admin.ConfigEntry;
-import org.apache.kafka.clients.admin.NewTopic;
-import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
@@ -39,9 +35,7 @@ import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
-import org.apache.kafka.common.KafkaFuture;
 import org.apache.kafka.common.TopicPartition;
-import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.internals.RecordHeader;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
@@ -410,94 +404,13 @@ public final class Driver {
     private void admin() throws Exception {
         Map<String, Object> config = new HashMap<>();
         config.put("bootstrap.servers", options.get("--bootstrap"));
-        try (AdminClient admin = AdminClient.create(config)) {
+        try (AdminClient client = AdminClient.create(config)) {
+            TopicAdmin admin = new TopicAdmin(client, topic);
             BufferedReader stdin = stdin();
             for (String line = stdin.readLine(); line != null; line = stdin.readLine()) {
-                emit(administrate(admin, parse(line)));
+                emit(admin.administrate(parse(line)));
             }
         }
-    }
-
-    private JsonObject administrate(AdminClient admin, JsonObject command) throws Exception {
-        JsonObject answer;
-        switch (command.get("do").getAsString()) {
-            case "create":
-                int partitions = command.get("partitions").getAsInt();
-                Map<String, String> wanted = texts(command.getAsJsonObject("configs"));
-                NewTopic created = new NewTopic(topic, partitions, (short) 1).configs(wanted);
-                admin.createTopics(Collections.singleton(created)).all().get();
-                return event("created");
-            case "describe":
-                return describe(admin, command.getAsJsonArray("configs"));
-            case "alter":
-                alter(admin, texts(command.getAsJsonObject("configs")));
-                return event("altered");
-            case "delete":
-                admin.deleteTopics(Collections.singleton(topic)).all().get();
-                return event("deleted");
-            default:
-                JsonArray topics = new JsonArray();
-                admin.listTopics().names().get().forEach(topics::add);
-                answer = event("listed");
-                answer.add("topics", topics);
-                return answer;
-        }
-    }
-
-    private JsonObject describe(AdminClient admin, JsonArray names) throws Exception {
-        // values() went with 4.0, topicNameValues() came with 3.1.
-        Object described = admin.describeTopics(Collections.singleton(topic));
-        Method values;
-        try {
-            values = described.getClass().getMethod("topicNameValues");
-        } catch (NoSuchMethodException before31) {
-            values = described.getClass().getMethod("values");
-        }
-        Object future = ((Map<?, ?>) values.invoke(described)).get(topic);
-        TopicDescription description = (TopicDescription) ((KafkaFuture<?>) future).get();
-        ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
-        Config config = admin.describeConfigs(Collections.singleton(resource)).all().get().get(resource);
-        JsonObject configs = new JsonObject();
-        for (JsonElement name : names) {
-            configs.addProperty(name.getAsString(), config.get(name.getAsString()).value());
-        }
-        JsonObject answer = event("described");
-        answer.addProperty("partitions", description.partitions().size());
-        answer.add("configs", configs);
-        return answer;
-    }
-
-    /** alterConfigs went with 4.0, incrementalAlterConfigs came with 2.3 (KIP-339). */
-    private void alter(AdminClient admin, Map<String, String> configs) throws Exception {
-        ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
-        List<Object> changes = new ArrayList<>();
-        Object change;
-        String method;
-        try {
-            Class<?> operation = Class.forName("org.apache.kafka.clients.admin.AlterConfigOp");
-            Class<?> type = Class.forName("org.apache.kafka.clients.admin.AlterConfigOp$OpType");
-            for (Map.Entry<String, String> config : configs.entrySet()) {
-                changes.add(operation
-                        .getConstructor(ConfigEntry.class, type)
-                        .newInstance(new ConfigEntry(config.getKey(), config.getValue()), type.getField("SET").get(null)));
-            }
-            change = changes;
-            method = "incrementalAlterConfigs";
-        } catch (ClassNotFoundException before23) {
-            List<ConfigEntry> entries = new ArrayList<>();
-            configs.forEach((name, value) -> entries.add(new ConfigEntry(name, value)));
-            change = new Config(entries);
-            method = "alterConfigs";
-        }
-        Object altered = AdminClient.class.getMethod(method, Map.class)
-                .invoke(admin, Collections.singletonMap(resource, change));
-        ((KafkaFuture<?>) altered.getClass().getMethod("all").invoke(altered)).get();
-    }
-
-    private static Map<String, String> texts(JsonObject object) {
-        Map<String, String> texts = new HashMap<>();
-        object.entrySet().forEach(entry -> texts.put(entry.getKey(), entry.getValue().getAsString()));
-        return texts;
     }
 
     /** The member's own metadata came with 2.5 (KIP-447), the group's id alone went with 4.0. */
@@ -659,7 +572,7 @@ public final class Driver {
         Runtime.getRuntime().halt(status);
     }
 
-    private static JsonObject event(String name) {
+    static JsonObject event(String name) {
         JsonObject event = new JsonObject();
         event.addProperty("event", name);
         return event;

@@ -108,7 +108,7 @@ function* callsOf(records) {
 async function consume() {
   const consumer = kafka.consumer({ groupId: `${options.topic}-reader` });
   await consumer.connect();
-  await consumer.subscribe({ topics: [options.topic], fromBeginning: true });
+  await consumer.subscribe({ topic: options.topic, fromBeginning: true });
   let wanted = options.count;
   await new Promise((resolve, reject) => {
     consumer.on(consumer.events.CRASH, ({ payload }) => reject(payload.error));
@@ -137,7 +137,7 @@ async function join(commands) {
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => assigned(payload.memberAssignment[options.topic] ?? []));
   consumer.on(consumer.events.CRASH, ({ payload }) => payload.restart || fail(String(payload.error)));
   await consumer.connect();
-  await consumer.subscribe({ topics: [options.topic], fromBeginning: true });
+  await consumer.subscribe({ topic: options.topic, fromBeginning: true });
   await consumer.run({
     autoCommit: false,
     eachMessage: async ({ partition, message }) => report(partition, message),
@@ -203,7 +203,7 @@ async function copies(copied) {
   let nothing;
   try {
     await consumer.connect();
-    await consumer.subscribe({ topics: [options.topic], fromBeginning: true });
+    await consumer.subscribe({ topic: options.topic, fromBeginning: true });
     await new Promise((resolve, reject) => {
       nothing = setInterval(() => copied(0) || resolve(), 100);
       consumer.on(consumer.events.CRASH, ({ payload }) => reject(payload.error));
