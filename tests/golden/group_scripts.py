@@ -1,10 +1,11 @@
-"""Scripts of groups' requests, and what Apache Kafka 4.1.1 answers, as committed data.
+"""Scripts of groups' requests, and what Apache Kafka answers, as committed data.
 
     python -m tests.golden.group_scripts    # asks Apache Kafka again (needs java and Maven)
 
 The scripts are those of ``tests/coordinator``'s ``test_beside_kafka.py``, which ask Apache Kafka
-itself; recorded, they are compared where there is no Java. A line is one life of a group:
-`{"life", "topic_ids", "answers"}`, every answer with members' ids as placeholders.
+itself; recorded, they are compared where there is no Java. A script of versions that 4.1.1 has no
+more is put to 3.9.1. A line is one life of a group: `{"life", "topic_ids", "answers"}`, with
+members' ids as placeholders.
 """
 
 from collections.abc import Callable
@@ -15,7 +16,7 @@ import msgspec
 
 from tests.coordinator.group import test_beside_kafka as classic
 from tests.coordinator.group.consumer import test_beside_kafka as consumer
-from tests.coordinator.group.twin import RecordedTwin, Twin
+from tests.coordinator.group.twin import RecordedTwin, Twin, prepare_kafka
 from tests.oracle.apache_kafka import ApacheKafka
 
 MEMBERS_MAX: Final = 3
@@ -28,6 +29,7 @@ class Life(NamedTuple):
     play: Callable[[Any, int], None]
     version: int
     is_consumer: bool
+    release: str = "4.1.1"
 
     @property
     def name(self) -> str:
@@ -50,6 +52,8 @@ def _lives(versions: range | tuple[int, ...], *plays: Callable[..., None]) -> li
 
 
 LIVES: Final = (
+    *_lives(range(6), classic.a_group_is_listed),
+    Life(classic.commits_by_an_old_version, 1, is_consumer=False, release="3.9.1"),
     *_lives(
         range(10),
         classic.every_api_in_a_version,
@@ -79,6 +83,9 @@ LIVES: Final = (
         (1, 3, 5, 9),
         consumer.classic_clients_in_a_consumer_group,
         consumer.a_classic_group_is_upgraded_and_downgraded,
+        consumer.a_topic_is_deleted_while_the_group_is_classic,
+        consumer.a_topic_of_nobody_else_is_deleted_while_the_group_is_classic,
+        consumer.a_topic_is_deleted_and_who_upgrades_subscribes_to_nothing,
         consumer.empty_groups_change_their_type,
         consumer.another_kind_of_group_is_not_upgraded,
     ),
@@ -90,7 +97,7 @@ class Recording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         life: Its name.
-        topic_ids: Of Kafka's topics, in hex.
+        topic_ids: Of Kafka's topics, in hex: those of all lives, then those that were made in it.
         answers: In the order in which they came.
     """
 
@@ -108,28 +115,38 @@ def recordings() -> dict[str, Recording]:
 
 def replayed(recording: Recording) -> Twin:
     """A shard beside what was recorded."""
+    ids = {name: bytes.fromhex(topic_id) for name, topic_id in recording.topic_ids.items()}
+    made = (topic_id for name, topic_id in ids.items() if name not in consumer.TOPICS)
     twin = RecordedTwin(
-        recording.answers, group_max_size=MEMBERS_MAX, consumer_max_size=MEMBERS_MAX
+        recording.answers, made, group_max_size=MEMBERS_MAX, consumer_max_size=MEMBERS_MAX
     )
-    for name, topic_id in recording.topic_ids.items():
-        twin.driver.cluster.set_topic(name, consumer.TOPICS[name], bytes.fromhex(topic_id))
+    for name, partitions in consumer.TOPICS.items() if ids else ():
+        twin.driver.cluster.set_topic(name, partitions, ids[name])
     return twin
 
 
 def _recorded(life: Life, port: int) -> Recording:
     twin = Twin(port, group_max_size=MEMBERS_MAX, consumer_max_size=MEMBERS_MAX)
-    topic_ids = consumer.learn_topics(twin) if life.is_consumer else {}
+    if life.is_consumer:
+        consumer.learn_topics(twin)
     life.run(twin)
     twin.close()
+    topic_ids = {name: topic_id.hex() for topic_id, name in twin.driver.cluster.names.items()}
     answers = msgspec.to_builtins(twin.expected)
     return Recording(life.name, topic_ids, answers)
 
 
 def main() -> None:
     """Asks Apache Kafka and stores its answers."""
-    with ApacheKafka("4.1.1", properties=classic.PROPERTIES | consumer.PROPERTIES) as kafka:
-        consumer.prepare(kafka.port)
-        found = [_recorded(life, kafka.port) for life in LIVES]
+    properties = classic.PROPERTIES | consumer.PROPERTIES
+    found = []
+    for release in ("4.1.1", "3.9.1"):
+        with ApacheKafka(release, properties=properties, start_timeout_s=300.0) as kafka:
+            if release == "4.1.1":
+                consumer.prepare(kafka.port)
+            else:
+                prepare_kafka(kafka.port, "t")
+            found += [_recorded(life, kafka.port) for life in LIVES if life.release == release]
     _STORED.write_bytes(b"".join(msgspec.json.encode(each) + b"\n" for each in found))
     print(f"{len(found)} lives, {sum(len(each.answers) for each in found)} answers")
 

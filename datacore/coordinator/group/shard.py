@@ -13,8 +13,7 @@ in outcome.py.
 Kafka's counterpart is ``GroupCoordinatorShard``.
 """
 
-from collections.abc import Callable, Collection
-from typing import TypeVar
+from collections.abc import Collection
 
 from datacore._generated.consumer_group_describe import ConsumerGroupDescribeRequest
 from datacore._generated.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest
@@ -54,25 +53,21 @@ from datacore.coordinator.group.consumer.topics import ClusterView
 from datacore.coordinator.group.records import GroupStored, OffsetCommitted, decode
 from datacore.coordinator.group.state import MEMBER_TIMERS, ShardState, Timer, TimerKind, Turn
 from datacore.coordinator.outcome import Outcome
+from datacore.coordinator.shard import Shard
 from datacore.protocol.names import TopicName
 from datacore.wire.buffer import Buffer
 
-Request = TypeVar("Request")
 
-
-class GroupShard:
+class GroupShard(Shard[Turn]):
     """Groups and offsets of one partition of __consumer_offsets.
 
     Attributes:
         state: What the shard knows; for reading.
-        skipped_records: Records of types that are not known here, as newer Kafka may write them.
     """
 
     def __init__(self, config: GroupConfig, cluster: ClusterView) -> None:
+        super().__init__()
         self.state = ShardState(config, cluster)
-        self.skipped_records = 0
-        self._is_live = False
-        self._records_to_apply = 0
 
     # Life.
 
@@ -87,7 +82,7 @@ class GroupShard:
         Raises:
             DecodeError: The record's type is known and the record does not parse.
         """
-        self._records_to_apply = max(0, self._records_to_apply - 1)
+        self._applies_one()
         match decode(key, value):
             case GroupStored() as stored:
                 self._apply_group(stored)
@@ -105,9 +100,7 @@ class GroupShard:
 
     def load(self, now_ms: int) -> Outcome:
         """Begins to lead: the log is applied to its end. Members have a session to show up in."""
-        assert not self._is_live
-        self._is_live = True
-        turn = Turn(self.state, now_ms)
+        turn = self._begin_to_lead(now_ms)
         groups = self.state.groups
         for group_id, image in self.state.images.items():
             groups[group_id] = group_of_image(group_id, image)
@@ -124,10 +117,6 @@ class GroupShard:
                 rebalance.prepare_rebalance(turn, group, reason)
         expiry.start_sweeping(turn)
         return self._end(turn)
-
-    def withdraw(self) -> None:
-        """The last outcome's records were not appended, and ``is_only_records``: it never was."""
-        self._records_to_apply = 0
 
     def deadline(self) -> int | None:
         """When ``expire`` is due, in ms of the caller's clock; None before ``load``."""
@@ -146,12 +135,11 @@ class GroupShard:
 
     def fail_all(self, error_code: ErrorCode) -> Outcome:
         """Answers every parked request with an error: the shard is given up, whatever its state."""
-        turn = Turn(self.state, 0)
+        turn = self._give_up()
         for group in self.state.groups.values():
             for member in group.members.values():
                 rebalance.answer_join(turn, group, member, error_code, member.member_id)
                 rebalance.answer_sync(turn, member, error_code)
-        self._is_live = False
         return turn.outcome
 
     def partitions_deleted(
@@ -230,24 +218,8 @@ class GroupShard:
 
     # How a call goes.
 
-    def _handle(
-        self,
-        handler: Callable[[Turn, Request, RequestContext], None],
-        request: Request,
-        context: RequestContext,
-    ) -> Outcome:
-        turn = self._begin(context.now_ms)
-        handler(turn, request, context)
-        return self._end(turn)
-
-    def _begin(self, now_ms: int) -> Turn:
-        assert self._is_live, "a shard is loaded before it is asked"
-        assert not self._records_to_apply, "an outcome's records are applied before the next call"
+    def _turn(self, now_ms: int) -> Turn:
         return Turn(self.state, now_ms)
-
-    def _end(self, turn: Turn) -> Outcome:
-        self._records_to_apply = len(turn.outcome.records)
-        return turn.outcome
 
     def _fire(self, turn: Turn, timer: Timer) -> None:
         if timer.kind is TimerKind.SWEEP:

@@ -87,7 +87,10 @@ def end_txn(
 def fence_and_abort(
     turn: Turn, transactional_id: str, metadata: TransactionMetadata, reason: str
 ) -> None:
-    """Aborts an open transaction, whose producer hears of it by its next request."""
+    """Aborts an open transaction, whose producer hears of it by its next request.
+
+    It may go on with the raised epoch when it names the one it had, until somebody else comes.
+    """
     prepared = replace(
         metadata,
         producer_epoch=min(metadata.producer_epoch + 1, PRODUCER_EPOCH_MAX),
@@ -96,7 +99,10 @@ def fence_and_abort(
         client_version=VERSION_WITH_EPOCH_BUMP,
     )
     turn.store(transactional_id, prepared)
-    turn.state.last_epochs.pop(transactional_id, None)
+    if prepared.producer_epoch <= LAST_USABLE_EPOCH:
+        turn.state.last_epochs[transactional_id] = metadata.producer_epoch
+    else:
+        turn.state.last_epochs.pop(transactional_id, None)
     turn.owe_markers(transactional_id, prepared)
     turn.outcome.say(f"the transaction of {transactional_id!r} is aborted: {reason}")
 

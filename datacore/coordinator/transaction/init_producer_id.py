@@ -4,8 +4,9 @@ Whoever comes gets the id's producer id with a higher epoch. A transaction that 
 first, with the raised epoch: the newcomer is told CONCURRENT_TRANSACTIONS and asks again.
 
 A producer that names its own id and epoch (KIP-360, from version 3) goes on after an error: it
-gets the next epoch if nobody else has come, the present one if it asks a second time, and
-PRODUCER_FENCED otherwise. When the epochs of a producer id are used up, a new one takes over.
+gets the next epoch if nobody else has come, the present one if it asks a second time or its open
+transaction was aborted under it (KIP-588), and PRODUCER_FENCED otherwise. When the epochs of a
+producer id are used up, a new one takes over.
 """
 
 from dataclasses import replace

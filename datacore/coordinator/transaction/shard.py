@@ -13,9 +13,6 @@ in outcome.py; the one effect is ``WriteMarkers``, which says what is owed to it
 Kafka's counterparts are ``TransactionCoordinator`` and ``TransactionStateManager``.
 """
 
-from collections.abc import Callable
-from typing import TypeVar
-
 from datacore._generated.add_offsets_to_txn import AddOffsetsToTxnRequest
 from datacore._generated.add_partitions_to_txn import AddPartitionsToTxnRequest
 from datacore._generated.describe_transactions import DescribeTransactionsRequest
@@ -25,6 +22,7 @@ from datacore._generated.init_producer_id import InitProducerIdRequest
 from datacore._generated.list_transactions import ListTransactionsRequest
 from datacore.coordinator.context import RequestContext
 from datacore.coordinator.outcome import Outcome
+from datacore.coordinator.shard import Shard
 from datacore.coordinator.transaction import (
     add_partitions_to_txn,
     describe_transactions,
@@ -44,22 +42,17 @@ from datacore.coordinator.transaction.state import (
 )
 from datacore.wire.buffer import Buffer
 
-Request = TypeVar("Request")
 
-
-class TransactionShard:
+class TransactionShard(Shard[Turn]):
     """Transactions of one partition of __transaction_state.
 
     Attributes:
         state: What the shard knows; for reading.
-        skipped_records: Records of types that are not known here, as newer Kafka may write them.
     """
 
     def __init__(self, config: TransactionConfig) -> None:
+        super().__init__()
         self.state = ShardState(config)
-        self.skipped_records = 0
-        self._is_live = False
-        self._records_to_apply = 0
 
     # Life.
 
@@ -70,7 +63,7 @@ class TransactionShard:
             DecodeError: The record's type is known and the record does not parse.
         """
         del producer_id  # these records are of no transaction themselves
-        self._records_to_apply = max(0, self._records_to_apply - 1)
+        self._applies_one()
         stored = decode(key, value)
         if stored is None:
             self.skipped_records += 1
@@ -86,19 +79,13 @@ class TransactionShard:
 
     def load(self, now_ms: int) -> Outcome:
         """Begins to lead: the log is applied to its end. What was prepared is finished."""
-        assert not self._is_live
-        self._is_live = True
-        turn = Turn(self.state, now_ms)
+        turn = self._begin_to_lead(now_ms)
         for transactional_id, metadata in self.state.transactions.items():
             watch_time(self.state, transactional_id, metadata)
             if metadata.state.is_prepared:
                 turn.owe_markers(transactional_id, metadata)
         expiry.start_sweeping(turn)
         return self._end(turn)
-
-    def withdraw(self) -> None:
-        """The last outcome's records were not appended, and ``is_only_records``: it never was."""
-        self._records_to_apply = 0
 
     def deadline(self) -> int | None:
         """When ``expire`` is due, in ms of the caller's clock; None before ``load``."""
@@ -119,11 +106,10 @@ class TransactionShard:
 
     def fail_all(self, error_code: ErrorCode) -> Outcome:
         """Answers every parked request with an error: the shard is given up, whatever its state."""
-        turn = Turn(self.state, 0)
+        turn = self._give_up()
         for parked in self.state.parked_ends.values():
             turn.outcome.reply(parked.token, EndTxnResponse(error_code=error_code))
         self.state.parked_ends.clear()
-        self._is_live = False
         return turn.outcome
 
     # Requests.
@@ -200,21 +186,5 @@ class TransactionShard:
 
     # How a call goes.
 
-    def _handle(
-        self,
-        handler: Callable[[Turn, Request, RequestContext], None],
-        request: Request,
-        context: RequestContext,
-    ) -> Outcome:
-        turn = self._begin(context.now_ms)
-        handler(turn, request, context)
-        return self._end(turn)
-
-    def _begin(self, now_ms: int) -> Turn:
-        assert self._is_live, "a shard is loaded before it is asked"
-        assert not self._records_to_apply, "an outcome's records are applied before the next call"
+    def _turn(self, now_ms: int) -> Turn:
         return Turn(self.state, now_ms)
-
-    def _end(self, turn: Turn) -> Outcome:
-        self._records_to_apply = len(turn.outcome.records)
-        return turn.outcome

@@ -68,8 +68,8 @@ class ShardState:
     Attributes:
         config: Limits and timings.
         transactions: By transactional id.
-        last_epochs: The epoch that an id's producer had before the present one, where the producer
-            itself asked for the change (KIP-360); Kafka keeps it in memory only, too.
+        last_epochs: The epoch that an id's producer had before the present one, unless the present
+            one was given to another producer (KIP-360); Kafka keeps it in memory only, too.
         parked_ends: Who waits for the markers of a transaction.
         timers: Deadlines.
     """

@@ -19,6 +19,7 @@ from datacore._generated.describe_groups import DescribeGroupsRequest
 from datacore._generated.heartbeat import HeartbeatRequest
 from datacore._generated.join_group import JoinGroupRequest, JoinGroupRequestProtocol
 from datacore._generated.leave_group import LeaveGroupRequest, MemberIdentity
+from datacore._generated.list_groups import ListGroupsRequest
 from datacore._generated.offset_commit import (
     OffsetCommitRequest,
     OffsetCommitRequestPartition,
@@ -84,6 +85,7 @@ class Script:
     def __init__(self, twin: Twin, group: str) -> None:
         self.twin = twin
         self.group = group
+        twin.groups.add(group)
 
     def join(
         self,
@@ -193,6 +195,12 @@ class Script:
 
     def describe(self, version: int = 6) -> None:
         self.twin.ask(DescribeGroupsRequest(groups=[self.group]), version)
+
+    def list_groups(
+        self, version: int, *, states: tuple[str, ...] = (), types: tuple[str, ...] = ()
+    ) -> None:
+        request = ListGroupsRequest(states_filter=list(states), types_filter=list(types))
+        self.twin.ask(request, version)
 
     def delete(self, version: int = 2) -> None:
         self.twin.ask(DeleteGroupsRequest(groups_names=[self.group]), version)
@@ -383,6 +391,48 @@ def a_client_without_a_group(s: Script, version: int) -> None:
     s.describe()
 
 
+def a_group_is_listed(s: Script, version: int) -> None:
+    s.list_groups(version)
+    s.join("a", 3)
+    s.list_groups(version)
+    s.sync("<a>", 1, a=b"A")
+    s.list_groups(version)
+    s.join("b", 3)
+    s.list_groups(version)
+    if version >= 4:
+        for states in (("PreparingRebalance",), ("preparingrebalance", "Dead"), ("Stable",)):
+            s.list_groups(version, states=states)
+    if version >= 5:
+        for types in (("classic",), ("Classic", "consumer"), ("consumer",)):
+            s.list_groups(version, types=types)
+            s.list_groups(version, types=types, states=("PreparingRebalance",))
+    s.leave(("<a>", None), ("<b>", None))
+    s.list_groups(version)
+    s.commit(1)
+    s.list_groups(version)
+    s.delete()
+    s.list_groups(version)
+
+
+def commits_by_an_old_version(s: Script, version: int) -> None:
+    """That Apache Kafka 3.9.1 has, and 4.1.1 has no more."""
+    s.commit(1, version, metadata="note")
+    s.fetch(version)
+    s.join("a", 3)
+    s.commit(2, version, member="<a>", generation=1)
+    s.sync("<a>", 1, a=b"A")
+    s.commit(3, version, member="<a>", generation=1)
+    s.commit(4, version, member="<a>", generation=0)
+    s.commit(4, version, member="stranger", generation=1)
+    s.commit(4, version)
+    s.fetch(version)
+    s.fetch(8)
+    s.leave(("<a>", None))
+    s.commit(5, version)
+    s.fetch(version)
+    s.describe(5)
+
+
 def a_full_group(s: Script, version: int) -> None:
     s.stable_pair()
     s.join("c", 3)
@@ -466,6 +516,11 @@ def test_kafka_says_the_same_in_every_version(
     twin: Twin, script: Callable[[Script, int], None], version: int
 ) -> None:
     script(Script(twin, f"{script.__name__}-{version}"), version)
+
+
+@pytest.mark.parametrize("version", range(6))
+def test_kafka_lists_a_group_alike(twin: Twin, version: int) -> None:
+    a_group_is_listed(Script(twin, f"listed-{version}"), version)
 
 
 @pytest.mark.parametrize("version", range(5, 10))

@@ -6,10 +6,11 @@ compared is everything that the answers say, with ids put back to placeholders a
 no order sorted.
 """
 
+import itertools
 import re
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -24,12 +25,15 @@ from datacore._generated.consumer_group_heartbeat import (
     ConsumerGroupHeartbeatRequest,
     ConsumerGroupHeartbeatResponse,
 )
+from datacore._generated.create_topics import CreatableTopic, CreateTopicsRequest
+from datacore._generated.delete_topics import DeleteTopicsRequest
 from datacore._generated.describe_groups import DescribeGroupsRequest
 from datacore._generated.errors import ErrorCode
 from datacore._generated.fetch import FetchPartition, FetchRequest, FetchTopic
 from datacore._generated.find_coordinator import FindCoordinatorRequest
 from datacore._generated.heartbeat import HeartbeatRequest
 from datacore._generated.join_group import JoinGroupRequest, JoinGroupResponse
+from datacore._generated.list_groups import ListGroupsResponse
 from datacore._generated.metadata import MetadataRequest, MetadataRequestTopic
 from datacore._generated.request_header import RequestHeader
 from datacore._generated.response_header import ResponseHeader
@@ -104,6 +108,8 @@ class Twin:
         self.waiting: dict[int, tuple[str, Wire | None]] = {}
         self.ours: dict[str, str] = {}
         self.theirs: dict[str, str] = {}
+        self.groups: set[str] = set()
+        """That are told of; Kafka has those of other scripts, too."""
         self.compared = 0
         self.expected: list[Any] = []
         """All that Kafka answered, in comparable form."""
@@ -135,6 +141,46 @@ class Twin:
         """Lets time pass for the shard; Kafka's answers by that are waited for."""
         self.driver.advance(ms)
         self._compare()
+
+    def make_topic(self, name: str, partitions: int) -> None:
+        """Makes a topic; it has the id that Kafka gives it."""
+        topic_id = self.kafka_makes_topic(name, partitions)
+        self.driver.cluster.set_topic(name, partitions, topic_id)
+
+    def delete_topic(self, name: str) -> None:
+        """Deletes a topic."""
+        self.driver.cluster.delete_topic(name)
+        self.kafka_deletes_topic(name)
+
+    def kafka_makes_topic(self, name: str, partitions: int) -> bytes:
+        """Makes it, and waits until Kafka's coordinator knows of it; its id."""
+        topic = CreatableTopic(name=name, num_partitions=partitions, replication_factor=1)
+        request = CreateTopicsRequest(topics=[topic], timeout_ms=10_000)
+        [made] = Wire(self.port, request, 7, "setup").answer().topics
+        assert made.error_code == ErrorCode.NONE
+        self._wait_until_kafka_assigns(name, topics=1)
+        return bytes(made.topic_id)
+
+    def kafka_deletes_topic(self, name: str) -> None:
+        """Deletes it, and waits likewise."""
+        request = DeleteTopicsRequest(topic_names=[name], timeout_ms=10_000)
+        deleted = Wire(self.port, request, 5, "setup").answer()
+        assert deleted.responses[0].error_code == ErrorCode.NONE
+        self._wait_until_kafka_assigns(name, topics=0)
+
+    def _wait_until_kafka_assigns(self, name: str, *, topics: int) -> None:
+        # A group of its own each time: one that has members holds them to what they had.
+        for number in itertools.count():
+            joining = ConsumerGroupHeartbeatRequest(
+                group_id=f"waits-for-{topics}-{name}-{number}",
+                member_id="m",
+                rebalance_timeout_ms=1_000,
+                subscribed_topic_names=[name],
+                topic_partitions=[],
+            )
+            answer = Wire(self.port, joining, 1, "setup").answer()
+            if len(answer.assignment.topic_partitions) == topics:
+                return
 
     def keep(self, name: str, kept: str) -> None:
         """Remembers a member's id under another name, before it gets a new one."""
@@ -173,6 +219,7 @@ class Twin:
             theirs = wire.answer()
             if name and getattr(ours, "member_id", ""):
                 self.theirs[name] = theirs.member_id
+            self._keep_groups(theirs)
             answers.append(theirs)
         return [plain(theirs, self.theirs) for theirs in answers]
 
@@ -191,6 +238,10 @@ class Twin:
             self.expected.append(expected)
         self.compared += len(answered)
 
+    def _keep_groups(self, answer: Any) -> None:
+        if isinstance(answer, ListGroupsResponse):
+            answer.groups = [each for each in answer.groups if each.group_id in self.groups]
+
     def comparable(self, said: Any) -> Any:
         """The form that Kafka's answers have."""
         return said
@@ -199,9 +250,17 @@ class Twin:
 class RecordedTwin(Twin):
     """A shard, and what Apache Kafka answered to the same script once."""
 
-    def __init__(self, recorded: list[Any], *, group_max_size: int, consumer_max_size: int) -> None:
+    def __init__(
+        self,
+        recorded: list[Any],
+        made_topics: Iterator[bytes],
+        *,
+        group_max_size: int,
+        consumer_max_size: int,
+    ) -> None:
         super().__init__(0, group_max_size=group_max_size, consumer_max_size=consumer_max_size)
         self.recorded = recorded
+        self.made_topics = made_topics
 
     def asked(self, message: Any, version: int, name: str, client_id: str) -> None:
         """Nobody is asked."""
@@ -210,6 +269,14 @@ class RecordedTwin(Twin):
 
     def wait_until_kafka_has_parked_it(self, group_id: str) -> None:
         """Nobody is waited for."""
+
+    def kafka_makes_topic(self, name: str, partitions: int) -> bytes:
+        """The id that it had."""
+        del name, partitions
+        return next(self.made_topics)
+
+    def kafka_deletes_topic(self, name: str) -> None:
+        """Nobody deletes it."""
 
     def keep(self, name: str, kept: str) -> None:
         """Kafka's ids are placeholders already."""

@@ -53,6 +53,30 @@ def test_a_producer_whose_place_was_taken_cannot_go_on() -> None:
     assert driver.init(producer=zombie)[0] is FENCED
 
 
+def test_a_producer_whose_transaction_took_too_long_goes_on_when_it_names_itself() -> None:
+    driver = Driver()
+    slow = driver.begun()
+    driver.add(slow, P0)
+    driver.advance(60_000)
+    assert driver.init(producer=slow)[0] is CONCURRENT, "until the markers are written"
+    driver.write_markers()
+    assert driver.add(slow, P0) == {FENCED}
+    raised = slow[0], slow[1] + 1
+    assert driver.begun(producer=slow) == raised
+    assert driver.begun(producer=slow) == raised, "asked again, it is told the same"
+    assert driver.add(raised, P0) == {ErrorCode.NONE}
+
+
+def test_a_producer_that_was_aborted_goes_on_only_until_another_has_come() -> None:
+    driver = Driver()
+    old = driver.begun()
+    driver.add(old, P0)
+    assert driver.init()[0] is CONCURRENT
+    driver.write_markers()
+    assert driver.begun() == (old[0], old[1] + 2)
+    assert driver.init(producer=old)[0] is FENCED
+
+
 @pytest.mark.parametrize(
     ("timeout_ms", "producer", "code"),
     [
@@ -102,6 +126,7 @@ def test_the_last_epoch_can_be_fenced_and_then_another_producer_id_comes() -> No
     assert driver.init()[0] is CONCURRENT
     (owed,) = driver.write_markers()
     assert owed.producer_epoch == producer[1] + 1
+    assert driver.init(producer=producer)[0] is FENCED, "there is no epoch to go on with"
     rotated = driver.begun()
     assert (rotated[0] != producer[0], rotated[1]) == (True, 0)
 

@@ -38,10 +38,13 @@ def read_assignment(data: bytes) -> Held:
 
 
 def write_assignment(held: Held) -> bytes:
+    by_topic: dict[str, list[int]] = {}
+    for topic, index in sorted(held):
+        by_topic.setdefault(topic, []).append(index)
     message = assignment.ConsumerProtocolAssignment(
         assigned_partitions=[
-            assignment.TopicPartition(topic=topic, partitions=[index])
-            for topic, index in sorted(held)
+            assignment.TopicPartition(topic=topic, partitions=indexes)
+            for topic, indexes in by_topic.items()
         ]
     )
     return b"\0\0" + message.encode(0)

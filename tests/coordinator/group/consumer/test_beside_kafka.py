@@ -31,7 +31,7 @@ from datacore.coordinator.group.consumer.member import Partitions
 from datacore.coordinator.group.shard import GroupShard
 from datacore.coordinator.outcome import Record
 from datacore.protocol.names import GroupId, MemberId, TopicId
-from tests.coordinator.group.consumer.classic_client import subscribed
+from tests.coordinator.group.consumer.classic_client import subscribed, write_assignment
 from tests.coordinator.group.test_beside_kafka import Script as ClassicScript
 from tests.coordinator.group.twin import (
     Twin,
@@ -100,16 +100,13 @@ def prepare(port: int) -> None:
     ask_kafka_until(port, joining, 1, lambda a: len(a.assignment.topic_partitions) == len(TOPICS))
 
 
-def learn_topics(twin: Twin) -> dict[str, str]:
-    """Gives the shard's cluster Kafka's topics; their ids in hex."""
-    topic_ids = {}
+def learn_topics(twin: Twin) -> None:
+    """Gives the shard's cluster Kafka's topics."""
     for name, partitions in TOPICS.items():
         request = MetadataRequest(topics=[MetadataRequestTopic(name=name)])
         ask_kafka_until(twin.port, request, 12, lambda a: a.topics[0].error_code == ErrorCode.NONE)
         topic = Wire(twin.port, request, 12, "c").answer().topics[0]
-        topic_ids[name] = bytes(topic.topic_id).hex()
         twin.driver.cluster.set_topic(name, partitions, bytes(topic.topic_id))
-    return topic_ids
 
 
 class Script(ClassicScript):
@@ -287,8 +284,7 @@ def classic_clients_in_a_consumer_group(s: Script, version: int) -> None:
 def a_classic_group_is_upgraded_and_downgraded(s: Script, version: int) -> None:
     s.join_classic("k", "six", version=min(version, 3))
     metadata = subscribed(frozenset({"six"}), set())
-    assignment = b"\0\0\0\0\0\1\0\3six\0\0\0\6" + b"".join(index.to_bytes(4) for index in range(6))
-    s.sync("<k>", 1, k=assignment + b"\xff\xff\xff\xff")
+    s.sync("<k>", 1, k=write_assignment({("six", index) for index in range(6)}))
     s.come("c", "six")
     s.describe()
     s.describe_consumers()
@@ -309,6 +305,66 @@ def a_classic_group_is_upgraded_and_downgraded(s: Script, version: int) -> None:
     s.join("k", version, member="<k>", protocols=(("range", metadata),))
     s.sync("<k>", 4, k=b"A")
     s.describe()
+
+
+def a_topic_is_deleted_while_the_group_is_classic(s: Script, version: int) -> None:
+    gone, again = f"gone-{version}", f"again-{version}"
+    for topic in (gone, again):
+        s.twin.make_topic(topic, 2)
+    held = {(gone, 0), (gone, 1), (again, 0), (again, 1)}
+    s.join_classic("k", gone, again, version=min(version, 3))
+    s.sync("<k>", 1, k=write_assignment(held))
+    for topic in (gone, again):
+        s.twin.delete_topic(topic)
+    s.twin.make_topic(again, 3)
+    s.come("c", "six")
+    s.describe_consumers()
+    s.heartbeat("<k>", 1)
+    s.beat("c", 2)
+    s.heartbeat("<k>", 1)
+    metadata = subscribed(frozenset({gone, again}), held)
+    s.join("k", version, member="<k>", protocols=(("range", metadata),))
+    s.sync("<k>", 2)
+    s.describe_consumers()
+
+
+def a_topic_of_nobody_else_is_deleted_while_the_group_is_classic(s: Script, version: int) -> None:
+    lonely = f"lonely-{version}"
+    s.twin.make_topic(lonely, 2)
+    held = {("one", 0), (lonely, 0), (lonely, 1)}
+    s.join_classic("k", "one", lonely, version=min(version, 3))
+    s.sync("<k>", 1, k=write_assignment(held))
+    s.twin.delete_topic(lonely)
+    s.come("c", "six")
+    s.describe_consumers()
+    s.heartbeat("<k>", 1)
+    s.beat("c", 2)
+    s.heartbeat("<k>", 1)
+    s.describe_consumers()
+    s.twin.make_topic(lonely, 1)
+    s.beat("c", 2)
+    s.heartbeat("<k>", 1)
+    s.describe_consumers()
+
+
+def a_topic_is_deleted_and_who_upgrades_subscribes_to_nothing(s: Script, version: int) -> None:
+    """So nothing of the group changes by that."""
+    left = f"left-{version}"
+    s.twin.make_topic(left, 2)
+    s.join_classic("k", left, version=min(version, 3))
+    s.sync("<k>", 1, k=write_assignment({(left, 0), (left, 1)}))
+    s.twin.delete_topic(left)
+    s.come("c")
+    s.describe_consumers()
+    s.heartbeat("<k>", 1)
+    s.beat("c", 1)
+    s.heartbeat("<k>", 1)
+    s.describe_consumers()
+    metadata = subscribed(frozenset({left}), {(left, 0), (left, 1)})
+    s.join("k", version, member="<k>", protocols=(("range", metadata),))
+    s.sync("<k>", 1)
+    s.heartbeat("<k>", 1)
+    s.describe_consumers()
 
 
 def empty_groups_change_their_type(s: Script, version: int) -> None:
@@ -353,6 +409,9 @@ def test_kafka_says_the_same_of_commits(twin: Twin, version: int) -> None:
     [
         classic_clients_in_a_consumer_group,
         a_classic_group_is_upgraded_and_downgraded,
+        a_topic_is_deleted_while_the_group_is_classic,
+        a_topic_of_nobody_else_is_deleted_while_the_group_is_classic,
+        a_topic_is_deleted_and_who_upgrades_subscribes_to_nothing,
         empty_groups_change_their_type,
         another_kind_of_group_is_not_upgraded,
     ],

@@ -318,7 +318,8 @@ class GroupMachine(RuleBasedStateMachine):
             if client.member_id in group.members
             for topic, index in client.owned
             # A topic that was deleted while the group was classic is no news to the consumer group
-            # that it becomes, as in Kafka: nobody tells a client that reads nothing by it.
+            # that it becomes by a member without a subscription, as in Apache Kafka (recorded, see
+            # tests/golden): nobody tells a client that reads nothing by it.
             if isinstance(client, Consumer) or TopicName(topic) in labels
         )
         expected = {
@@ -406,5 +407,5 @@ def test_many_random_lives_of_a_group() -> None:
     """Other lives every time; one that fails here is shrunk and becomes a test of its own above."""
     run_state_machine_as_test(
         GroupMachine,
-        settings=settings(max_examples=1_000, stateful_step_count=100, deadline=None),
+        settings=settings(max_examples=1_500, stateful_step_count=100, deadline=None),
     )
