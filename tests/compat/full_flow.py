@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 __all__ = ["Crashing", "Killable", "Lines", "Output", "WordCounts", "until"]
 
@@ -157,12 +157,17 @@ class Output:
         What is committed comes out in bursts: one who waits for that would kill just after each.
         """
         # What was written before does not count, however late it comes.
-        ends: dict[int | None, int] = {
-            at: self._flowing.get_watermark_offsets(
-                TopicPartition(self._topic, at), _ASK_TIMEOUT_S
-            )[1]
-            for at in range(self._partitions)
-        }
+        ends: dict[int | None, int] = {}
+
+        def ask() -> None:
+            try:
+                for at in range(self._partitions):
+                    place = TopicPartition(self._topic, at)
+                    ends[at] = self._flowing.get_watermark_offsets(place, _ASK_TIMEOUT_S)[1]
+            except KafkaException:  # one that has just started may not lead it yet
+                self.poll()
+
+        until(lambda: len(ends) == self._partitions, "the broker tells the ends", ask)
         seen = 0
 
         def take_in() -> None:
