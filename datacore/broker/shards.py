@@ -6,8 +6,8 @@ it. The topic is made when the first client looks for a coordinator.
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, Generic
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Final, Generic
 
 from datacore._generated.errors import ErrorCode
 from datacore.broker.runtime import MachineT, ResponseT, ShardRuntime
@@ -26,17 +26,31 @@ if TYPE_CHECKING:
     from datacore.storage.pending import Pending
 
 
+_REMEMBERED_CHARS_MAX: Final = 255
+"""Longer ids are nobody's habit, and would fill the memory."""
+
+
 def partition_for(coordinated_id: str, partitions: int) -> int:
     """The partition of the coordinator's topic that an id belongs to.
 
     Kafka's rule: ``abs(String.hashCode) % partitions``, where the smallest int32 counts as 0.
     """
+    is_short = len(coordinated_id) <= _REMEMBERED_CHARS_MAX
+    code = _short_hash_code(coordinated_id) if is_short else _hash_code(coordinated_id)
+    return (0 if code == -(1 << 31) else abs(code)) % partitions
+
+
+def _hash_code(text: str) -> int:
+    """Java's ``String.hashCode``."""
     code = 0
-    units = coordinated_id.encode("utf-16-be", "surrogatepass")
+    units = text.encode("utf-16-be", "surrogatepass")
     for at in range(0, len(units), 2):
         code = (31 * code + (units[at] << 8 | units[at + 1])) & 0xFFFF_FFFF
-    signed = code - (1 << 32) if code >= 1 << 31 else code
-    return (0 if signed == -(1 << 31) else abs(signed)) % partitions
+    return code - (1 << 32) if code >= 1 << 31 else code
+
+
+# Every heartbeat of every member asks.
+_short_hash_code = lru_cache(maxsize=8192)(_hash_code)
 
 
 class Shards(Generic[MachineT]):

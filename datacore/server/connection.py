@@ -334,8 +334,14 @@ class Connection(asyncio.BufferedProtocol):
                 return
             else:
                 pending = answer if type(answer) is Pending else self._owner.spawn(answer)
-                self._park(route, context, request, pending)
-                return
+                if not pending.is_settled:
+                    self._park(route, context, request, pending)
+                    return
+                self.session.abandon = None
+                settled = pending.result()
+                if settled is None:
+                    return
+                parts = route.encode(correlation_id, settled)
         except Exception as error:  # noqa: BLE001  # dispatch logs the unexpected, once
             self._fail(route, context, request, error)
         else:

@@ -140,7 +140,7 @@ class Groups:
         self, context: RequestContext, request: ConsumerGroupHeartbeatRequest
     ) -> Pending[ConsumerGroupHeartbeatResponse]:
         """Lets a member of a consumer group say what is new, and tells it what it may read."""
-        fresh_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        fresh_id = "" if request.member_id else _new_uuid()
         return self.shards.ask(
             request.group_id,
             context,
@@ -237,3 +237,8 @@ class Groups:
                 yield asked, await self.shards.ask(asked[0], context, handle(asked))
             except KafkaError as error:
                 yield asked, error.code
+
+
+def _new_uuid() -> str:
+    """As Kafka writes its ids."""
+    return urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")

@@ -7,7 +7,7 @@ kept.
 """
 
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from enum import IntEnum, auto
 from typing import NamedTuple
 
 from datacore._generated.records.group_metadata import GroupMetadataValue
@@ -23,8 +23,8 @@ from datacore.coordinator.timers import Timers
 from datacore.protocol.names import NO_MEMBER_ID, GroupId, MemberId
 
 
-class TimerKind(Enum):
-    """What may run out."""
+class TimerKind(IntEnum):
+    """What may run out; a number, because timers are looked up by it all the time."""
 
     SESSION = auto()
     """A member's silence."""

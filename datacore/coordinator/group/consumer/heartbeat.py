@@ -254,6 +254,13 @@ def _updated(
     member: ConsumerMember, request: ConsumerGroupHeartbeatRequest, context: RequestContext
 ) -> ConsumerMember:
     """The member with what it says of itself; the same one where that is nothing new."""
+    if (
+        _says_nothing(request)
+        and member.classic is None
+        and member.client_id == context.client_id
+        and member.client_host == context.client_host
+    ):
+        return member
     names = request.subscribed_topic_names
     updated = replace(
         member,
@@ -272,6 +279,18 @@ def _updated(
         classic=None,
     )
     return member if updated == member else updated
+
+
+def _says_nothing(request: ConsumerGroupHeartbeatRequest) -> bool:
+    """Whether all that it says is that its member lives, as nearly all do."""
+    return (
+        request.rebalance_timeout_ms == _NOT_SAID
+        and request.subscribed_topic_names is None
+        and request.subscribed_topic_regex is None
+        and request.instance_id is None
+        and request.rack_id is None
+        and request.server_assignor is None
+    )
 
 
 def _or(said: str | None, known: str | None) -> str | None:

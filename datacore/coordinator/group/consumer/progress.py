@@ -62,7 +62,7 @@ class Progress:
         group_id = group.group_id
         if self.replaced is not None:
             self._replace(self.replaced)
-        elif self._is_new or self.after != self.before:
+        elif self._is_new or (self.after is not self.before and self.after != self.before):
             self.records.append(member_record(group_id, self.after))
         watch = turn.state.watches.get(group_id)
         topics_version = turn.state.cluster.topics_version
@@ -77,7 +77,7 @@ class Progress:
         said = self.after
         target_epoch = max(epoch, group.target_epoch)
         self.after = reconcile(said, target_epoch, target, self.owned, self._is_free)
-        if self.after != said:
+        if self.after is not said and self.after != said:
             self.records.append(current_record(group_id, self.after))
         check_sizes(turn, self.records)
         self._finish(epoch, reason, topics_version)
