@@ -26,18 +26,17 @@ MEMBER_DEADLINE_S = 600.0
 CONSUMER = {"group.protocol": "consumer"}
 NAMED = {str(client): client for client in (*CLIENTS, *CONSOLE_TOOLS)}
 WITH_CONSUMER_PROTOCOL = ["confluent-kafka-2.16.1", "java-4.1.1"]
+CLASSIC_ONLY = ["kafka-python-3.0.12", "aiokafka-0.14.0", "franz-go-1.22.2", "sarama-1.61.1"]
+STRATEGY = "partition.assignment.strategy"
+JAVA_ASSIGNORS = "org.apache.kafka.clients.consumer"
+JAVA = ["java-2.8.2", "java-3.9.1", "java-4.1.1"]
 COOPERATIVE = {
-    "java-4.1.1": {
-        "partition.assignment.strategy": "org.apache.kafka.clients.consumer."
-        "CooperativeStickyAssignor"
-    },
-    "confluent-kafka-2.16.1": {"partition.assignment.strategy": "cooperative-sticky"},
+    **{name: {STRATEGY: f"{JAVA_ASSIGNORS}.CooperativeStickyAssignor"} for name in JAVA},
+    "confluent-kafka-2.16.1": {STRATEGY: "cooperative-sticky"},
 }
 EAGER = {
-    "java-4.1.1": {
-        "partition.assignment.strategy": "org.apache.kafka.clients.consumer.RangeAssignor"
-    },
-    "confluent-kafka-2.16.1": {"partition.assignment.strategy": "range"},
+    **{name: {STRATEGY: f"{JAVA_ASSIGNORS}.RangeAssignor"} for name in JAVA},
+    "confluent-kafka-2.16.1": {STRATEGY: "range"},
 }
 
 pytestmark = [pytest.mark.compat, pytest.mark.timeout(900)]
@@ -151,13 +150,33 @@ def crowd(
 def test_a_consumer_group_grows_shrinks_and_loses_nothing(
     crowd: Crowd, broker: BrokerProcess
 ) -> None:
+    grow_and_shrink(crowd, broker, CONSUMER)
+
+
+@pytest.mark.parametrize(
+    ("crowd", "config"),
+    [
+        *((name, {}) for name in CLASSIC_ONLY),
+        *(pytest.param(name, EAGER[name], id=f"{name}-eager") for name in EAGER),
+        *(pytest.param(name, COOPERATIVE[name], id=f"{name}-cooperative") for name in COOPERATIVE),
+    ],
+    indirect=["crowd"],
+)
+def test_a_classic_group_grows_shrinks_and_loses_nothing(
+    crowd: Crowd, broker: BrokerProcess, config: dict[str, str]
+) -> None:
+    grow_and_shrink(crowd, broker, config)
+
+
+def grow_and_shrink(crowd: Crowd, broker: BrokerProcess, config: dict[str, str]) -> None:
+    """One member, five, a broker that begins anew, one killed, two of them: each record once."""
     crowd.produce()
-    first = crowd.start(CONSUMER)
+    first = crowd.start(config)
     crowd.expect_shares(10)
     crowd.expect_all_read()
     crowd.commit()
     for _ in range(4):
-        crowd.start(CONSUMER)
+        crowd.start(config)
     crowd.expect_shares(2, 2, 2, 2, 2)
     crowd.produce()
     crowd.expect_all_read()
