@@ -54,6 +54,8 @@ _OF_ONE_BROKER = frozenset(
 _MEANINGLESS_BESIDE_ERRORS = frozenset({"log_start_offset"})
 _NAMES_OF_ELEMENTS = ("name", "topic", "topic_name", "group_id", "transactional_id")
 _TELLS_OF_ALL = frozenset({ApiKey.LIST_GROUPS, ApiKey.LIST_TRANSACTIONS})
+_SETS = frozenset({"subscribed_topic_names"})
+"""Whose elements are values, in whatever order a broker has them."""
 _MEMBER_FIELDS = frozenset({"member_id", "leader"})
 _SENT_MEMBERS = frozenset({"", "nobody", "made-a", "made-b"})
 
@@ -161,7 +163,8 @@ class Conversation:
         if isinstance(value, list):
             kept = [each for each in value if not self._is_anothers(each, key)]
             plain = [self.comparable(each, key, field) for each in kept]
-            return sorted(plain, key=str) if kept and isinstance(kept[0], WireStruct) else plain
+            is_set = field in _SETS or (kept and isinstance(kept[0], WireStruct))
+            return sorted(plain, key=str) if is_set else plain
         if field in _MEMBER_FIELDS and isinstance(value, str):
             return self._member(value)
         if field == "records":
