@@ -18,10 +18,9 @@ import pytest
 from datacore.storage.s3.bucket import open_bucket
 from datacore.storage.s3.config import S3Config
 from datacore.storage.s3.engine import SWEEPS_PER_GRACE, S3Engine
-from datacore.storage.s3.sweep import sweep
 from datacore.testing.broker_process import BrokerProcess
 from tests.crash.test_kill_under_load import KILLS_QUICK, KILLS_THOROUGH, kill_under_load
-from tests.storage.s3_orphans import older_than, orphans
+from tests.storage.s3_orphans import older_than, orphans, sweep_all
 from tests.storage.s3_proxy import running_proxy
 from tests.storage.s3_server import BUCKET, KEY, SECRET
 
@@ -63,7 +62,7 @@ async def left_after_a_sweep(config: S3Config) -> Sequence[str]:
     """What still lies there when all that can go has gone, but for the sweeper's own sign."""
     engine = S3Engine(config)
     await engine.start()
-    await sweep(engine.bucket, engine.journal, engine.liveness, grace_s=0)
+    await sweep_all(engine)
     left = [each.key for each in await orphans(engine.bucket) if each.key != engine.liveness.key]
     await engine.close()
     return left

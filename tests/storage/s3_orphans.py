@@ -6,11 +6,21 @@ from typing import TYPE_CHECKING
 
 from datacore.storage.s3.config import S3Config
 from datacore.storage.s3.journal import NEWEST, STATE, WAL, Journal
+from datacore.storage.s3.sweep import sweep
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from datacore.storage.s3.bucket import Bucket, Listed
+    from datacore.storage.s3.engine import S3Engine
+
+A_SECOND_AHEAD = -1.0
+"""As a grace: servers tell whole seconds, so what this one wrote is not before now."""
+
+
+async def sweep_all(engine: S3Engine) -> None:
+    """Deletes all that can go, however young it is."""
+    await sweep(engine.bucket, engine.journal, engine.liveness, grace_s=A_SECOND_AHEAD)
 
 
 async def orphans(bucket: Bucket) -> list[Listed]:

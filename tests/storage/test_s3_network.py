@@ -12,10 +12,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from datacore.storage.s3.engine import S3Engine
-from datacore.storage.s3.sweep import sweep
 from datacore.testing.engine_harness import LOG, OTHER_LOG, append_durably, on_loop, read
 from datacore.testing.engine_model import EngineModel
-from tests.storage.s3_orphans import orphans
+from tests.storage.s3_orphans import orphans, sweep_all
 from tests.storage.s3_proxy import Trouble, running_proxy
 from tests.storage.test_s3 import RestlessEngine, config_of, trusted
 
@@ -71,7 +70,7 @@ async def test_everything_that_was_acknowledged_is_there_once_behind_a_bad_netwo
     await engine.start()
     for name in data:
         assert await read(await engine.open_log(name, epoch=3), 0) == data[name]
-    await sweep(engine.bucket, engine.journal, engine.liveness, grace_s=0)
+    await sweep_all(engine)
     assert {each.key for each in await orphans(engine.bucket)} == {engine.liveness.key}
     await engine.close()
 
