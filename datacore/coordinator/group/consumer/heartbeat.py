@@ -140,10 +140,10 @@ def _heartbeat(
         after = progress.after
     configs = turn.state.cluster.group_configs(group_id)
     config = turn.config.consumer
-    session = Timer(TimerKind.CONSUMER_SESSION, group_id, member_id)
+    session = Timer(TimerKind.CONSUMER_SESSION, group_id, after.member_id)
     turn.start_timer(session, config.session_timeout_of(configs))
     response = ConsumerGroupHeartbeatResponse(
-        member_id=member_id,
+        member_id=after.member_id,
         member_epoch=after.epoch,
         heartbeat_interval_ms=config.heartbeat_interval_of(configs),
     )
