@@ -275,15 +275,19 @@ class GoModule:
 
     Attributes:
         imported: what the driver imports, where the module had another name at this version.
+        cgo: whether parts of it are in C.
     """
 
     source: str
     module: str
     contract: str = "go/contract/contract.go"
     imported: str = ""
+    cgo: bool = False
 
     def prepare(self, name: str, version: str) -> Program:
         go = _required("go", "Go")
+        if self.cgo:
+            _required("gcc", "a C compiler")
         sources = [_CLIENTS / self.source, _CLIENTS / self.contract]
 
         def build(folder: Path) -> None:

@@ -211,6 +211,13 @@ def _sarama(version: str, *, quick: bool = False) -> Client:
     return Client("sarama", version, environment, features=_ALL - lacks, quick=quick)
 
 
+def _confluent_kafka_go(version: str, *, quick: bool = False) -> Client:
+    # Of its own it brings librdkafka, built for Linux with glibc or musl, and for macOS.
+    module = f"github.com/confluentinc/confluent-kafka-go/v{version[0]}"
+    environment = GoModule("go/confluent/main.go", module, cgo=True)
+    return Client("confluent-kafka-go", version, environment, quick=quick)
+
+
 def _segmentio(version: str) -> Client:
     environment = GoModule("go/segmentio/main.go", "github.com/segmentio/kafka-go")
     lacks = {Feature.STATIC_MEMBERS, Feature.IDEMPOTENCE, Feature.TRANSACTIONS}
@@ -266,6 +273,8 @@ CLIENTS: tuple[Client, ...] = (
     _sarama("1.45.2"),
     _sarama("1.61.1", quick=True),
     _segmentio("0.4.51"),
+    _confluent_kafka_go("2.3.0"),
+    _confluent_kafka_go("2.11.1"),
 )
 
 
