@@ -10,7 +10,7 @@ from datacore._generated.api_keys import ApiKey
 from datacore._generated.errors import ErrorCode
 from datacore._generated.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic
 from datacore._generated.fetch import PartitionData as FetchedPartition
-from datacore.broker.fetching import READ_COMMITTED
+from datacore.broker.fetch_reading import READ_COMMITTED
 from datacore.broker.topics import NewTopic
 from datacore.protocol.names import TopicName
 from datacore.record.control import ControlType, EndTransactionMarker
