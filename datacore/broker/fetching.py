@@ -35,6 +35,11 @@ from datacore.broker.down_conversion import (
     takes_long_to_convert,
 )
 from datacore.protocol.errors import KafkaError
+from datacore.protocol.isolation_level import (
+    ISOLATION_LEVELS,
+    READ_COMMITTED,
+    unknown_isolation_level,
+)
 from datacore.protocol.names import TopicId, TopicName
 from datacore.storage.pending import Pending
 
@@ -48,7 +53,6 @@ if TYPE_CHECKING:
     from datacore.log.partition_log import PartitionLog
     from datacore.metadata.image import TopicImage
 
-READ_COMMITTED = 1
 _NOT_FOUND = frozenset({ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID})
 
 
@@ -75,7 +79,7 @@ class Fetching:
         """Reads what a request asks for, now or when there is enough of it.
 
         Raises:
-            KafkaError: The fetch session is unknown or out of step.
+            KafkaError: The fetch session is unknown or out of step, or the isolation level is none.
         """
         scope = self._sessions.resolve(request, context.api_version)
         return _Fetch(self, context, request, scope).start()
@@ -140,6 +144,10 @@ class _Fetch:
 
     def start(self) -> FetchResponse | Pending[FetchResponse]:
         """Answers at once, or parks."""
+        level = self._request.isolation_level
+        # Kafka does not look at it where there is nothing to read.
+        if level not in ISOLATION_LEVELS and any(map(self._exists, self._scope.partitions)):
+            raise unknown_isolation_level(level)
         collected = self._collect({})
         if not isinstance(collected, _Cold) and self._is_enough():
             return self._response(collected)
@@ -260,6 +268,13 @@ class _Fetch:
         self._size += len(records)
         result.records = records
         return None
+
+    def _exists(self, wanted: WantedPartition) -> bool:
+        try:
+            self._log(wanted)
+        except KafkaError as error:
+            return error.code not in _NOT_FOUND
+        return True
 
     def _log(self, wanted: WantedPartition) -> PartitionLog:
         fetching = self._fetching

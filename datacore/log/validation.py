@@ -22,18 +22,11 @@ if TYPE_CHECKING:
     from datacore.record.batch import BatchHeader
 
 
-def checked_header(
-    records: memoryview, config: LogConfig, *, has_transactional_id: bool
-) -> BatchHeader:
-    """The header of a record set that may be appended.
-
-    Args:
-        records: What the producer sent for one partition.
-        config: The topic's.
-        has_transactional_id: Whether its request names a transactional id.
+def header_of_one(records: memoryview) -> BatchHeader:
+    """The header of what a producer sent for one partition, if it is one batch of magic 2.
 
     Raises:
-        KafkaError: It may not; the code is the one that Kafka answers.
+        KafkaError: It is not; the code is the one that Kafka answers.
     """
     try:
         header = parse_header(records)
@@ -41,6 +34,20 @@ def checked_header(
         raise kafka_error(error) from None
     if header.size != len(records):
         raise KafkaError(ErrorCode.INVALID_RECORD, "A record set holds exactly one batch.")
+    return header
+
+
+def checked_header(records: memoryview, config: LogConfig) -> BatchHeader:
+    """The header of a record set that may be appended.
+
+    Args:
+        records: What the producer sent for one partition.
+        config: The topic's.
+
+    Raises:
+        KafkaError: It may not; the code is the one that Kafka answers.
+    """
+    header = header_of_one(records)
     if header.size > config.max_message_bytes:
         raise KafkaError(
             ErrorCode.MESSAGE_TOO_LARGE,
@@ -56,8 +63,6 @@ def checked_header(
         or (header.producer_id >= 0 and header.base_sequence < 0)
     ):
         raise KafkaError(ErrorCode.INVALID_RECORD, None)
-    if header.is_transactional and not has_transactional_id:
-        raise KafkaError(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
     if header.attributes & CODEC_MASK > Codec.ZSTD:
         # Nobody could ever read it. Kafka finds out when it decompresses.
         raise kafka_error(DecompressionError("The codec is not known."))
