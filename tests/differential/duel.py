@@ -252,6 +252,13 @@ def _differences(step: Step, path: str, theirs: Any, ours: Any) -> list[Differen
             for name in theirs
             for each in _differences(step, f"{path}.{name}", theirs[name], ours[name])
         ]
+    if path.endswith(".configs"):
+        theirs, ours = ({each["name"]: each for each in side or []} for side in (theirs, ours))
+        return [
+            each
+            for name in sorted(theirs.keys() | ours.keys())
+            for each in _differences(step, f"{path}[{name}]", theirs.get(name), ours.get(name))
+        ]
     if isinstance(theirs, list) and isinstance(ours, list) and len(theirs) == len(ours):
         return [
             each

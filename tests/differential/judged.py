@@ -1,7 +1,7 @@
 """A sequence that was played at both, and what is to be thought of each difference in it.
 
-A sequence ends with its first unexplained difference, and with an explained one whose line says
-that the two go separate ways from there on.
+A sequence ends with the first step that has an unexplained difference, or an explained one whose
+line says that the two go separate ways from there on.
 """
 
 from dataclasses import dataclass, field
@@ -25,12 +25,12 @@ class Judged:
     Attributes:
         requests: How many both were asked.
         explained: Each difference that a line explains, with the line's reason.
-        unexplained: The difference that none explains.
+        unexplained: The differences in its last step that none explains.
     """
 
     requests: int = 0
     explained: list[tuple[str, Difference]] = field(default_factory=list)
-    unexplained: Difference | None = None
+    unexplained: list[Difference] = field(default_factory=list)
 
 
 def judged(place: Arena, steps: list[Step]) -> Judged:
@@ -41,7 +41,8 @@ def judged(place: Arena, steps: list[Step]) -> Judged:
         for step in (*steps, None):
             differences = duel.last_differences() if step is None else duel.differences(step)
             found.requests = duel.requests
-            if not all(_is_compared_on(found, place.release, each) for each in differences):
+            goes_on = [_is_compared_on(found, place.release, each) for each in differences]
+            if not all(goes_on):
                 return found
         return found
     finally:
@@ -56,7 +57,7 @@ def _is_compared_on(found: Judged, release: str, difference: Difference) -> bool
         return not any(each.ends for each in known)
     reason = _reason_elsewhere(difference)
     if reason is None:
-        found.unexplained = difference
+        found.unexplained.append(difference)
         return False
     found.explained.append((reason, difference))
     return True

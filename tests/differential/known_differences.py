@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from datacore._generated.api_keys import ApiKey
+from datacore._generated.produce import ProduceRequest
 from datacore.wire.message import WireMessage
 from tests.differential.duel import Difference
 
@@ -116,6 +117,7 @@ class SequenceDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True
         theirs: Pattern of what Apache Kafka says, whole.
         ours: Pattern of what DataCore says in its place, whole.
         request: Pattern of something in the request.
+        names_twice: Whether the request must be a Produce that names a partition twice.
         versions: The first and the last version.
         release: Of Apache Kafka; None is each.
         ends: Whether the two go separate ways from there on, so that nothing is compared any more.
@@ -127,6 +129,7 @@ class SequenceDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     theirs: str = ".*"
     ours: str = ".*"
     request: str = ""
+    names_twice: bool = False
     versions: tuple[int, int] = (0, 99)
     release: str | None = None
     ends: bool = False
@@ -142,7 +145,19 @@ class SequenceDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True
             and re.fullmatch(self.theirs, str(difference.theirs), re.DOTALL) is not None
             and re.fullmatch(self.ours, str(difference.ours), re.DOTALL) is not None
             and re.search(self.request, str(step.request)) is not None
+            and (not self.names_twice or _names_twice(step.request))
         )
+
+
+def _names_twice(request: WireMessage) -> bool:
+    """Whether a Produce names a partition twice."""
+    assert isinstance(request, ProduceRequest)
+    named = [
+        (topic.name, topic.topic_id, partition.index)
+        for topic in request.topic_data
+        for partition in topic.partition_data
+    ]
+    return len(set(named)) < len(named)
 
 
 @cache

@@ -54,14 +54,13 @@ class Survey:
         self.requests += found.requests
         for reason, difference in found.explained:
             self.explained.setdefault(reason, Counter())[_kind(difference)] += 1
-        if found.unexplained is None:
-            return
-        kind = _kind(found.unexplained)
-        self.unexplained[kind] += 1
-        if self.unexplained[kind] == 1:
-            file = self._scripts / f"{len(self.unexplained)}.script"
-            file.write_text(written + "\n")
-            click.echo(f"{file}: {found.unexplained}")
+        for difference in found.unexplained:
+            kind = _kind(difference)
+            self.unexplained[kind] += 1
+            if self.unexplained[kind] == 1:
+                file = self._scripts / f"{len(self.unexplained)}.script"
+                file.write_text(written + "\n")
+                click.echo(f"{file}: {difference}")
 
 
 def _kind(difference: Difference) -> str:
