@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from tests.differential.arena import Arena
 from tests.differential.duel import Difference
 from tests.differential.known_differences import (
+    AdminDifference,
+    ConfigDifference,
     admin_differences,
     config_differences,
     sequence_differences,
@@ -68,10 +70,6 @@ def _reason_elsewhere(difference: Difference) -> str | None:
     step, theirs, ours = difference.step, difference.theirs, difference.ours
     if not step.is_about_the_cluster or "closed" in (theirs, ours):
         return None
-    known: list[str] = [each.reason for each in config_differences() if each.is_about(step.request)]
-    known += [
-        each.reason
-        for each in admin_differences()
-        if each.is_about(step.request, list(theirs), list(ours))
-    ]
-    return known[0] if known else None
+    known: list[ConfigDifference | AdminDifference] = [*config_differences(), *admin_differences()]
+    reasons = (each.reason for each in known if each.is_about(step.request, [*theirs], [*ours]))
+    return next(reasons, None)

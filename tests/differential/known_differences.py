@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ def known_differences(release: str) -> dict[tuple[str, int], str]:
     }
 
 
-class ConfigDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ConfigDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A kind of request about configs that 4.1.1 and DataCore answer otherwise.
 
     Attributes:
@@ -36,6 +37,8 @@ class ConfigDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         config: Pattern of a config's whole name.
         value: Pattern of its whole value.
         operation: The numbers of the operations.
+        theirs: The codes that Apache Kafka may answer.
+        ours: The codes that DataCore may answer in their place.
     """
 
     reason: str
@@ -44,10 +47,14 @@ class ConfigDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     config: str = ".*"
     value: str = ".*"
     operation: list[int] = []
+    theirs: set[int]
+    ours: set[int]
 
-    def is_about(self, request: WireMessage) -> bool:
-        """Whether a request is of this kind."""
+    def is_about(self, request: WireMessage, theirs: list[int], ours: list[int]) -> bool:
+        """Whether a request is of this kind, and its answers as codes differ only in this way."""
         if self.api is not None and ApiKey[self.api] != request.api_key:
+            return False
+        if not (_only_in(theirs, ours) <= self.theirs and _only_in(ours, theirs) <= self.ours):
             return False
         holders: list[Any] = [
             *getattr(request, "resources", []),
@@ -68,6 +75,11 @@ class ConfigDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             re.fullmatch(self.config, config.name)
             and re.fullmatch(self.value, config.value or "", re.DOTALL)
         )
+
+
+def _only_in(codes: list[int], others: list[int]) -> set[int]:
+    """Those that are there more often than in the others."""
+    return set(Counter(codes) - Counter(others))
 
 
 @cache
@@ -107,7 +119,7 @@ def admin_differences() -> list[AdminDifference]:
     return msgspec.convert(entries, list[AdminDifference])
 
 
-class SequenceDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SequenceDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A value that the two tell differently in the course of a sequence.
 
     Attributes:
@@ -121,6 +133,7 @@ class SequenceDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True
         versions: The first and the last version.
         release: Of Apache Kafka; None is each.
         ends: Whether the two go separate ways from there on, so that nothing is compared any more.
+        script: Steps that show the difference.
     """
 
     reason: str
@@ -133,6 +146,7 @@ class SequenceDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     versions: tuple[int, int] = (0, 99)
     release: str | None = None
     ends: bool = False
+    script: str
 
     def is_about(self, release: str, difference: Difference) -> bool:
         """Whether a difference is of this kind."""
