@@ -1,6 +1,7 @@
 """Produce (key 0).
 
-v0-v2   message sets of magic 0 and 1, converted to magic 2 (KIP-31, KIP-32); magic 2 is taken, too
+v0-v2   message sets of magic 0 and 1, converted to magic 2 (KIP-31, KIP-32); magic 2 is taken, too,
+        and so is a set that holds nothing whole, as nothing
 v3      magic 2 and transactional ids (KIP-98)
 v5      the log start offset in the answer
 v7      zstd (KIP-110)
@@ -41,6 +42,7 @@ from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import TopicId, TopicName
 from datacore.record.batch import (
     MAGIC,
+    is_cut,
     is_magic_2,
     is_transactional,
     magic_of,
@@ -236,6 +238,8 @@ def _append(
         raise KafkaError(
             ErrorCode.INVALID_TOPIC_EXCEPTION, f"Cannot append to internal topic {name}"
         )
+    if version < MAGIC_2_SINCE and is_cut(records):
+        return None
     if preparation is not NOTHING_PREPARED:
         error = preparation.refusal(position, name, partition.index)
         if error is not None:

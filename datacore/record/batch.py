@@ -186,6 +186,20 @@ def is_magic_2(record_set: Buffer) -> bool:
     return len(record_set) > MAGIC_AT and record_set[MAGIC_AT] == MAGIC
 
 
+def is_cut(record_set: Buffer) -> bool:
+    """Whether of a record set of any magic not even the first batch or message is there as a whole.
+
+    What cannot be a batch's beginning is not cut, but corrupt.
+    """
+    present = len(record_set)
+    if present < BATCH_FRAME_SIZE:
+        return True
+    size = _unpack_frame(record_set)[1]
+    if size < LEGACY_MESSAGE_SIZE_MIN or (present > MAGIC_AT and record_set[MAGIC_AT] > MAGIC):
+        return False
+    return present < size + BATCH_FRAME_SIZE
+
+
 def iterate_headers(buffer: Buffer) -> Iterator[tuple[int, BatchHeader]]:
     """Yields position and header of each whole batch; a cut last one ends the iteration.
 

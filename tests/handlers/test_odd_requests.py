@@ -32,6 +32,7 @@ from datacore.client.errors import BrokerUnreachableError
 from datacore.handlers.table import TABLE
 from datacore.record.records import Record, encode_batch
 from datacore.testing.broker import Broker
+from tests.handlers.record_sets import encode
 
 MS = 1_700_000_000_000
 TOPIC = "odd"
@@ -154,6 +155,22 @@ def test_a_batch_of_magic_2_is_taken_before_clients_knew_them(
     data = produce_data(topic_id, 0, records=batch())
     told = connection.send(ProduceRequest(acks=1, topic_data=[data]), ProduceResponse, version)
     assert error_codes(told) == [[(0, 0)]]
+
+
+@pytest.mark.parametrize("version", range(3))
+@pytest.mark.parametrize("magic", range(3))
+def test_a_set_without_a_whole_batch_is_taken_as_nothing_before_clients_knew_magic_2(
+    connection: Connection, topic_id: bytes, version: int, magic: int
+) -> None:
+    whole = encode([Record(0, MS, b"k", b"v")], magic)
+    for records in (b"", whole[:-3], whole[:10]):
+        data = produce_data(topic_id, 0, records=records)
+        told = connection.send(ProduceRequest(acks=1, topic_data=[data]), ProduceResponse, version)
+        assert error_codes(told) == [[(0, 0)]]
+        assert told.responses[0].partition_responses[0].base_offset == -1
+    corrupt = produce_data(topic_id, 0, records=bytes(40))
+    told = connection.send(ProduceRequest(acks=1, topic_data=[corrupt]), ProduceResponse, version)
+    assert error_codes(told) == [[(0, ErrorCode.CORRUPT_MESSAGE)]]
 
 
 @pytest.mark.parametrize("version", PRODUCE_VERSIONS)
