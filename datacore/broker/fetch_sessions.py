@@ -167,7 +167,7 @@ class FetchSessions:
                 replaced.close()
             wanted = _wanted_once(request)
             session = None
-            if request.session_epoch == INITIAL_EPOCH and wanted:
+            if request.session_epoch == INITIAL_EPOCH:
                 session = self._open(by_id=by_id)
                 if session is not None:
                     session.isolation_level = request.isolation_level

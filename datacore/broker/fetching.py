@@ -264,7 +264,7 @@ class _Fetch:
         elif self._magic < 2:
             if takes_long_to_convert(records):
                 return log
-            records = converted(records, self._magic)
+            records = converted(records, self._magic, offset)
         self._size += len(records)
         result.records = records
         return None
@@ -320,7 +320,9 @@ class _Fetch:
                     )
                     reads[collected.wanted] = buffers
                     if self._magic < 2 and buffers:
-                        reads[collected.wanted] = await convert(buffers, self._magic)
+                        reads[collected.wanted] = await convert(
+                            buffers, self._magic, collected.wanted.fetch_offset
+                        )
                 except KafkaError as error:
                     reads[collected.wanted] = error
                 if self._is_abandoned:

@@ -197,7 +197,7 @@ def is_cut(record_set: Buffer) -> bool:
     size = _unpack_frame(record_set)[1]
     if size < LEGACY_MESSAGE_SIZE_MIN or (present > MAGIC_AT and record_set[MAGIC_AT] > MAGIC):
         return False
-    return present < size + BATCH_FRAME_SIZE
+    return bool(present < size + BATCH_FRAME_SIZE)
 
 
 def iterate_headers(buffer: Buffer) -> Iterator[tuple[int, BatchHeader]]:

@@ -22,6 +22,7 @@ from datacore._generated.describe_configs import (
     DescribeConfigsResource,
     DescribeConfigsResponse,
 )
+from datacore._generated.describe_groups import DescribeGroupsRequest, DescribeGroupsResponse
 from datacore._generated.describe_transactions import (
     DescribeTransactionsRequest,
     DescribeTransactionsResponse,
@@ -152,6 +153,11 @@ class Duel:
         if step.key in _MAY_END_TRANSACTIONS:
             _wait_until(lambda: not self._is_ending(self._theirs))
             _wait_until(lambda: _ends(self._theirs) == _ends(self._ours), _A_WHILE_S)
+        if step.key == ApiKey.LEAVE_GROUP:
+            # Without members, the wait for who has an id and does not join is one of no time.
+            _wait_until(
+                lambda: _group_states(self._theirs) == _group_states(self._ours), _A_WHILE_S
+            )
 
     def _topics(self, side: Conversation) -> object:
         names = [side.name(each) for each in _TOPICS]
@@ -214,6 +220,14 @@ def _ends(side: Conversation) -> object:
             )
             for level in (0, 1)
         ]
+
+
+def _group_states(side: Conversation) -> list[str]:
+    """The states of the sequence's groups."""
+    request = DescribeGroupsRequest(groups=[side.name("<g0>"), side.name("<g1>")])
+    with Connection("127.0.0.1", side.port) as connection:
+        told = connection.send(request, DescribeGroupsResponse, 0).groups
+    return [each.group_state for each in told]
 
 
 def assignable(port: int, topics: list[str]) -> int:

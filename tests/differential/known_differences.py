@@ -9,7 +9,9 @@ from typing import Any
 
 import msgspec
 
+from datacore._generated.add_partitions_to_txn import AddPartitionsToTxnRequest
 from datacore._generated.api_keys import ApiKey
+from datacore._generated.list_offsets import ListOffsetsRequest
 from datacore._generated.produce import ProduceRequest
 from datacore.wire.message import WireMessage
 from tests.differential.duel import Difference
@@ -129,7 +131,7 @@ class SequenceDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True
         theirs: Pattern of what Apache Kafka says, whole.
         ours: Pattern of what DataCore says in its place, whole.
         request: Pattern of something in the request.
-        names_twice: Whether the request must be a Produce that names a partition twice.
+        names_twice: Whether the request must name a partition, or a transaction, twice.
         versions: The first and the last version.
         release: Of Apache Kafka; None is each.
         ends: Whether the two go separate ways from there on, so that nothing is compared any more.
@@ -164,13 +166,23 @@ class SequenceDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
 
 def _names_twice(request: WireMessage) -> bool:
-    """Whether a Produce names a partition twice."""
-    assert isinstance(request, ProduceRequest)
-    named = [
-        (topic.name, topic.topic_id, partition.index)
-        for topic in request.topic_data
-        for partition in topic.partition_data
-    ]
+    """Whether a request names a partition, or a transaction, twice."""
+    named: list[object] = []
+    match request:
+        case ProduceRequest(topic_data=topics):
+            named += [
+                (topic.name, topic.topic_id, partition.index)
+                for topic in topics
+                for partition in topic.partition_data
+            ]
+        case ListOffsetsRequest(topics=topics):
+            named += [
+                (topic.name, partition.partition_index)
+                for topic in topics
+                for partition in topic.partitions
+            ]
+        case AddPartitionsToTxnRequest(transactions=transactions):
+            named += [transaction.transactional_id for transaction in transactions]
     return len(set(named)) < len(named)
 
 

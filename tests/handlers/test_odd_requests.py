@@ -21,18 +21,28 @@ from datacore._generated.list_offsets import (
     ListOffsetsResponse,
     ListOffsetsTopic,
 )
+from datacore._generated.offset_commit import (
+    OffsetCommitRequest,
+    OffsetCommitRequestTopic,
+    OffsetCommitResponse,
+)
 from datacore._generated.produce import (
     PartitionProduceData,
     ProduceRequest,
     ProduceResponse,
     TopicProduceData,
 )
+from datacore._generated.txn_offset_commit import (
+    TxnOffsetCommitRequest,
+    TxnOffsetCommitRequestTopic,
+    TxnOffsetCommitResponse,
+)
 from datacore.client.connection import Connection
 from datacore.client.errors import BrokerUnreachableError
 from datacore.handlers.table import TABLE
 from datacore.record.records import Record, encode_batch
 from datacore.testing.broker import Broker
-from tests.handlers.record_sets import encode
+from tests.handlers.record_sets import decode, encode, fetched_magic
 
 MS = 1_700_000_000_000
 TOPIC = "odd"
@@ -68,12 +78,12 @@ def made(broker: Broker, name: str, *, validate_only: bool = False) -> bytes:
     return told.topic_id
 
 
-def batch(*, transactional: bool = False) -> bytes:
-    records = [Record(0, MS, b"k", b"v")]
+def batch(*, records: int = 1, transactional: bool = False) -> bytes:
+    content = [Record(0, MS, b"k", b"v")] * records
     if not transactional:
-        return bytes(encode_batch(records))
+        return bytes(encode_batch(content))
     return bytes(
-        encode_batch(records, producer_id=99, producer_epoch=0, base_sequence=0, transactional=True)
+        encode_batch(content, producer_id=99, producer_epoch=0, base_sequence=0, transactional=True)
     )
 
 
@@ -185,7 +195,7 @@ def test_a_refused_transaction_that_wants_no_answer_closes_the_connection(
             connection.receive_frame()
 
 
-# --- Fetch and ListOffsets
+# --- Fetch
 
 
 @pytest.mark.parametrize("version", FETCH_VERSIONS)
@@ -238,6 +248,58 @@ def test_a_partition_that_is_fetched_twice_is_read_as_it_was_named_last(
     told = connection.send(request, FetchResponse, version)
     ((answer,),) = [topic.partitions for topic in told.responses]
     assert answer.error_code == 0
+
+
+@pytest.mark.parametrize("version", range(7, FETCH_VERSIONS.stop))
+def test_who_begins_a_session_with_nothing_has_one(connection: Connection, version: int) -> None:
+    begun = connection.send(FetchRequest(session_epoch=0), FetchResponse, version)
+    assert begun.session_id != 0
+    request = FetchRequest(session_id=begun.session_id, session_epoch=1)
+    assert connection.send(request, FetchResponse, version).session_id == begun.session_id
+
+
+@pytest.mark.parametrize("version", range(FETCH_VERSIONS.start))
+def test_an_old_client_gets_no_record_before_the_offset_that_it_asks_for(
+    broker: Broker, connection: Connection, version: int
+) -> None:
+    topic = f"old-{version}"
+    data = produce_data(made(broker, topic), 0, records=batch(records=3))
+    data.name = topic
+    told = connection.send(ProduceRequest(acks=1, topic_data=[data]), ProduceResponse, 3)
+    assert error_codes(told) == [[(0, 0)]]
+    partition = FetchPartition(fetch_offset=1, partition_max_bytes=1_000)
+    request = FetchRequest(topics=[FetchTopic(topic=topic, partitions=[partition])])
+    (answer,) = connection.send(request, FetchResponse, version).responses[0].partitions
+    read = decode(answer.records, fetched_magic(version))
+    assert [each.offset for each in read] == [1, 2]
+
+
+# --- offsets of groups
+
+
+@pytest.mark.usefixtures("topic_id")
+@pytest.mark.parametrize("version", range(2, TABLE[ApiKey.OFFSET_COMMIT].max_version + 1))
+def test_an_unknown_topic_is_answered_though_nothing_is_committed_of_it(
+    connection: Connection, version: int
+) -> None:
+    topics = [OffsetCommitRequestTopic(name=name) for name in ("missing", TOPIC)]
+    request = OffsetCommitRequest(group_id="g", topics=topics)
+    told = connection.send(request, OffsetCommitResponse, version)
+    assert [(topic.name, topic.partitions) for topic in told.topics] == [("missing", [])]
+
+
+@pytest.mark.usefixtures("topic_id")
+@pytest.mark.parametrize("version", range(TABLE[ApiKey.TXN_OFFSET_COMMIT].max_version + 1))
+def test_an_unknown_topic_is_answered_though_a_transaction_commits_nothing_of_it(
+    connection: Connection, version: int
+) -> None:
+    topics = [TxnOffsetCommitRequestTopic(name=name) for name in ("missing", TOPIC)]
+    request = TxnOffsetCommitRequest(transactional_id="x", group_id="g", topics=topics)
+    told = connection.send(request, TxnOffsetCommitResponse, version)
+    assert [(topic.name, topic.partitions) for topic in told.topics] == [("missing", [])]
+
+
+# --- ListOffsets
 
 
 @pytest.mark.parametrize("version", LIST_VERSIONS)
