@@ -9,17 +9,11 @@ start from a bisection of the sparse index, and read a little more to find their
 
 from __future__ import annotations
 
-from struct import Struct
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from datacore.storage.batches import BATCH_SIZE_MIN
+from datacore.storage.batches import BATCH_EXTENT, BATCH_SIZE_MIN
 from datacore.storage.engine import Damaged, StorageError
-from datacore.wire.batch_header import (
-    BATCH_FRAME,
-    BATCH_FRAME_SIZE,
-    BATCH_HEADER_SIZE,
-    LAST_OFFSET_DELTA_AT,
-)
+from datacore.wire.batch_header import BATCH_FRAME, BATCH_FRAME_SIZE, BATCH_HEADER_SIZE
 
 if TYPE_CHECKING:
     from datacore.storage.disk.segment import Segment
@@ -33,7 +27,7 @@ Wanted: TypeAlias = "tuple[Segment, int, int]"
 """A segment, the position of the first byte, and how many; none asks for its index and no more."""
 
 _unpack_frame: Final = BATCH_FRAME.unpack_from
-_last_offset_delta: Final = Struct(f">{LAST_OFFSET_DELTA_AT}xi").unpack_from
+_unpack_extent: Final = BATCH_EXTENT.unpack_from
 
 
 class LogRead:
@@ -147,18 +141,21 @@ class LogRead:
         assert segment is not None
         start = 0
         if not self._is_exact:
-            if self._fallback >= 0 and self._goes_back(view):
-                return self.want()
-            start, self._is_exact = self._find_start(view, segment)
-            if not self._is_exact and start == 0:
-                raise _damage(segment, self._position)
-            self._position += start
-            is_all = self._position + len(view) - start == self._limit
-            if not self._is_exact or (len(view) - start < self._remaining and not is_all):
+            start = self._find_start(view, segment)
+            if start < 0:
                 return self.want()
         position = self._position
         available = len(view) - start
-        base_offset, size = _frame(view, start, segment, position)
+        if available < BATCH_FRAME_SIZE:
+            raise _damage(segment, position)
+        base_offset, length = _unpack_frame(view, start)
+        size = length + BATCH_FRAME_SIZE
+        if (
+            size < BATCH_SIZE_MIN
+            or position + size > segment.size
+            or base_offset < segment.base_offset
+        ):
+            raise _damage(segment, position)
         if self.buffers and size > self._remaining:
             return None
         if size > available:
@@ -216,14 +213,6 @@ class LogRead:
             # Batches that large are indexed each, so it is the one at the next entry.
             self._position, self._fallback = until, position
 
-    def _goes_back(self, view: memoryview) -> bool:
-        """Whether what was read begins behind the offset, so that a place before it is next."""
-        fallback, self._fallback = self._fallback, -1
-        if len(view) < BATCH_FRAME_SIZE or _unpack_frame(view)[0] <= self._offset:
-            return False
-        self._position = fallback
-        return True
-
     def _size_to_find(self, size: int) -> int:
         """How much to read where the position may lie before the batch to begin with."""
         until = self._find_until if self._find_until >= 0 else self._limit
@@ -253,19 +242,37 @@ class LogRead:
                 return damage.position
         return segment.size
 
-    def _find_start(self, view: memoryview, segment: Segment) -> tuple[int, bool]:
+    def _find_start(self, view: memoryview, segment: Segment) -> int:
         """Walks to the first batch that ends at the offset or behind it.
 
         Returns:
-            The first byte that has not been walked over, and whether that batch starts there.
+            Where in the view that begins; -1 where not enough was read, and another place, or more,
+            is to be read next.
+
+        Raises:
+            StorageError: The file does not hold what it should.
         """
+        size = len(view)
+        fallback, self._fallback = self._fallback, -1
+        if fallback >= 0 and (size < BATCH_SIZE_MIN or _unpack_frame(view)[0] > self._offset):
+            self._position = fallback
+            return -1
         at = 0
-        while at + BATCH_SIZE_MIN <= len(view):
-            base_offset, size = _frame(view, at, segment, self._position + at)
-            if base_offset + _last_offset_delta(view, at)[0] >= self._offset:
-                return at, True
-            at += size
-        return at, False
+        while at + BATCH_SIZE_MIN <= size:
+            base_offset, length, last_offset_delta = _unpack_extent(view, at)
+            if base_offset + last_offset_delta >= self._offset:
+                self._is_exact = True
+                break
+            position = self._position + at
+            at += length + BATCH_FRAME_SIZE
+            is_none = length + BATCH_FRAME_SIZE < BATCH_SIZE_MIN
+            if is_none or base_offset < segment.base_offset or self._position + at > segment.size:
+                raise _damage(segment, position)
+        if not self._is_exact and at == 0:
+            raise _damage(segment, self._position)
+        self._position += at
+        is_all = self._position + size - at == self._limit
+        return at if self._is_exact and (is_all or size - at >= self._remaining) else -1
 
     def _find_end(
         self, view: memoryview, start: int, size: int, budget: int, segment: Segment
@@ -292,20 +299,19 @@ class LogRead:
                 relative_offset = before_offset - segment.base_offset
                 boundary = min(boundary, segment.offset_index.position_before(relative_offset))
             at = max(at, boundary - origin)
-        while at + BATCH_FRAME_SIZE <= len(view):
+        least_offset = segment.base_offset
+        last_at = len(view) - BATCH_FRAME_SIZE
+        while at <= last_at:
             base_offset, length = _unpack_frame(view, at)
-            next_at = at + BATCH_FRAME_SIZE + length
-            position = self._position + at - start
-            if (
-                next_at - at < BATCH_SIZE_MIN
-                or position + next_at - at > segment.size
-                or base_offset < segment.base_offset
-            ):
+            size = length + BATCH_FRAME_SIZE
+            if size < BATCH_SIZE_MIN or base_offset < least_offset:
                 break  # What no batch can say is told to whoever reads on from there.
-            if next_at > stop or base_offset >= before_offset:
-                self._segments.hints.add(base_offset, segment, position, next_at - at)
+            if at + size > stop or base_offset >= before_offset:
+                position = self._position + at - start
+                if position + size <= segment.size:
+                    self._segments.hints.add(base_offset, segment, position, size)
                 break
-            at = next_at
+            at += size
         return at
 
     def _go_on_behind(self, segment: Segment) -> Wanted | None:
@@ -316,17 +322,6 @@ class LogRead:
             return None
         hints.add(following.base_offset, following, 0)
         return self.want() if self._remaining >= BATCH_SIZE_MIN else None
-
-
-def _frame(view: memoryview, at: int, segment: Segment, position: int) -> tuple[int, int]:
-    """The base offset and the size of a batch, of which at least the header is there."""
-    if at + BATCH_FRAME_SIZE > len(view):
-        raise _damage(segment, position)
-    base_offset, length = _unpack_frame(view, at)
-    size: int = length + BATCH_FRAME_SIZE
-    if size < BATCH_SIZE_MIN or position + size > segment.size or base_offset < segment.base_offset:
-        raise _damage(segment, position)
-    return base_offset, size
 
 
 def _damage(segment: Segment, position: int) -> StorageError:
