@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from datacore.broker.context import RequestContext
 
 ACKS_ALL = -1
+_ACKS = frozenset({0, 1, ACKS_ALL})
 MAGIC_2_SINCE = 3
 ZSTD_SINCE = 7
 ABORTABLE_SINCE = 11
@@ -75,7 +76,7 @@ def handle(
 ) -> ProduceResponse | Pending[ProduceResponse | None] | None:
     """Appends each partition's batch; answers when the acks that were asked for are there."""
     acks = request.acks
-    if acks not in {0, 1, ACKS_ALL}:
+    if acks not in _ACKS:
         return _refused_acks(broker, context, request)
     if request.transactional_id is not None and acks == 0:
         # Nobody could be told that the transaction does not take them.
@@ -239,13 +240,16 @@ def _append(
         error = preparation.refusal(position, name, partition.index)
         if error is not None:
             raise error
-    log = broker.partitions.log(name, partition.index)
-    records = memoryview(partition.records or b"")
+    partitions = broker.partitions
+    log = partitions.log(name, partition.index)
+    records = partition.records
+    if type(records) is not memoryview:
+        records = memoryview(records or b"")
     if MAGIC_2_SINCE <= version < ZSTD_SINCE:
         _check_old_client(records, version)
     has_transactional_id = request.transactional_id is not None
     oldest_timestamp_ms = None
-    if broker.partitions.prepares_batches or version < MAGIC_2_SINCE:
+    if partitions.prepares_batches or version < MAGIC_2_SINCE:
         prepared = preparation.prepared.get(position)
         if prepared is None and version < MAGIC_2_SINCE:
             # The topic was made while the others of this request were converted.
@@ -262,7 +266,7 @@ def _append(
             oldest_timestamp_ms=oldest_timestamp_ms,
         )
     except KafkaError:
-        broker.partitions.recover_soon(log)
+        partitions.recover_soon(log)
         raise
     result.base_offset = appended.base_offset
     result.log_append_time_ms = appended.log_append_time_ms
