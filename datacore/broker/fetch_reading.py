@@ -234,7 +234,8 @@ class FetchReading:
         except KeyError:
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION) from None
         # Whatever is below zero is none here; in all other requests only -1 is.
-        log.check_leader_epoch(max(wanted.current_leader_epoch, -1))
+        if wanted.current_leader_epoch >= 0:
+            log.check_leader_epoch(wanted.current_leader_epoch)
         return log
 
     def _takes(self, result: FetchedPartition, wanted: WantedPartition) -> bool:
