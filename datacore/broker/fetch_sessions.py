@@ -160,14 +160,14 @@ class FetchSessions:
         """
         by_id = version >= 13
         if version < 7 or (request.session_id == 0 and request.session_epoch == FINAL_EPOCH):
-            return FetchScope(list(_wanted(request)))
+            return FetchScope(_wanted_once(request))
         if request.session_epoch in {FINAL_EPOCH, INITIAL_EPOCH}:
             replaced = self._sessions.pop(request.session_id, None)
             if replaced is not None:
                 replaced.close()
-            wanted = list(_wanted(request))
+            wanted = _wanted_once(request)
             session = None
-            if request.session_epoch == INITIAL_EPOCH and wanted:
+            if request.session_epoch == INITIAL_EPOCH:
                 session = self._open(by_id=by_id)
                 if session is not None:
                     session.isolation_level = request.isolation_level
@@ -213,6 +213,12 @@ class FetchSessions:
         session = FetchSession(session_id, uses_topic_ids=by_id, last_used_ms=now_ms)
         self._sessions[session_id] = session
         return session
+
+
+def _wanted_once(request: FetchRequest) -> list[WantedPartition]:
+    """Each partition that a request names; who names one twice wants what it says last."""
+    wanted = {(each.topic, each.topic_id, each.index): each for each in _wanted(request)}
+    return list(wanted.values())
 
 
 def _wanted(request: FetchRequest) -> Iterable[WantedPartition]:
