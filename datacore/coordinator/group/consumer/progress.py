@@ -188,13 +188,16 @@ class Progress:
         self._time_revocation()
         if watch.rebalance is None or not self.after.is_reconciled_to(epoch):
             return
-        members = self.members_after()
-        if all(member.is_reconciled_to(epoch) for member in members.values()):
-            turn.outcome.say(
-                f"group {group_id!r} is stable in epoch {epoch} with {len(members)} members,"
-                f" {watch.rebalance.told(turn.now_ms)}"
-            )
-            watch.rebalance = None
+        known_as = {each.member_id for each in (self.after, self.replaced) if each is not None}
+        # Not of ``members_after``: most members find another that is not there yet.
+        for member in self.group.members.values():
+            if not member.is_reconciled_to(epoch) and member.member_id not in known_as:
+                return
+        turn.outcome.say(
+            f"group {group_id!r} is stable in epoch {epoch} with {len(self.members_after())}"
+            f" members, {watch.rebalance.told(turn.now_ms)}"
+        )
+        watch.rebalance = None
 
     def _time_revocation(self) -> None:
         """A member has its rebalance timeout to give partitions up."""
