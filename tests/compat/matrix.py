@@ -165,7 +165,8 @@ def _java(version: str) -> Client:
     codecs = _OLD_CODECS if version in {"1.1.1", "2.0.1"} else _CODECS
     static = frozenset() if _release(version) >= (2, 3) else {Feature.STATIC_MEMBERS}
     features = _ALL - static
-    environment = JavaClasspath(parts=("java/TopicAdmin.java",))
+    parts = ("Consumers", "Contract", "Copier", "Flow", "TopicAdmin")
+    environment = JavaClasspath(parts=tuple(f"java/{part}.java" for part in parts))
     return Client("java", version, environment, codecs, features, quick=version == "4.1.1")
 
 
