@@ -10,7 +10,8 @@ import pytest
 from tests.compat.applications import Application, application
 from tests.compat.connect import SINK, SOURCE, DistributedWorker, standalone
 from tests.compat.environments import Program
-from tests.compat.full_flow import Killable, Output, until
+from tests.compat.full_flow import Output, until
+from tests.compat.killable import Killable
 from tests.compat.matrix import CONNECT
 from tests.compat.raw_requests import create_topic
 
