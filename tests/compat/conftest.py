@@ -19,22 +19,16 @@ from collections import defaultdict
 from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
-import datacore
-from datacore.testing.broker_process import BrokerProcess
 from tests.compat.driver import Driver
 from tests.compat.environments import NotRunError, Program
-from tests.compat.full_flow import Killable
+from tests.compat.killable import Killable, started
 from tests.compat.matrix import ABSENT, Client
 from tests.compat.results import Outcome, Result, Results, code_digest
-from tests.oracle.apache_kafka import ApacheKafka
 from tests.oracle.maven import cache_dir
 
-# Two cores with several JVMs on them; one start that is given up fails all tests after it.
-_START_S = 120.0
 _RESULTS = pytest.StashKey[Results]()
 _SECONDS = pytest.StashKey[float]()
 _PROGRAM = pytest.StashKey[Program]()
@@ -42,67 +36,46 @@ _CODE = pytest.StashKey[str]()
 _SPENT = pytest.StashKey[defaultdict[str, float]]()
 
 
-class Broker(Protocol):
-    """The broker under test, to be ended and started again on its port and data."""
-
-    def start(self) -> None: ...
-
-    def stop(self) -> object: ...
-
-    def kill(self) -> None: ...
-
-
 @pytest.fixture(scope="session")
-def running(pytestconfig: pytest.Config) -> Iterator[tuple[str, Broker | None]]:
-    """The broker under test; our own must end with status 0 after SIGTERM."""
+def running(pytestconfig: pytest.Config) -> Iterator[Killable | str]:
+    """The broker under test, which must end well after SIGTERM; or where a given one is."""
     results = pytestconfig.stash[_RESULTS]
     if given := os.environ.get("DATACORE_COMPAT_BOOTSTRAP"):
         results.broker = given
-        yield given, None
+        yield given
         return
-    if release := os.environ.get("DATACORE_COMPAT_KAFKA"):
-        results.broker = f"Apache Kafka {release}"
-        with ApacheKafka(release) as kafka:
-            yield kafka.bootstrap, kafka
-        return
-    results.broker = f"DataCore {datacore.__version__}"
-    with BrokerProcess(start_timeout_s=_START_S) as broker:
+    with started() as broker:
+        results.broker = broker.name
         try:
-            yield broker.bootstrap_servers, broker
-            assert broker.stop() == 0, broker.log()
+            yield broker
+            assert broker.process.stop() in {0, None}, broker.process.log()
         finally:
             log = cache_dir() / "compat" / "broker.log"
             log.parent.mkdir(exist_ok=True)
-            log.write_text(broker.log())
+            log.write_text(broker.process.log())
+
+
+@pytest.fixture
+def bootstrap(running: Killable | str) -> str:
+    """`host:port` of the broker under test."""
+    return running if isinstance(running, str) else running.bootstrap
+
+
+@pytest.fixture
+def shared(running: Killable | str) -> Killable:
+    """The broker that all tests share, for one that ends it and starts it again."""
+    if isinstance(running, str):
+        pytest.skip("not run: a broker that was given is not ours to kill")
+    return running
 
 
 @pytest.fixture
 def killable(pytestconfig: pytest.Config) -> Iterator[Killable]:
-    """A broker of the test's own; DATACORE_COMPAT_KAFKA=4.1.1 makes it that of Apache Kafka."""
+    """A broker of the test's own, whose names need not differ from those of other tests."""
     results = pytestconfig.stash[_RESULTS]
-    if release := os.environ.get("DATACORE_COMPAT_KAFKA"):
-        results.broker = results.broker or f"Apache Kafka {release}"
-        with ApacheKafka(release) as kafka:
-            yield Killable(kafka, kafka.bootstrap)
-        return
-    results.broker = results.broker or f"DataCore {datacore.__version__}"
-    with BrokerProcess(start_timeout_s=_START_S) as broker:
-        yield Killable(broker, broker.bootstrap_servers)
-
-
-@pytest.fixture
-def bootstrap(running: tuple[str, Broker | None]) -> str:
-    """`host:port` of the broker under test."""
-    return running[0]
-
-
-@pytest.fixture
-def mortal(running: tuple[str, Broker | None]) -> Broker:
-    """The broker under test, for a test that ends it and starts it again."""
-    broker = running[1]
-    if broker is None:
-        pytest.skip("not run: a broker that was given is not ours to kill")
-    return broker
+    with started() as broker:
+        results.broker = results.broker or broker.name
+        yield broker
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ failure of the tests.
 
 import hashlib
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -252,6 +253,7 @@ class NpmPackages:
     Attributes:
         tools: programs that the build of the packages needs, with what they are called.
         variables: what that build is told.
+        runtime: the version of Node.js that runs it, a package too; without one the machine's does.
     """
 
     source: str
@@ -259,9 +261,13 @@ class NpmPackages:
     contract: str = "js/contract.mjs"
     tools: tuple[tuple[str, str], ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
+    runtime: str = ""
 
     def prepare(self, name: str, version: str) -> Program:
         node, npm = _required("node", "Node.js"), _required("npm", "npm")
+        packages = list(self.packages)
+        if self.runtime:
+            packages.append(f"{_node_package()}@{self.runtime}")
         for tool, called in self.tools:
             _required(tool, called)
         source = _CLIENTS / self.source
@@ -272,12 +278,23 @@ class NpmPackages:
             shutil.copy(_CLIENTS / self.contract, folder)
             (folder / "package.json").write_text('{"private": true, "type": "module"}\n')
             cache = f"--cache={cache_dir() / 'npm'}"
-            install = [npm, "install", "--no-audit", "--no-fund", cache, *self.packages]
+            install = [npm, "install", "--no-audit", "--no-fund", cache, *packages]
             _run(install, folder, dict(self.variables))
 
-        recipe = [source.read_text(), (_CLIENTS / self.contract).read_text(), *self.packages]
+        recipe = [source.read_text(), (_CLIENTS / self.contract).read_text(), *packages]
         folder = _built(f"{name}-{version}", recipe, build)
+        if self.runtime:
+            node = str(folder / "node_modules" / _node_package() / "bin" / "node")
         return Program((node, str(folder / source.name)), version)
+
+
+def _node_package() -> str:
+    """The package that holds Node.js itself for this machine."""
+    machine = platform.machine()
+    name = {"x86_64": "x64", "aarch64": "arm64", "arm64": "arm64"}.get(machine)
+    if name is None or sys.platform not in {"linux", "darwin"}:
+        raise NotRunError(f"no package has Node.js for {sys.platform} on {machine}")
+    return f"node-{sys.platform}-{name}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,12 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
-__all__ = ["Crashing", "Killable", "Lines", "Output", "WordCounts", "until"]
+__all__ = ["Lines", "Output", "WordCounts", "until"]
 
 MOVED_ON_TIMEOUT_S = 120.0
 _ASK_TIMEOUT_S = 60.0
@@ -27,29 +26,6 @@ _POLL_S = 0.2
 _SHORT_POLL_S = 0.02
 _PAUSE_S = 0.02
 _WORDS = ("time", "flies", "like", "an", "arrow", "fruit", "banana")
-
-
-class Crashing(Protocol):
-    """A process of a broker that starts again with its data, on the same port."""
-
-    def start(self) -> None:
-        """Returns once it serves."""
-
-    def kill(self) -> None:
-        """Ends it as a crash does."""
-
-
-@dataclass(frozen=True, slots=True)
-class Killable:
-    """A broker of one's own, to be killed."""
-
-    process: Crashing
-    bootstrap: str
-
-    def crash(self) -> None:
-        """kill -9, and a new start."""
-        self.process.kill()
-        self.process.start()
 
 
 class Lines:

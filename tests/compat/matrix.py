@@ -165,7 +165,8 @@ def _java(version: str) -> Client:
     codecs = _OLD_CODECS if version in {"1.1.1", "2.0.1"} else _CODECS
     static = frozenset() if _release(version) >= (2, 3) else {Feature.STATIC_MEMBERS}
     features = _ALL - static
-    environment = JavaClasspath(parts=("java/TopicAdmin.java",))
+    parts = ("Consumers", "Contract", "Copier", "Flow", "TopicAdmin")
+    environment = JavaClasspath(parts=tuple(f"java/{part}.java" for part in parts))
     return Client("java", version, environment, codecs, features, quick=version == "4.1.1")
 
 
@@ -185,14 +186,19 @@ def _kafkajs(version: str, *, quick: bool = False) -> Client:
     return Client("kafkajs", version, environment, features=features, quick=quick)
 
 
-def _platformatic(version: str, *, quick: bool = False) -> Client:
-    environment = NpmPackages("platformatic/driver.mjs", (f"@platformatic/kafka@{version}",))
+def _platformatic(
+    version: str, codecs: tuple[str, ...] = _CODECS, *, runtime: str = "", quick: bool = False
+) -> Client:
+    packages = (f"@platformatic/kafka@{version}",)
+    environment = NpmPackages("platformatic/driver.mjs", packages, runtime=runtime)
     # It writes null as empty, and years apart within a batch as any time.
     lacks = {Feature.NULLS, Feature.DISTANT_TIMESTAMPS}
-    lacks |= {Feature.STATIC_MEMBERS, Feature.TRANSACTIONS, Feature.CONFIGS}
+    # The sequence numbers of its transactions are out of order (asked of Apache Kafka 4.1.1, too).
+    lacks |= {Feature.TRANSACTIONS}
+    if _release(version) < (2, 0):
+        lacks |= {Feature.STATIC_MEMBERS, Feature.CONFIGS}
     features = _ALL - lacks
-    # zstd came with Node.js 22.15.
-    return Client("platformatic", version, environment, _OLD_CODECS, features, quick)
+    return Client("platformatic", version, environment, codecs, features, quick)
 
 
 def _confluent_js(version: str) -> Client:
@@ -305,8 +311,9 @@ CLIENTS: tuple[Client, ...] = (
     *map(_java, _JAVA_RELEASES),
     _kafkajs("1.16.0"),
     _kafkajs("2.2.4", quick=True),
-    # The last for Node.js 20; 2.x needs 22.
-    _platformatic("1.20.0", quick=True),
+    # The last for Node.js 20; zstd came with 22.15, and 2.x needs 22.22.
+    _platformatic("1.20.0", _OLD_CODECS, quick=True),
+    _platformatic("2.12.1", runtime="22.23.3"),
     _confluent_js("1.10.1"),
     _franz_go("1.10.0"),
     _franz_go("1.22.2", quick=True),

@@ -7,17 +7,14 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.compat.driver import Driver, Member, Seen, eventually
+from tests.compat.killable import Killable
 from tests.compat.matrix import EACH_CLIENT_AT_LENGTH, Client, Feature
 from tests.compat.raw_requests import create_topic, next_offset
 from tests.compat.scenarios import message, values
-
-if TYPE_CHECKING:
-    from tests.compat.conftest import Broker
 
 pytestmark = [pytest.mark.compat, pytest.mark.timeout(900), EACH_CLIENT_AT_LENGTH]
 
@@ -36,20 +33,18 @@ def patient(driver: Driver) -> Driver:
 
 @pytest.mark.scenario("broker restarted")
 def test_producer_and_group_go_on_after_the_broker_was_restarted(
-    client: Client, patient: Driver, mortal: "Broker", bootstrap: str, topic: str, group: str
+    client: Client, patient: Driver, shared: Killable, bootstrap: str, topic: str, group: str
 ) -> None:
     with _flow_over_the_end_of_the_broker(client, patient, bootstrap, topic, group):
-        mortal.stop()
-        mortal.start()
+        shared.restart()
 
 
 @pytest.mark.scenario("broker killed")
 def test_nothing_acknowledged_is_lost_when_the_broker_is_killed_in_full_flow(
-    client: Client, patient: Driver, mortal: "Broker", bootstrap: str, topic: str, group: str
+    client: Client, patient: Driver, shared: Killable, bootstrap: str, topic: str, group: str
 ) -> None:
     with _flow_over_the_end_of_the_broker(client, patient, bootstrap, topic, group):
-        mortal.kill()
-        mortal.start()
+        shared.crash()
 
 
 @pytest.mark.scenario("application killed")
@@ -86,7 +81,7 @@ def test_an_application_killed_in_full_flow_goes_on_where_it_had_committed(
 
 @pytest.mark.scenario("transactions killed")
 def test_nothing_is_copied_twice_when_application_and_broker_are_killed_in_full_flow(
-    client: Client, patient: Driver, mortal: "Broker", bootstrap: str, topic: str, group: str
+    client: Client, patient: Driver, shared: Killable, bootstrap: str, topic: str, group: str
 ) -> None:
     for feature in (Feature.FLOW, Feature.TRANSACTIONS):
         client.must_know(feature)
@@ -99,8 +94,7 @@ def test_nothing_is_copied_twice_when_application_and_broker_are_killed_in_full_
             killed.kill()
         with patient.relay(topic, to, group) as relay:
             _wait_for_copies(relay, flow)
-            mortal.kill()
-            mortal.start()
+            shared.crash()
             _wait_for_copies(relay, flow)
             flow.leave()
             last = [message(b"last", partition=p) for p in range(PARTITIONS)]

@@ -6,7 +6,8 @@ import pytest
 
 from tests.compat.applications import application
 from tests.compat.environments import Program
-from tests.compat.full_flow import Killable, Lines, Output, WordCounts
+from tests.compat.full_flow import Lines, Output, WordCounts
+from tests.compat.killable import Killable
 from tests.compat.matrix import FAUST, QUIX
 from tests.compat.raw_requests import create_topic, next_offset
 

@@ -6,7 +6,8 @@ import pytest
 
 from tests.compat.applications import application
 from tests.compat.environments import Program
-from tests.compat.full_flow import Killable, Lines, WordCounts
+from tests.compat.full_flow import Lines, WordCounts
+from tests.compat.killable import Killable
 from tests.compat.matrix import STREAMS, Client
 from tests.compat.raw_requests import create_topic
 

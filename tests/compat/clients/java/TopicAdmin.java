@@ -33,19 +33,19 @@ final class TopicAdmin {
                 Map<String, String> wanted = texts(command.getAsJsonObject("configs"));
                 NewTopic created = new NewTopic(topic, partitions, (short) 1).configs(wanted);
                 admin.createTopics(Collections.singleton(created)).all().get();
-                return Driver.event("created");
+                return Contract.event("created");
             case "describe":
                 return describe(command.getAsJsonArray("configs"));
             case "alter":
                 alter(texts(command.getAsJsonObject("configs")));
-                return Driver.event("altered");
+                return Contract.event("altered");
             case "delete":
                 admin.deleteTopics(Collections.singleton(topic)).all().get();
-                return Driver.event("deleted");
+                return Contract.event("deleted");
             default:
                 JsonArray topics = new JsonArray();
                 admin.listTopics().names().get().forEach(topics::add);
-                JsonObject answer = Driver.event("listed");
+                JsonObject answer = Contract.event("listed");
                 answer.add("topics", topics);
                 return answer;
         }
@@ -68,7 +68,7 @@ final class TopicAdmin {
         for (JsonElement name : names) {
             configs.addProperty(name.getAsString(), config.get(name.getAsString()).value());
         }
-        JsonObject answer = Driver.event("described");
+        JsonObject answer = Contract.event("described");
         answer.addProperty("partitions", description.partitions().size());
         answer.add("configs", configs);
         return answer;

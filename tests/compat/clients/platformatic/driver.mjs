@@ -1,9 +1,16 @@
 // @platformatic/kafka. CONTRACT.md says what it must do.
 
-import { Admin, Consumer, Producer } from "@platformatic/kafka";
+import { readFileSync } from "node:fs";
+import * as platformatic from "@platformatic/kafka";
 import { acked, ackedNumber, assigned, bytes, committed, numbers, options, reportOffsets, run, seen } from "./contract.mjs";
 
+const { Admin, Consumer, Producer } = platformatic;
+const PACKAGE = new URL("node_modules/@platformatic/kafka/package.json", import.meta.url);
+// Up to 1.x what is committed is the last record that was read; it goes on after that.
+const COMMITTED_BEFORE_NEXT = JSON.parse(readFileSync(PACKAGE)).version.startsWith("1.") ? 1n : 0n;
+
 const READ_COMMITTED = 1;
+const SET = 0;
 const FIRST = -2n;
 const NEXT = -1n;
 
@@ -93,26 +100,29 @@ async function consume() {
   await consumer.close(true);
 }
 
-async function join(commands) {
-  const consumer = new Consumer({
+const member = () =>
+  new Consumer({
     ...CLIENT,
     groupId: options.group,
     sessionTimeout: 6_000,
     rebalanceTimeout: 6_000,
     heartbeatInterval: 300,
+    ...(options.instance ? { groupInstanceId: options.instance } : {}),
   });
+
+async function join(commands) {
+  const consumer = member();
   consumer.on("consumer:group:join", ({ assignments }) => {
     assigned(assignments?.find(({ topic }) => topic === options.topic)?.partitions ?? []);
   });
   await follow(consumer);
   for await (const command of commands) {
     if (command.do === "leave") break;
-    // By its convention what is committed is the last record that was read; it goes on after that.
     await consumer.commit({
       offsets: Object.entries(command.offsets).map(([partition, offset]) => ({
         topic: options.topic,
         partition: Number(partition),
-        offset: BigInt(offset) - 1n,
+        offset: BigInt(offset) - COMMITTED_BEFORE_NEXT,
         leaderEpoch: 0,
       })),
     });
@@ -168,13 +178,21 @@ async function offsets() {
 async function admin() {
   const admin = new Admin(CLIENT);
   const topics = [options.topic];
+  const topic = { resourceType: platformatic.ConfigResourceTypes?.TOPIC, resourceName: options.topic };
   return {
     create: (partitions, configs) =>
       admin.createTopics({ topics, partitions, replicas: 1, configs: Object.entries(configs).map(([name, value]) => ({ name, value })) }),
-    describe: async () => {
+    describe: async (names) => {
       const metadata = await admin.metadata({ topics, forceUpdate: true });
-      return { partitions: metadata.topics.get(options.topic).partitionsCount, configs: {} };
+      const partitions = metadata.topics.get(options.topic).partitionsCount;
+      if (names.length === 0) return { partitions, configs: {} };
+      const [described] = await admin.describeConfigs({ resources: [{ ...topic, configurationKeys: names }] });
+      return { partitions, configs: Object.fromEntries(described.configs.map(({ name, value }) => [name, value])) };
     },
+    alter: (configs) =>
+      admin.incrementalAlterConfigs({
+        resources: [{ ...topic, configs: Object.entries(configs).map(([name, value]) => ({ name, value, configOperation: SET })) }],
+      }),
     delete: () => admin.deleteTopics({ topics }),
     topics: () => admin.listTopics(),
   };
