@@ -53,6 +53,8 @@ _unpack_frame: Final = BATCH_FRAME.unpack_from
 _crc32c: Final = crc32.iscsi
 _INT16: Final = Struct(">h")
 _UINT32: Final = Struct(">I")
+_FLAGS_AT: Final = ATTRIBUTES_AT + 1
+"""Where the bits of the attributes are that mean something."""
 _unpack_producer: Final = Struct(">h20xqh").unpack_from
 """From the attributes on."""
 _INT64: Final = Struct(">q")
@@ -129,11 +131,12 @@ class BatchHeader(msgspec.Struct, gc=False):
 
 def is_transactional(record_set: Buffer) -> bool:
     """Whether a record set begins with a whole batch of a transaction."""
+    size = len(record_set)
     return (
-        len(record_set) >= BATCH_HEADER_SIZE
+        size >= BATCH_HEADER_SIZE
+        and record_set[_FLAGS_AT] & TRANSACTIONAL_BIT != 0
         and record_set[MAGIC_AT] == MAGIC
-        and bool(record_set[ATTRIBUTES_AT + 1] & TRANSACTIONAL_BIT)
-        and len(record_set) >= _unpack_frame(record_set)[1] + BATCH_FRAME_SIZE
+        and size >= _unpack_frame(record_set)[1] + BATCH_FRAME_SIZE
     )
 
 
