@@ -1,7 +1,7 @@
 """What a client older than Kafka 0.11 is served: message sets, made of stored batches.
 
 Rules: a little is converted inline. The rest is converted in a worker thread, so that nobody else
-waits, and comes to its request like what was read from a device (``fetching.py``).
+waits, and comes to its request like what was read from a device (``parked_fetch.py``).
 """
 
 from __future__ import annotations

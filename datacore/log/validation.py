@@ -7,12 +7,17 @@ something that they alone tell: whether each has a key, how old the oldest is
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from datacore._generated.errors import ErrorCode
 from datacore.log.error_codes import kafka_error
 from datacore.protocol.errors import KafkaError
-from datacore.record.batch import CODEC_MASK, parse_header, verify_crc
+from datacore.record.batch import (
+    CODEC_MASK,
+    CONTROL_BIT,
+    parse_header,
+    verify_crc,
+)
 from datacore.record.compression import Codec
 from datacore.record.errors import DecompressionError, RecordError
 from datacore.record.records import validate_records
@@ -20,6 +25,8 @@ from datacore.record.records import validate_records
 if TYPE_CHECKING:
     from datacore.log.config import LogConfig
     from datacore.record.batch import BatchHeader
+
+_CODEC_MAX: Final = int(max(Codec))
 
 
 def header_of_one(records: memoryview) -> BatchHeader:
@@ -48,10 +55,11 @@ def checked_header(records: memoryview, config: LogConfig) -> BatchHeader:
         KafkaError: It may not; the code is the one that Kafka answers.
     """
     header = header_of_one(records)
-    if header.size > config.max_message_bytes:
+    size, attributes = header.size, header.attributes
+    if size > config.max_message_bytes:
         raise KafkaError(
             ErrorCode.MESSAGE_TOO_LARGE,
-            f"The batch has {header.size} bytes, max.message.bytes is {config.max_message_bytes}.",
+            f"The batch has {size} bytes, max.message.bytes is {config.max_message_bytes}.",
         )
     if not verify_crc(records, header):
         raise KafkaError(ErrorCode.CORRUPT_MESSAGE, "The batch's CRC does not match.")
@@ -59,11 +67,11 @@ def checked_header(records: memoryview, config: LogConfig) -> BatchHeader:
         header.base_offset != 0
         or header.records_count <= 0
         or header.records_count != header.last_offset_delta + 1
-        or header.is_control
+        or attributes & CONTROL_BIT
         or (header.producer_id >= 0 and header.base_sequence < 0)
     ):
         raise KafkaError(ErrorCode.INVALID_RECORD, None)
-    if header.attributes & CODEC_MASK > Codec.ZSTD:
+    if attributes & CODEC_MASK > _CODEC_MAX:
         # Nobody could ever read it. Kafka finds out when it decompresses.
         raise kafka_error(DecompressionError("The codec is not known."))
     return header

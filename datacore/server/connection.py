@@ -278,6 +278,7 @@ class Connection(asyncio.BufferedProtocol):
         at = receive.start
         end = receive.end
         frame_bytes = 0
+        unsent_bytes_max = self._limits.unsent_bytes_max
         turn_ends_s: float | None = None
         self._is_handling = True
         try:
@@ -306,7 +307,7 @@ class Connection(asyncio.BufferedProtocol):
                 frame = data[at + SIZE_BYTES : next_at]
                 at = next_at
                 self._handle(frame)
-                if self._out_bytes > self._limits.unsent_bytes_max:
+                if self._out_bytes > unsent_bytes_max:
                     self._write_out()
         except (RefusedError, DecodeError) as error:
             self._refuse(str(error))
