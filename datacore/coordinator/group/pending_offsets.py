@@ -85,12 +85,8 @@ class PendingOffsets:
             self._forget_if_empty(producer_id, group_id)
         self._latest.pop(ended, None)
 
-    def end(self, producer_id: int, offsets: OffsetStore, *, is_commit: bool) -> set[GroupId]:
-        """Ends a producer's transaction: what it has committed becomes the groups' own, or nothing.
-
-        Returns:
-            The groups that it was about.
-        """
+    def end(self, producer_id: int, offsets: OffsetStore, *, is_commit: bool) -> None:
+        """Ends a producer's transaction: its offsets become the groups' own, or nothing."""
         ended = self._by_producer.pop(producer_id, {})
         group_ids = {each.group_id for each in ended}
         for each, pending in ended.items():
@@ -102,7 +98,6 @@ class PendingOffsets:
             producers.discard(producer_id)
             if not producers:
                 self._forget(group_id)
-        return group_ids
 
     def _forget_if_empty(self, producer_id: int, group_id: GroupId) -> None:
         if any(each.group_id == group_id for each in self._by_producer[producer_id]):

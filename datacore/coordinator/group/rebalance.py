@@ -131,7 +131,6 @@ def remove_pending_member(turn: Turn, group: ClassicGroup, member_id: MemberId) 
     group.remove(member_id)
     turn.stop_timer(session_timer(group, member_id))
     complete_join_if_all_have_joined(turn, group)
-    turn.state.drop_group_if_void(group.group_id)
 
 
 def drop_assignments(turn: Turn, group: ClassicGroup, error_code: ErrorCode) -> None:

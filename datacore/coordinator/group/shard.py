@@ -94,9 +94,7 @@ class GroupShard(Shard[Turn]):
 
     def apply_marker(self, producer_id: int, *, is_commit: bool) -> None:
         """Takes in how a producer's transaction ended: its offsets count, or are nothing."""
-        ended = self.state.pending.end(producer_id, self.state.offsets, is_commit=is_commit)
-        for group_id in ended:
-            self.state.drop_group_if_void(group_id)
+        self.state.pending.end(producer_id, self.state.offsets, is_commit=is_commit)
 
     def load(self, now_ms: int) -> Outcome:
         """Begins to lead: the log is applied to its end. Members have a session to show up in."""
@@ -263,7 +261,6 @@ class GroupShard(Shard[Turn]):
         if committed is None:
             offsets.remove(group_id, topic, partition)
             pending.remove(group_id, topic, partition)
-            self.state.drop_group_if_void(group_id)
             return
         if producer_id is None:
             offsets.put(group_id, topic, partition, committed)

@@ -119,15 +119,6 @@ class ShardState:
         if group_id in self.offsets or group_id in self.pending:
             self.groups.setdefault(group_id, ClassicGroup(group_id=group_id))
 
-    def drop_group_if_void(self, group_id: GroupId) -> None:
-        """Forgets a live group of which neither members nor records are left."""
-        group = self.groups.get(group_id)
-        has_records = (
-            group_id in self.images or group_id in self.offsets or group_id in self.pending
-        )
-        if group is not None and group.is_void and not has_records:
-            self.drop_group(group_id)
-
 
 class Turn(msgspec.Struct):
     """One call into the shard: the state it may look at, the time, and the outcome it fills."""

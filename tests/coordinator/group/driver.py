@@ -115,6 +115,10 @@ class Driver:
     def member(self, member_id: str, group_id: str = GROUP) -> ClassicMember:
         return self.group(group_id).members[MemberId(member_id)]
 
+    def pass_the_next_look(self) -> None:
+        """Lets time pass until the shard has looked for what is expired."""
+        self.advance(self.config.offsets_retention_check_interval_ms)
+
     def has_group(self, group_id: str = GROUP) -> bool:
         return GroupId(group_id) in self.shard.state.groups
 

@@ -4,8 +4,8 @@ Where DataCore means to differ, they leave it out and say so here:
 
 - An id that was handed out and leaves unused starts no rebalance (Kafka rebalances the group).
 - A member that is thrown out while it waits in SyncGroup is answered (Kafka never answers it).
-- A group is there from its first record on (Kafka writes an empty one for each first JoinGroup, the
-  refused ones included, and keeps it until its next look for expired groups).
+- A group is there from its first member or record on (Kafka writes an empty one for each first
+  JoinGroup, the refused ones included).
 """
 
 from tests.coordinator.group.script import Script

@@ -138,4 +138,7 @@ def test_offsets_of_deleted_partitions_are_dropped() -> None:
     driver.commit({("t", 0): 1}, group="other")
     driver.take(driver.shard.partitions_deleted([(TopicName("t"), 0)], driver.now_ms))
     assert set(driver.fetch(None)) == {("t", 1), ("u", 0)}
+    assert driver.has_group("other")
+    driver.pass_the_next_look()
+    assert driver.has_group()
     assert not driver.has_group("other")

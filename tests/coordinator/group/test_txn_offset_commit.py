@@ -129,6 +129,7 @@ def test_an_offset_of_an_aborted_transaction_never_was() -> None:
     assert driver.driver.has_group()
     driver.end(7, is_commit=False)
     assert driver.offset(require_stable=True) == (OK, NO_OFFSET)
+    driver.driver.pass_the_next_look()
     assert not driver.driver.has_group(), "nothing of the group is left"
     driver.check_replay()
 
