@@ -30,6 +30,7 @@ from datacore.broker.down_conversion import (
     takes_long_to_convert,
 )
 from datacore.protocol.errors import KafkaError
+from datacore.protocol.isolation_level import READ_COMMITTED
 from datacore.protocol.names import TopicId, TopicName
 
 if TYPE_CHECKING:
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from datacore.broker.fetching import Fetching
     from datacore.log.partition_log import PartitionLog
 
-READ_COMMITTED: Final = 1
 _NOT_FOUND: Final = frozenset({ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID})
 _NOTHING_READ: Final[Mapping[WantedPartition, Read]] = MappingProxyType({})
 
@@ -196,10 +196,21 @@ class FetchReading:
         elif self.magic < 2:
             if takes_long_to_convert(records):
                 return Cold(wanted, log, limit)
-            records = converted(records, self.magic)
+            records = converted(records, self.magic, offset)
         self.size += len(records)
         result.records = records
         return result
+
+    def has_partitions(self) -> bool:
+        """Whether any of the partitions wanted exists."""
+        return any(map(self._exists, self.scope.partitions))
+
+    def _exists(self, wanted: WantedPartition) -> bool:
+        try:
+            self.log_of(wanted)
+        except KafkaError as error:
+            return error.code not in _NOT_FOUND
+        return True
 
     def end_for_reader(self, log: PartitionLog) -> int:
         """Where that log ends for the client."""
@@ -223,7 +234,8 @@ class FetchReading:
         except KeyError:
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION) from None
         # Whatever is below zero is none here; in all other requests only -1 is.
-        log.check_leader_epoch(max(wanted.current_leader_epoch, -1))
+        if wanted.current_leader_epoch >= 0:
+            log.check_leader_epoch(wanted.current_leader_epoch)
         return log
 
     def _takes(self, result: FetchedPartition, wanted: WantedPartition) -> bool:

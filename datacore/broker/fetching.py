@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from datacore.broker.fetch_reading import Cold, FetchReading
 from datacore.broker.parked_fetch import ParkedFetch
+from datacore.protocol.isolation_level import ISOLATION_LEVELS, unknown_isolation_level
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -46,10 +47,13 @@ class Fetching:
         """Reads what a request asks for, now or when there is enough of it.
 
         Raises:
-            KafkaError: The fetch session is unknown or out of step.
+            KafkaError: The fetch session is unknown or out of step, or the isolation level is none.
         """
         scope = self._sessions.resolve(request, context.api_version)
         reading = FetchReading(self, context.api_version, request, scope)
+        if request.isolation_level not in ISOLATION_LEVELS and reading.has_partitions():
+            # Kafka does not look at it where there is nothing to read.
+            raise unknown_isolation_level(request.isolation_level)
         collected = reading.collect()
         if isinstance(collected, Cold) or not reading.is_enough:
             return ParkedFetch(self.spawn, context, reading).start(collected)

@@ -98,7 +98,7 @@ class ParkedFetch:
                     )
                     reads[wanted] = buffers
                     if reading.magic < 2 and buffers:
-                        reads[wanted] = await convert(buffers, reading.magic)
+                        reads[wanted] = await convert(buffers, reading.magic, wanted.fetch_offset)
                 except KafkaError as error:
                     reads[wanted] = error
                 if self._is_abandoned:

@@ -170,14 +170,13 @@ class PartitionLog:
         records: memoryview,
         now_ms: int,
         *,
-        has_transactional_id: bool = False,
         oldest_timestamp_ms: int | None = None,
     ) -> Appended:
         """Appends what a producer sent: one batch of magic 2, whose header is patched in place.
 
-        A transactional batch is taken from a request that names its transactional id; that the
-        partition belongs to the transaction, the caller has asked its coordinator. Who has looked
-        at the records already (``preparation.py``) tells their smallest timestamp.
+        That the request of a transactional batch names its transactional id, the caller has seen;
+        and that the partition belongs to the transaction, it has asked the coordinator. Who has
+        looked at the records already (``preparation.py``) tells their smallest timestamp.
 
         Raises:
             KafkaError: The batch was refused; nothing was appended.
@@ -185,7 +184,7 @@ class PartitionLog:
         if self._rebuild_needed:
             raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, "The log is recovering.")
         config = self.config
-        header = checked_header(records, config, has_transactional_id=has_transactional_id)
+        header = checked_header(records, config)
         if oldest_timestamp_ms is None:
             oldest_timestamp_ms = header.base_timestamp
             if self._looks_into_records:

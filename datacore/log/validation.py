@@ -15,7 +15,6 @@ from datacore.protocol.errors import KafkaError
 from datacore.record.batch import (
     CODEC_MASK,
     CONTROL_BIT,
-    TRANSACTIONAL_BIT,
     parse_header,
     verify_crc,
 )
@@ -30,26 +29,33 @@ if TYPE_CHECKING:
 _CODEC_MAX: Final = int(max(Codec))
 
 
-def checked_header(
-    records: memoryview, config: LogConfig, *, has_transactional_id: bool
-) -> BatchHeader:
-    """The header of a record set that may be appended.
-
-    Args:
-        records: What the producer sent for one partition.
-        config: The topic's.
-        has_transactional_id: Whether its request names a transactional id.
+def header_of_one(records: memoryview) -> BatchHeader:
+    """The header of what a producer sent for one partition, if it is one batch of magic 2.
 
     Raises:
-        KafkaError: It may not; the code is the one that Kafka answers.
+        KafkaError: It is not; the code is the one that Kafka answers.
     """
     try:
         header = parse_header(records)
     except RecordError as error:
         raise kafka_error(error) from None
-    size, attributes = header.size, header.attributes
-    if size != len(records):
+    if header.size != len(records):
         raise KafkaError(ErrorCode.INVALID_RECORD, "A record set holds exactly one batch.")
+    return header
+
+
+def checked_header(records: memoryview, config: LogConfig) -> BatchHeader:
+    """The header of a record set that may be appended.
+
+    Args:
+        records: What the producer sent for one partition.
+        config: The topic's.
+
+    Raises:
+        KafkaError: It may not; the code is the one that Kafka answers.
+    """
+    header = header_of_one(records)
+    size, attributes = header.size, header.attributes
     if size > config.max_message_bytes:
         raise KafkaError(
             ErrorCode.MESSAGE_TOO_LARGE,
@@ -65,8 +71,6 @@ def checked_header(
         or (header.producer_id >= 0 and header.base_sequence < 0)
     ):
         raise KafkaError(ErrorCode.INVALID_RECORD, None)
-    if attributes & TRANSACTIONAL_BIT and not has_transactional_id:
-        raise KafkaError(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
     if attributes & CODEC_MASK > _CODEC_MAX:
         # Nobody could ever read it. Kafka finds out when it decompresses.
         raise kafka_error(DecompressionError("The codec is not known."))

@@ -167,14 +167,14 @@ async def test_what_wakes_a_request_is_read_once(monkeypatch: pytest.MonkeyPatch
         assert looks == 2
 
 
-async def test_a_partition_that_is_named_twice_is_told_twice() -> None:
+async def test_a_partition_that_is_named_twice_is_waited_for_and_told_once() -> None:
     async with running(MemoryEngine()) as broker:
         await broker.topics.create(NewTopic(T, 1))
         asked = request(0)
         asked.topics *= 2
         waiting = parked(broker, asked)
         produce(broker)
-        assert sizes(waiting.result()) == [SMALL, SMALL]
+        assert sizes(waiting.result()) == [SMALL]
         assert watchers(broker) == 0
 
 

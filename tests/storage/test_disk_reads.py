@@ -152,13 +152,14 @@ async def test_a_reader_asks_once_wherever_it_begins(
     config: DiskConfig, files: CountedFiles
 ) -> None:
     engine, log = await opened(config, files)
-    for size, count in ((LARGE, 20), (SMALL, 500), (1 << 20, 3)):
+    # Of a megabyte it is first seen whether it begins where the index says.
+    for size, count, reads in ((LARGE, 20, 1), (SMALL, 500, 1), (1 << 20, 3, 2)):
         batches = [append(log, size) for _ in range(count)]
         append(log, size)
         # Not where the sizes change: there one look at the index is not always enough.
         for batch in batches[1::7]:
             for offset in range(batch.base_offset, batch.next_offset):
-                assert reads_of(files, log, offset, max(16_384, size)) == 1
+                assert reads_of(files, log, offset, max(16_384, size)) <= reads
     await engine.close()
 
 

@@ -62,11 +62,12 @@ class LogReader:
     ) -> list[Buffer] | None:
         """``EngineLog.read_warm`` of an offset that is there."""
         read = self._begin(offset, max_bytes, before_offset, end_offset)
-        while read.want() and (segment := read.segment) is not None:
-            view = self._fill_warm(segment, read.position, read.size)
+        wanted = read.want()
+        while wanted is not None:
+            view = self._fill_warm(*wanted)
             if view is None:
                 return None
-            read.feed(view)
+            wanted = read.feed(view)
         return read.buffers
 
     async def read(
@@ -75,8 +76,9 @@ class LogReader:
         """``EngineLog.read`` of an offset that is there; None when the log was cut meanwhile."""
         cuts = self._segments.cuts
         read = self._begin(offset, max_bytes, before_offset, end_offset)
-        while read.want() and (segment := read.segment) is not None:
-            position, size = read.position, read.size
+        wanted = read.want()
+        while wanted is not None:
+            segment, position, size = wanted
             if size and not segment.is_checked(position, position + size):
                 await self.load(segment)
                 if not segment.is_gone:
@@ -84,6 +86,7 @@ class LogReader:
                 if self._segments.cuts != cuts:
                     return None
                 read = self._begin(offset, max_bytes, before_offset, end_offset)
+                wanted = read.want()
                 continue
             view = self._fill_warm(segment, position, size)
             if view is None:
@@ -93,8 +96,7 @@ class LogReader:
                 if len(view) < size:
                     message = f"{segment.path('.log')} ends before byte {position + size}"
                     raise StorageError(message)
-            if size:
-                read.feed(view)
+            wanted = read.feed(view) if size else read.want()
         return read.buffers
 
     async def find_timestamp(self, timestamp_ms: int, start_offset: int) -> int | None:

@@ -9,7 +9,7 @@ start from a bisection of the sparse index, and read a little more to find their
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from datacore.storage.batches import BATCH_EXTENT, BATCH_SIZE_MIN
 from datacore.storage.engine import Damaged, StorageError
@@ -23,16 +23,17 @@ if TYPE_CHECKING:
 FIND_READ_SIZE: Final = 16 * 1024
 """What may be read beyond what is wanted, or beyond one index interval, to find where that is."""
 
+Wanted: TypeAlias = "tuple[Segment, int, int]"
+"""A segment, the position of the first byte, and how many; none asks for its index and no more."""
+
 _unpack_frame: Final = BATCH_FRAME.unpack_from
+_unpack_extent: Final = BATCH_EXTENT.unpack_from
 
 
 class LogRead:
     """The state of one read.
 
     Attributes:
-        segment: The segment of which bytes are wanted; None behind the last one.
-        position: Where they begin.
-        size: How many; 0 asks for nothing but the segment's index.
         buffers: The whole batches read so far.
     """
 
@@ -43,19 +44,17 @@ class LogRead:
         "_end_size",
         "_fallback",
         "_find_until",
-        "_hints",
         "_interval_bytes",
         "_is_exact",
         "_is_placed",
         "_limit",
         "_offset",
+        "_position",
         "_remaining",
+        "_segment",
         "_segments",
         "_size_min",
         "buffers",
-        "position",
-        "segment",
-        "size",
     )
 
     def __init__(
@@ -80,108 +79,112 @@ class LogRead:
         """
         self._end_offset, self._end_segment, self._end_size = end
         self._segments = segments
-        self._hints = hints = segments.hints
         self._offset = offset
-        self._remaining = max(0, max_bytes)
+        self._remaining = max(max_bytes, 0)
         self._before_offset = before_offset
         self._interval_bytes = interval_bytes
         self.buffers: list[Buffer] = []
-        self.size = 0
-        self._limit = 0
-        """A batch boundary behind everything of the segment that may be returned."""
+        self._segment: Segment | None
+        self._is_placed = self._is_exact = False
+        # Whether the position is near to where the batch is that contains the offset; and whether
+        # the batch at the position is the one to continue with.
+        if (hint := segments.hints.find(offset)) is not None:
+            self._segment, self._position, self._size_min = hint
+            self._is_placed = self._is_exact = True
+        else:
+            self._segment = segments.at(offset)
+            self._position = self._size_min = 0
         self._fallback = -1
         """Where to look if the batch that contains the offset begins before the position."""
         self._find_until = 0
         """Where that batch begins at the latest, by the index; -1: anywhere behind."""
-        hint = hints.find(offset)
-        self.segment: Segment | None
-        self._is_placed = self._is_exact = hint is not None
-        # Whether the position is near to where the batch is that contains the offset; and whether
-        # the batch at the position is the one to continue with.
-        if hint is not None:
-            self.segment, self.position, self._size_min = hint
-        else:
-            self.segment = segments.at(offset)
-            self.position = self._size_min = 0
 
-    def want(self) -> bool:
-        """Whether something is to be read next; False when the read is complete.
+    def want(self) -> Wanted | None:
+        """What to read first, and again where that was no more than an index; None: nothing.
 
         Raises:
-            Damaged: It begins in damage.
+            Damaged: The read begins in damage.
         """
-        while (segment := self.segment) is not None:
+        while (segment := self._segment) is not None:
             if segment.offset_index is None:
-                self.size = 0
-                return True
+                return segment, self._position, 0
             if not self._is_placed:
                 self._place(segment)
             limit = self._limit = self._limit_of(segment)
-            available = limit - self.position
+            available = limit - self._position
             if available > 0:
                 size = max(self._remaining, self._size_min) + BATCH_HEADER_SIZE
                 if not self._is_exact:
                     size = self._size_to_find(size)
-                self.size = min(available, size)
-                return True
+                return segment, self._position, min(available, size)
             if (
                 segment is self._end_segment
                 or limit < segment.size
                 or (segment.damage and self.buffers)
             ):
-                return False
-            self.segment = self._segments.behind(segment)
-            self.position = self._find_until = 0
+                return None
+            self._segment = self._segments.behind(segment)
+            self._position = self._find_until = 0
             self._is_exact = self._is_exact or bool(self.buffers)
-        return False
+        return None
 
-    def feed(self, view: memoryview) -> None:
+    def feed(self, view: memoryview) -> Wanted | None:
         """Takes what was wanted, all of it.
+
+        Returns:
+            What to read next; None when the read is complete.
 
         Raises:
             StorageError: The file does not hold what it should.
         """
-        segment = self.segment
+        segment = self._segment
         assert segment is not None
         start = 0
         if not self._is_exact:
-            if self._fallback >= 0 and self._goes_back(view):
-                return
-            start, self._is_exact = self._find_start(view, segment)
-            if not self._is_exact and start == 0:
-                raise _damage(segment, self.position)
-            self.position += start
-            is_all = self.position + len(view) - start == self._limit
-            if not self._is_exact or (len(view) - start < self._remaining and not is_all):
-                return
+            start = self._find_start(view, segment)
+            if start < 0:
+                return self.want()
+        position = self._position
         available = len(view) - start
-        position = self.position
-        size = _frame_size(view, start, segment, position)
-        if size > available:
-            if self.buffers and size > self._remaining:
-                self.segment = None
-            elif self._size_min >= size:
-                raise _damage(segment, position)
-            else:
-                self._size_min = size
-            return
+        if available < BATCH_FRAME_SIZE:
+            raise _damage(segment, position)
+        base_offset, length = _unpack_frame(view, start)
+        size = length + BATCH_FRAME_SIZE
+        if (
+            size < BATCH_SIZE_MIN
+            or position + size > segment.size
+            or base_offset < segment.base_offset
+        ):
+            raise _damage(segment, position)
         if self.buffers and size > self._remaining:
-            self.segment = None
-            return
-        is_limit_exact = self._end_segment is not None
-        if not is_limit_exact and _unpack_frame(view, start)[0] >= self._before_offset:
-            self.segment = None
-            return
+            return None
+        if size > available:
+            if self._size_min >= size:
+                raise _damage(segment, position)
+            self._size_min = size
+            return self.want()
+        if self._end_segment is None and base_offset >= self._before_offset:
+            return None
         budget = max(self._remaining, size)
-        if is_limit_exact and available <= budget and position + available == self._limit:
+        if (
+            self._end_segment is not None
+            and position + available == self._limit
+            and available <= budget
+        ):
             end = len(view)
         else:
             end = self._find_end(view, start, size, budget, segment)
         self.buffers.append(view[start:end])
-        self._remaining -= end - start
-        self.position = position + end - start
-        self._size_min = 0
-        self._note_next(view, end, segment)
+        self._position = position = position + end - start
+        if position >= segment.size:
+            self._remaining -= end - start
+            self._size_min = 0
+            return self._go_on_behind(segment)
+        if segment is self._end_segment and position == self._end_size:
+            # There the writer goes on, or what is not durable yet.
+            offset = min(self._before_offset, self._end_offset)
+            self._segments.hints.add(offset, segment, position)
+        return None
 
     def _limit_of(self, segment: Segment) -> int:
         end_segment = self._end_segment
@@ -205,23 +208,17 @@ class LogRead:
         self._is_placed = True
         relative_offset = self._offset - segment.base_offset
         position, until = segment.offset_index.around(relative_offset)
-        self.position, self._find_until = position, until
+        self._position, self._find_until = position, until
         if until - position > 2 * self._interval_bytes and until < self._limit_of(segment):
             # Batches that large are indexed each, so it is the one at the next entry.
-            self.position, self._fallback = until, position
-
-    def _goes_back(self, view: memoryview) -> bool:
-        """Whether what was read begins behind the offset, so that a place before it is next."""
-        fallback, self._fallback = self._fallback, -1
-        if len(view) < BATCH_FRAME_SIZE or _unpack_frame(view)[0] <= self._offset:
-            return False
-        self.position = fallback
-        return True
+            self._position, self._fallback = until, position
 
     def _size_to_find(self, size: int) -> int:
         """How much to read where the position may lie before the batch to begin with."""
         until = self._find_until if self._find_until >= 0 else self._limit
-        before = max(until - self.position, 0)
+        before = max(until - self._position, 0)
+        if self._fallback >= 0:
+            return min(size, FIND_READ_SIZE + BATCH_HEADER_SIZE)
         if before > FIND_READ_SIZE:
             return min(size, FIND_READ_SIZE) + self._interval_bytes
         return size + before
@@ -234,36 +231,55 @@ class LogRead:
         """
         for damage in segment.damage:
             if damage.next_offset <= self._offset and not self.buffers:
-                self.position = max(self.position, damage.end_position)
+                self._position = max(self._position, damage.end_position)
             elif damage.first_offset <= self._offset and not self.buffers:
                 message = (
                     f"{segment.path('.log')} is damaged: it has lost the offsets "
                     f"{damage.first_offset} to {damage.next_offset - 1}"
                 )
                 raise Damaged(message, damage.next_offset)
-            elif damage.position >= self.position:
+            elif damage.position >= self._position:
                 return damage.position
         return segment.size
 
-    def _find_start(self, view: memoryview, segment: Segment) -> tuple[int, bool]:
+    def _find_start(self, view: memoryview, segment: Segment) -> int:
         """Walks to the first batch that ends at the offset or behind it.
 
         Returns:
-            The first byte that has not been walked over, and whether that batch starts there.
+            Where in the view that begins; -1 where not enough was read, and another place, or more,
+            is to be read next.
+
+        Raises:
+            StorageError: The file does not hold what it should.
         """
+        size = len(view)
+        fallback, self._fallback = self._fallback, -1
+        if fallback >= 0 and (size < BATCH_SIZE_MIN or _unpack_frame(view)[0] > self._offset):
+            self._position = fallback
+            return -1
         at = 0
-        while at + BATCH_SIZE_MIN <= len(view):
-            base_offset, _, last_offset_delta = BATCH_EXTENT.unpack_from(view, at)
-            size = _frame_size(view, at, segment, self.position + at)
+        while at + BATCH_SIZE_MIN <= size:
+            base_offset, length, last_offset_delta = _unpack_extent(view, at)
             if base_offset + last_offset_delta >= self._offset:
-                return at, True
-            at += size
-        return at, False
+                self._is_exact = True
+                break
+            position = self._position + at
+            at += length + BATCH_FRAME_SIZE
+            is_none = length + BATCH_FRAME_SIZE < BATCH_SIZE_MIN
+            if is_none or base_offset < segment.base_offset or self._position + at > segment.size:
+                raise _damage(segment, position)
+        if not self._is_exact and at == 0:
+            raise _damage(segment, self._position)
+        self._position += at
+        is_all = self._position + size - at == self._limit
+        return at if self._is_exact and (is_all or size - at >= self._remaining) else -1
 
     def _find_end(
         self, view: memoryview, start: int, size: int, budget: int, segment: Segment
     ) -> int:
         """The end of the last batch of ``view`` within ``budget`` and ``before_offset``.
+
+        Notes where the next batch begins and how large it is, for whoever goes on there.
 
         Args:
             view: What was read.
@@ -274,59 +290,38 @@ class LogRead:
         """
         at = start + size
         stop = min(len(view), start + budget)
+        before_offset = self._before_offset
         if stop - at > self._interval_bytes:
             assert segment.offset_index is not None
-            # Where in the file the view begins.
-            origin = self.position - start
+            origin = self._position - start  # where in the file the view begins
             boundary = segment.offset_index.position_within(origin + stop)
             if self._end_segment is None:
-                relative_offset = self._before_offset - segment.base_offset
+                relative_offset = before_offset - segment.base_offset
                 boundary = min(boundary, segment.offset_index.position_before(relative_offset))
             at = max(at, boundary - origin)
-        before_offset = self._before_offset
-        while at + BATCH_SIZE_MIN <= stop:
+        least_offset = segment.base_offset
+        last_at = len(view) - BATCH_FRAME_SIZE
+        while at <= last_at:
             base_offset, length = _unpack_frame(view, at)
-            next_at = at + length + BATCH_FRAME_SIZE
-            # What no batch can say is told to whoever reads on from there.
-            if (
-                next_at > stop
-                or base_offset >= before_offset
-                or next_at < at + BATCH_SIZE_MIN
-                or base_offset < segment.base_offset
-            ):
+            size = length + BATCH_FRAME_SIZE
+            if size < BATCH_SIZE_MIN or base_offset < least_offset:
+                break  # What no batch can say is told to whoever reads on from there.
+            if at + size > stop or base_offset >= before_offset:
+                position = self._position + at - start
+                if position + size <= segment.size:
+                    self._segments.hints.add(base_offset, segment, position, size)
                 break
-            at = next_at
+            at += size
         return at
 
-    def _note_next(self, view: memoryview, end: int, segment: Segment) -> None:
-        """Notes where the next batch begins, and whether there is room for another one."""
-        position = self.position
-        if position < self._limit or position < segment.size:
-            if end + BATCH_FRAME_SIZE <= len(view):
-                base_offset, length = _unpack_frame(view, end)
-                size = length + BATCH_FRAME_SIZE
-                if BATCH_SIZE_MIN <= size <= segment.size - position:
-                    self._hints.add(base_offset, segment, position, size)
-            elif segment is self._end_segment and position == self._end_size:
-                offset = min(self._before_offset, self._end_offset)
-                self._hints.add(offset, segment, position)
-            self.segment = None
-        elif (following := self._segments.behind(segment)) is not None:
-            self._hints.add(following.base_offset, following, 0)
-            if self._remaining < BATCH_SIZE_MIN:
-                self.segment = None
-        else:
-            self._hints.add(self._end_offset, segment, position)
-
-
-def _frame_size(view: memoryview, at: int, segment: Segment, position: int) -> int:
-    if at + BATCH_FRAME_SIZE > len(view):
-        raise _damage(segment, position)
-    base_offset, length = _unpack_frame(view, at)
-    size: int = length + BATCH_FRAME_SIZE
-    if size < BATCH_SIZE_MIN or position + size > segment.size or base_offset < segment.base_offset:
-        raise _damage(segment, position)
-    return size
+    def _go_on_behind(self, segment: Segment) -> Wanted | None:
+        """Notes where the batch behind a segment begins; wants it if there may be room for it."""
+        hints = self._segments.hints
+        if (following := self._segments.behind(segment)) is None:
+            hints.add(self._end_offset, segment, self._position)
+            return None
+        hints.add(following.base_offset, following, 0)
+        return self.want() if self._remaining >= BATCH_SIZE_MIN else None
 
 
 def _damage(segment: Segment, position: int) -> StorageError:
