@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
+from datacore.server.open_files import raise_open_files_limit
 from tests.storage.postgresql_server import running_server
 from tests.storage.s3_server import running_s3_server
 
@@ -32,6 +33,11 @@ hypothesis.settings.load_profile("datacore")
 pytest.register_assert_rewrite(
     "tests.handlers.group_flow", "tests.handlers.record_sets", "tests.handlers.topic_flow"
 )
+
+
+# As a broker does when it starts: an engine that a test has in this process opens as many files,
+# and an ordinary user may open no more than 1024 until then.
+raise_open_files_limit()
 
 
 @pytest.fixture
