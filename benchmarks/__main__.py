@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 WARM_UPS = 2
 GROWTH_ROUNDS = 3
-SECTIONS = (*LOADS, "growth", "life", "codecs", "engines")
+SECTIONS = (*LOADS, "growth", "life", "codecs", "engines", "processes")
 
 
 def main() -> None:
@@ -122,7 +122,11 @@ def _run(sections: Sequence[str], options: argparse.Namespace) -> dict[str, Any]
         }
         results["figures"]["life"] = lives
         print(f"\n### A broker's life\n\n{figures_table(lives)}")
-    for section, module in (("codecs", "codec"), ("engines", "engines")):
+    for section, module in (
+        ("codecs", "codec"),
+        ("engines", "engines"),
+        ("processes", "processes"),
+    ):
         if section in sections and importlib.util.find_spec(f"benchmarks.{module}"):
             results[section] = _run_module(module, is_quick=options.quick)
     results["took_s"] = round(time.monotonic() - began_s)

@@ -150,9 +150,15 @@ def produce_load(
                 producers=producers,
                 transaction_records=transaction_records,
             ),
+            written_bytes=_stored_bytes(records, value_bytes),
         )
 
     return Load(name, "GB", run, durabilities)
+
+
+def _stored_bytes(records: int, value_bytes: int) -> int:
+    """Room for so many records, and a little more."""
+    return records * (value_bytes + 32)
 
 
 def consume_load(
@@ -218,6 +224,6 @@ def tail_load(name: str, *, count: int, settings: Mapping[str, Any]) -> Load:
             reader.join()
             return []
 
-        return stage.measure(records * KIB / 1e9, act)
+        return stage.measure(records * KIB / 1e9, act, written_bytes=_stored_bytes(records, KIB))
 
     return Load(name, "GB", run, PAGE_CACHE)

@@ -11,7 +11,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from benchmarks.process_usage import CpuTime, cpu_time
+from benchmarks.process_usage import CpuTime, cpu_time, take_back_free_memory
 from benchmarks.sides import DURABILITIES
 from datacore.client.cluster import Cluster
 from datacore.client.topics import create_topic, delete_topic
@@ -91,12 +91,21 @@ class Stage:
         """Has it closed when the load is over."""
         self._open.callback(connection.close)
 
-    def measure(self, work: float, act: Callable[[], list[float]]) -> Measured:
+    def measure(
+        self, work: float, act: Callable[[], list[float]], *, written_bytes: int = 0
+    ) -> Measured:
         """Runs a part of the load, and counts what the broker uses for it.
 
         What was written before is on its device by then: or the kernel would write it meanwhile.
+
+        Args:
+            work: See ``Measured``.
+            act: The load.
+            written_bytes: What it has the broker write at most.
         """
         os.sync()
+        if written_bytes:
+            take_back_free_memory(self.side.data_dir, written_bytes)
         pid = self.side.pid
         cpu_before, started = cpu_time(pid), time.perf_counter()
         latencies_ms = act()

@@ -1,10 +1,10 @@
 """Puts a run of ``make bench`` into docs/performance.md, and draws its pictures.
 
-    python -m benchmarks.publish [RESULTS.json]
+    python -m benchmarks.publish [RESULTS.json ...]
 
 Rules: a table stands between the marks that name it, and what is outside of the marks is written by
 hand; the results themselves are committed as docs/bench-results.json, and without an argument those
-are taken again.
+are taken again. Of several runs the later ones replace what they have measured again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.plots import draw_comparison, draw_growth
-from benchmarks.results import put_into_page, tables
+from benchmarks.results import merged, put_into_page, tables
 
 _DOCS: Final = Path(__file__).parents[1] / "docs"
 _RESULTS: Final = _DOCS / "bench-results.json"
@@ -39,10 +39,9 @@ _SUMMARY: Final = (
 
 def main() -> None:
     """Runs from the command line."""
-    source = Path(sys.argv[1]) if len(sys.argv) > 1 else _RESULTS
-    text = source.read_text(encoding="utf-8")
-    _RESULTS.write_text(text, encoding="utf-8")
-    results = json.loads(text)
+    sources = [Path(each) for each in sys.argv[1:]] or [_RESULTS]
+    results = merged([json.loads(each.read_text(encoding="utf-8")) for each in sources])
+    _RESULTS.write_text(json.dumps(results, indent=1), encoding="utf-8")
     page = _DOCS / "performance.md"
     page.write_text(
         put_into_page(page.read_text(encoding="utf-8"), tables(results)), encoding="utf-8"

@@ -75,7 +75,9 @@ def bulk_load(
             converse(stage.side.address, talks, requests=total, in_flight=5)
             return []
 
-        return stage.measure(total * records * value_bytes / 1e9, act)
+        return stage.measure(
+            total * records * value_bytes / 1e9, act, written_bytes=total * len(frames[0])
+        )
 
     return Load(name, "GB", run, PAGE_CACHE)
 

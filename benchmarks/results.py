@@ -112,7 +112,42 @@ def tables(results: dict[str, Any]) -> dict[str, str]:
             found[f"{section} {durability}"] = rows_table(rows)
     for section, by_side in results.get("figures", {}).items():
         found[section] = figures_table(by_side)
+    for section in ("codecs", "processes"):
+        if section in results:
+            found[section] = _printed(results[section])
     return found
+
+
+def merged(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Several runs as one; what more than one has measured is the last one's."""
+    whole: dict[str, Any] = {}
+    for run in runs:
+        for section, found in run.items():
+            if section == "loads":
+                _merge_loads(whole.setdefault("loads", {}), found)
+            elif isinstance(found, dict):
+                whole.setdefault(section, {}).update(found)
+            else:
+                whole[section] = found
+    return whole
+
+
+def _merge_loads(whole: dict[str, Any], found: Mapping[str, Mapping[str, Sequence[Row]]]) -> None:
+    for section, by_durability in found.items():
+        for durability, rows in by_durability.items():
+            kept = whole.setdefault(section, {}).setdefault(durability, [])
+            places = {row["load"]: at for at, row in enumerate(kept)}
+            for row in rows:
+                if row["load"] in places:
+                    kept[places[row["load"]]] = row
+                else:
+                    kept.append(row)
+
+
+def _printed(text: str) -> str:
+    """What a benchmark that stands for itself has printed: its table, or else as it is."""
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    return "\n".join(table or ["```text", *text.strip().splitlines(), "```"]) + "\n"
 
 
 def put_into_page(page: str, found: Mapping[str, str]) -> str:

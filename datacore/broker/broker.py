@@ -6,6 +6,7 @@ door. What varies from run to run, time and chance, enters here and nowhere else
 
 from __future__ import annotations
 
+import functools
 import logging
 import secrets
 import time
@@ -59,6 +60,12 @@ if TYPE_CHECKING:
 log = logging.getLogger("datacore.broker")
 
 T = TypeVar("T")
+
+
+@functools.lru_cache(maxsize=8)
+def _names_consumer(protocols: str) -> bool:
+    """Whether a list of protocols has KIP-848's; each heartbeat asks."""
+    return "consumer" in protocols.split(",")
 
 
 def now_ms() -> int:
@@ -183,7 +190,7 @@ class Broker:
             KafkaError: UNSUPPORTED_VERSION: an operator has turned it off, by config or feature.
         """
         spoken = broker_value("group.coordinator.rebalance.protocols", self.config_values)
-        if "consumer" not in spoken.split(",") or self.features.level("group.version") < 1:
+        if not _names_consumer(spoken) or self.features.level("group.version") < 1:
             raise KafkaError(ErrorCode.UNSUPPORTED_VERSION)
 
     def endpoint_for(self, session: Session) -> Endpoint:

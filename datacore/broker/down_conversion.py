@@ -1,7 +1,7 @@
 """What a client older than Kafka 0.11 is served: message sets, made of stored batches.
 
 Rules: a little is converted inline. The rest is converted in a worker thread, so that nobody else
-waits, and comes to its request like what was read from a device (``fetching.py``).
+waits, and comes to its request like what was read from a device (``parked_fetch.py``).
 """
 
 from __future__ import annotations
@@ -46,23 +46,29 @@ def takes_long_to_convert(records: Buffer) -> bool:
     return any(header.codec != Codec.NONE for _, header in iterate_headers(memoryview(records)))
 
 
-def converted(records: Buffer, magic: int) -> bytes:
+def converted(records: Buffer, magic: int, first_offset: int) -> bytes:
     """Stored batches as a message set.
+
+    Args:
+        records: The batches.
+        magic: Of the messages.
+        first_offset: What the client asked for; what lies before is left out where that is easy.
 
     Raises:
         KafkaError: What is stored does not decode, or the client cannot read it.
     """
     try:
-        return down_convert(records, magic)
+        return down_convert(records, magic, first_offset=first_offset)
     except RecordError as error:
         raise kafka_error(error) from None
 
 
-async def convert(buffers: list[Buffer], magic: int) -> Converted:
+async def convert(buffers: list[Buffer], magic: int, first_offset: int) -> Converted:
     """``converted`` in a worker thread.
 
     Raises:
         KafkaError: As there.
     """
     joined = buffers[0] if len(buffers) == 1 else b"".join(buffers)
-    return Converted(buffers, await anyio.to_thread.run_sync(converted, joined, magic))
+    message_set = await anyio.to_thread.run_sync(converted, joined, magic, first_offset)
+    return Converted(buffers, message_set)

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+import msgspec
+
 from datacore._generated.errors import ErrorCode
 from datacore.protocol.errors import KafkaError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from datacore._generated.fetch import FetchRequest
     from datacore.log.partition_log import PartitionLog
@@ -29,8 +31,7 @@ _Key: TypeAlias = tuple[str | bytes, int]
 """A topic by name or id, as the session has them, and a partition's index."""
 
 
-@dataclass(slots=True, eq=False)
-class WantedPartition:
+class WantedPartition(msgspec.Struct, eq=False, gc=False):
     """One partition that a consumer fetches, and what it was last told about it."""
 
     topic: str
@@ -121,8 +122,7 @@ class FetchSession:
         return (wanted.topic_id if self.uses_topic_ids else wanted.topic), wanted.index
 
 
-@dataclass(slots=True)
-class FetchScope:
+class FetchScope(msgspec.Struct, eq=False):
     """What one Fetch request is about, sessions resolved."""
 
     partitions: list[WantedPartition]
@@ -160,14 +160,14 @@ class FetchSessions:
         """
         by_id = version >= 13
         if version < 7 or (request.session_id == 0 and request.session_epoch == FINAL_EPOCH):
-            return FetchScope(list(_wanted(request)))
+            return FetchScope(_wanted_once(request))
         if request.session_epoch in {FINAL_EPOCH, INITIAL_EPOCH}:
             replaced = self._sessions.pop(request.session_id, None)
             if replaced is not None:
                 replaced.close()
-            wanted = list(_wanted(request))
+            wanted = _wanted_once(request)
             session = None
-            if request.session_epoch == INITIAL_EPOCH and wanted:
+            if request.session_epoch == INITIAL_EPOCH:
                 session = self._open(by_id=by_id)
                 if session is not None:
                     session.isolation_level = request.isolation_level
@@ -215,15 +215,25 @@ class FetchSessions:
         return session
 
 
-def _wanted(request: FetchRequest) -> Iterable[WantedPartition]:
-    for topic in request.topics:
-        for partition in topic.partitions:
-            yield WantedPartition(
-                topic.topic,
-                topic.topic_id,
-                partition.partition,
-                partition.fetch_offset,
-                partition.partition_max_bytes,
-                partition.current_leader_epoch,
-                partition.last_fetched_epoch,
-            )
+def _wanted_once(request: FetchRequest) -> list[WantedPartition]:
+    """Each partition that a request names; who names one twice wants what it says last."""
+    wanted = _wanted(request)
+    if len(wanted) < 2:
+        return wanted
+    return list({(each.topic, each.topic_id, each.index): each for each in wanted}.values())
+
+
+def _wanted(request: FetchRequest) -> list[WantedPartition]:
+    return [
+        WantedPartition(
+            topic.topic,
+            topic.topic_id,
+            partition.partition,
+            partition.fetch_offset,
+            partition.partition_max_bytes,
+            partition.current_leader_epoch,
+            partition.last_fetched_epoch,
+        )
+        for topic in request.topics
+        for partition in topic.partitions
+    ]

@@ -21,6 +21,7 @@ from datacore.log.preparation import (
 )
 from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import TopicId, TopicName
+from datacore.record.batch import is_magic_2
 from datacore.record.compression import DECOMPRESSED_BYTES_MAX
 
 if TYPE_CHECKING:
@@ -74,18 +75,12 @@ class _Way(NamedTuple):
 
     config: LogConfig
     now_ms: int
-    has_transactional_id: bool
     is_message_set: bool
 
     def prepare(self, records: memoryview, max_bytes: int) -> Prepared | None:
         if self.is_message_set:
             return prepare_message_set(records, self.config, self.now_ms, max_bytes=max_bytes)
-        return prepare(
-            records,
-            self.config,
-            has_transactional_id=self.has_transactional_id,
-            max_bytes=max_bytes,
-        )
+        return prepare(records, self.config, max_bytes=max_bytes)
 
 
 def prepare_small(
@@ -97,12 +92,12 @@ def prepare_small(
         broker: Whose topics they are.
         request: What a producer sent.
         preparation: Filled in.
-        has_message_sets: The request is of a version from before batches of magic 2.
+        has_message_sets: The request is of a version from before batches of magic 2; it may hold
+            some nevertheless.
     """
     large = []
     position = -1
     now_ms = broker.now_ms()
-    has_transactional_id = request.transactional_id is not None
     for topic in request.topic_data:
         image = broker.topics.by_id.get(TopicId(topic.topic_id))
         name = TopicName(topic.name) if image is None else image.name
@@ -111,9 +106,12 @@ def prepare_small(
             position += 1
             log = logs.get(data.index)
             records = memoryview(data.records or b"")
-            if log is None or not (has_message_sets or needs_preparation(records, log.config)):
+            if log is None:
                 continue
-            way = _Way(log.config, now_ms, has_transactional_id, has_message_sets)
+            is_message_set = has_message_sets and not is_magic_2(records)
+            if not is_message_set and not needs_preparation(records, log.config):
+                continue
+            way = _Way(log.config, now_ms, is_message_set)
             prepared = None
             if len(records) <= INLINE_BYTES_MAX:
                 try:

@@ -54,6 +54,9 @@ class Machine(Protocol):
     def deadline(self) -> int | None:
         """When ``expire`` is due."""
 
+    def may_be_due_before(self, ms: int) -> bool:
+        """Whether ``deadline`` may lie before ``ms``; False is certain."""
+
     def expire(self, now_ms: int) -> Outcome:
         """Does what is due."""
 
@@ -332,6 +335,9 @@ class ShardRuntime(Generic[MachineT]):
     # --- time
 
     def _set_timer(self, machine: MachineT) -> None:
+        # Heartbeats move deadlines away from the one that the timer waits for.
+        if self._timer is not None and not machine.may_be_due_before(self._timer_due_ms):
+            return
         due_ms = machine.deadline()
         if due_ms is None or (self._timer is not None and self._timer_due_ms <= due_ms):
             return  # a timer that comes too early looks again

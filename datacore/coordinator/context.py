@@ -1,12 +1,11 @@
 """What a request brings along besides its body."""
 
-from dataclasses import dataclass
+import msgspec
 
 from datacore.coordinator.outcome import ReplyToken
 
 
-@dataclass(slots=True, kw_only=True)
-class RequestContext:
+class RequestContext(msgspec.Struct, kw_only=True):
     """Who asks, in which version, when, and how to name the answer.
 
     Attributes:

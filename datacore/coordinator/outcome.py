@@ -21,8 +21,9 @@ those structures' reads at the last committed offset.
 """
 
 from collections.abc import Hashable
-from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeAlias
+
+import msgspec
 
 ReplyToken: TypeAlias = Hashable
 """Names the request that a reply answers. Chosen by the caller, opaque to the coordinator."""
@@ -50,15 +51,14 @@ class Producer(NamedTuple):
     producer_epoch: int
 
 
-class Reply(NamedTuple):
+class Reply(msgspec.Struct, frozen=True):
     """The answer to the request that came with this token."""
 
     token: ReplyToken
     message: ResponseMessage
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(msgspec.Struct):
     """All that follows from one call of a coordinator.
 
     Attributes:
@@ -71,11 +71,11 @@ class Outcome:
             these are applied.
     """
 
-    records: list[Record] = field(default_factory=list)
+    records: list[Record] = msgspec.field(default_factory=list)
     producer: Producer | None = None
-    replies: list[Reply] = field(default_factory=list)
-    effects: list[object] = field(default_factory=list)
-    sentences: list[str] = field(default_factory=list)
+    replies: list[Reply] = msgspec.field(default_factory=list)
+    effects: list[object] = msgspec.field(default_factory=list)
+    sentences: list[str] = msgspec.field(default_factory=list)
     is_only_records: bool = False
 
     def append(self, record: Record) -> None:

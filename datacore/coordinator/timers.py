@@ -48,6 +48,10 @@ class Timers(Generic[Name]):
         self._settle_head()
         return self._heap[0][0] if self._heap else None
 
+    def may_be_due_before(self, ms: int) -> bool:
+        """Whether a deadline may lie before ``ms``; False is certain, and costs next to nothing."""
+        return bool(self._heap) and self._heap[0][0] < ms
+
     def pop_due(self, now_ms: int) -> Name | None:
         """Takes the first name whose deadline is not after ``now_ms``; None when there is none."""
         self._settle_head()

@@ -75,8 +75,8 @@ async def _create(
     validate_only: bool,
 ) -> None:
     image = await broker.topics.create(new, validate_only=validate_only, charge=charge)
-    if not validate_only:
-        result.topic_id = image.topic_id
+    # Of a topic that was only validated, too, as Kafka does: an id that nobody will have.
+    result.topic_id = image.topic_id
     result.num_partitions = len(image.partitions)
     result.replication_factor = 1
     result.configs = [

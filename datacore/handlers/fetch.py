@@ -25,7 +25,15 @@ if TYPE_CHECKING:
     from datacore.storage.pending import Pending
 
 TOP_LEVEL_ERROR_SINCE = 7
+TOPIC_IDS_SINCE = 13
 REPLICA_STATE_SINCE = 15
+_OF_SESSIONS = frozenset(
+    {
+        ErrorCode.FETCH_SESSION_ID_NOT_FOUND,
+        ErrorCode.FETCH_SESSION_TOPIC_ID_ERROR,
+        ErrorCode.INVALID_FETCH_SESSION_EPOCH,
+    }
+)
 
 
 def handle(
@@ -44,10 +52,15 @@ def handle(
 def error_response(
     context: RequestContext, request: FetchRequest, error: KafkaError
 ) -> FetchResponse:
-    """The error on top, or on every partition where the version has no top-level error."""
-    if context.api_version >= TOP_LEVEL_ERROR_SINCE:
+    """The error on top, and on every partition until topics had ids; of a session on top alone."""
+    is_told_on_top = context.api_version >= TOP_LEVEL_ERROR_SINCE
+    if is_told_on_top and error.code in _OF_SESSIONS:
         return FetchResponse(error_code=error.code)
+    if context.api_version >= TOPIC_IDS_SINCE:
+        return FetchResponse(error_code=error.code, session_id=request.session_id)
     return FetchResponse(
+        error_code=error.code if is_told_on_top else ErrorCode.NONE,
+        session_id=request.session_id if is_told_on_top else 0,
         responses=[
             FetchableTopicResponse(
                 topic=topic.topic,
@@ -62,5 +75,5 @@ def error_response(
                 ],
             )
             for topic in request.topics
-        ]
+        ],
     )

@@ -11,6 +11,7 @@ v10     the client's time limit for tiered lookups (KIP-1075)
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from datacore._generated.errors import ErrorCode
@@ -25,6 +26,11 @@ from datacore.log.lookup import (
     offset_of_max_timestamp,
 )
 from datacore.protocol.errors import KafkaError
+from datacore.protocol.isolation_level import (
+    ISOLATION_LEVELS,
+    READ_COMMITTED,
+    unknown_isolation_level,
+)
 from datacore.protocol.names import TopicName
 
 if TYPE_CHECKING:
@@ -38,7 +44,6 @@ EARLIEST = -2
 MAX_TIMESTAMP = -3
 EARLIEST_LOCAL = -4
 LATEST_TIERED = -5
-READ_COMMITTED = 1
 
 _SINCE_VERSION = {
     LATEST: 0,
@@ -48,6 +53,7 @@ _SINCE_VERSION = {
     LATEST_TIERED: 9,
 }
 _NEVER = 99
+ONCE_EACH_SINCE = 1
 _NOTHING = TimestampedOffset(-1, -1)
 
 
@@ -55,15 +61,48 @@ async def handle(
     broker: Broker, context: RequestContext, request: ListOffsetsRequest
 ) -> ListOffsetsResponse:
     """Looks up one offset for each partition."""
-    response = ListOffsetsResponse()
+    if request.isolation_level not in ISOLATION_LEVELS:
+        raise unknown_isolation_level(request.isolation_level)
+    if context.api_version < ONCE_EACH_SINCE:
+        return await _look_up_each(broker, context, request)
+    times_named = Counter(
+        (topic.name, partition.partition_index)
+        for topic in request.topics
+        for partition in topic.partitions
+    )
+    by_topic: dict[str, ListOffsetsTopicResponse] = {}
     for topic in request.topics:
-        result = ListOffsetsTopicResponse(name=topic.name)
         for partition in topic.partitions:
-            result.partitions.append(
-                await _look_up(broker, context, request, TopicName(topic.name), partition)
+            times = times_named.pop((topic.name, partition.partition_index), 0)
+            if times == 0:
+                continue  # it is answered
+            told = by_topic.setdefault(topic.name, ListOffsetsTopicResponse(name=topic.name))
+            if times > 1:
+                result = ListOffsetsPartitionResponse(
+                    partition_index=partition.partition_index, error_code=ErrorCode.INVALID_REQUEST
+                )
+            else:
+                result = await _look_up(broker, context, request, TopicName(topic.name), partition)
+            told.partitions.append(result)
+    return ListOffsetsResponse(topics=list(by_topic.values()))
+
+
+async def _look_up_each(
+    broker: Broker, context: RequestContext, request: ListOffsetsRequest
+) -> ListOffsetsResponse:
+    """What v0 is answered: as it asks, also of what it names twice or without partitions."""
+    return ListOffsetsResponse(
+        topics=[
+            ListOffsetsTopicResponse(
+                name=topic.name,
+                partitions=[
+                    await _look_up(broker, context, request, TopicName(topic.name), partition)
+                    for partition in topic.partitions
+                ],
             )
-        response.topics.append(result)
-    return response
+            for topic in request.topics
+        ]
+    )
 
 
 async def _look_up(

@@ -1,6 +1,7 @@
 """Produce (key 0).
 
-v0-v2   message sets of magic 0 and 1, converted to magic 2 (KIP-31, KIP-32)
+v0-v2   message sets of magic 0 and 1, converted to magic 2 (KIP-31, KIP-32); magic 2 is taken, too,
+        and so is a set that holds nothing whole, as nothing
 v3      magic 2 and transactional ids (KIP-98)
 v5      the log start offset in the answer
 v7      zstd (KIP-110)
@@ -36,10 +37,14 @@ from datacore.coordinator.outcome import Producer
 from datacore.coordinator.transaction.metadata import TopicPartition
 from datacore.log.error_codes import RefusedAppend, kafka_error
 from datacore.log.preparation import needs_other_codec, prepare
+from datacore.log.validation import header_of_one
 from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import TopicId, TopicName
 from datacore.record.batch import (
     MAGIC,
+    is_cut,
+    is_magic_2,
+    is_transactional,
     magic_of,
     parse_header,
     transaction_of,
@@ -55,6 +60,7 @@ if TYPE_CHECKING:
     from datacore.broker.context import RequestContext
 
 ACKS_ALL = -1
+ACKS = frozenset({0, 1, ACKS_ALL})
 MAGIC_2_SINCE = 3
 ZSTD_SINCE = 7
 ABORTABLE_SINCE = 11
@@ -74,12 +80,8 @@ def handle(
     broker: Broker, context: RequestContext, request: ProduceRequest
 ) -> ProduceResponse | Pending[ProduceResponse | None] | None:
     """Appends each partition's batch; answers when the acks that were asked for are there."""
-    acks = request.acks
-    if acks not in {0, 1, ACKS_ALL}:
-        return _refused_acks(broker, context, request)
-    if request.transactional_id is not None and acks == 0:
-        # Nobody could be told that the transaction does not take them.
-        raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
+    if request.transactional_id is None and _has_transaction(request):
+        raise KafkaError(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
     preparation = NOTHING_PREPARED
     has_message_sets = context.api_version < MAGIC_2_SINCE
     if broker.partitions.prepares_batches or has_message_sets:
@@ -90,31 +92,14 @@ def handle(
     return _append_request(broker, context, request, preparation)
 
 
-def _refused_acks(
-    broker: Broker, context: RequestContext, request: ProduceRequest
-) -> ProduceResponse:
-    """No partition takes records with acks that are none; one that is not there says so, too."""
-    response = ProduceResponse()
+def _has_transaction(request: ProduceRequest) -> bool:
+    """Whether any batch is of a transaction."""
+    # Loops, for every request comes by: a generator costs more than the look itself.
     for topic in request.topic_data:
-        results = []
         for partition in topic.partition_data:
-            error_code = ErrorCode.INVALID_REQUIRED_ACKS
-            try:
-                name = _topic_name(broker, topic, context.api_version)
-                broker.partitions.log(name, partition.index)
-            except KafkaError as error:
-                error_code = error.code
-            results.append(
-                PartitionProduceResponse(
-                    index=partition.index, base_offset=-1, error_code=error_code
-                )
-            )
-        response.responses.append(
-            TopicProduceResponse(
-                name=topic.name, topic_id=topic.topic_id, partition_responses=results
-            )
-        )
-    return response
+            if is_transactional(partition.records or b""):
+                return True
+    return False
 
 
 def _append_prepared(
@@ -207,6 +192,8 @@ def _append_all(
                 name=topic.name, topic_id=topic.topic_id, partition_responses=results
             )
         )
+    if len(request.topic_data) != 1 or not request.topic_data[0].partition_data:
+        response.responses = _answers(response.responses)
     if acks == 0:
         if failed is not None:
             # The only way to tell a client that asked for no answer: its connection closes.
@@ -215,6 +202,17 @@ def _append_all(
     if acks == 1 or not waiting:
         return response
     return _when_durable(response, waiting)
+
+
+def _answers(answers: list[TopicProduceResponse]) -> list[TopicProduceResponse]:
+    """As Kafka: one answer for each topic, however often it is named; none without partitions."""
+    by_topic: dict[tuple[str, bytes], TopicProduceResponse] = {}
+    for answer in answers:
+        if answer.partition_responses:
+            told = by_topic.setdefault((answer.name, answer.topic_id), answer)
+            if told is not answer:
+                told.partition_responses += answer.partition_responses
+    return list(by_topic.values())
 
 
 def _append(
@@ -231,43 +229,57 @@ def _append(
     """Appends the batch at one position of the request and fills in its result."""
     version = context.api_version
     name = _topic_name(broker, topic, version)
+    partitions = broker.partitions
+    log = partitions.log(name, partition.index)
+    records = partition.records
+    if type(records) is not memoryview:
+        records = memoryview(records or b"")
+    if MAGIC_2_SINCE <= version < ZSTD_SINCE:
+        _check_old_client(records, version)
+    if request.acks not in ACKS:
+        raise _refused_acks(records, version, preparation, TopicPartition(name, partition.index))
     if name in INTERNAL_TOPICS:
         raise KafkaError(
             ErrorCode.INVALID_TOPIC_EXCEPTION, f"Cannot append to internal topic {name}"
         )
+    if version < MAGIC_2_SINCE and is_cut(records):
+        return None
     if preparation is not NOTHING_PREPARED:
         error = preparation.refusal(position, name, partition.index)
         if error is not None:
             raise error
-    log = broker.partitions.log(name, partition.index)
-    records = memoryview(partition.records or b"")
-    if MAGIC_2_SINCE <= version < ZSTD_SINCE:
-        _check_old_client(records, version)
-    has_transactional_id = request.transactional_id is not None
     oldest_timestamp_ms = None
-    if broker.partitions.prepares_batches or version < MAGIC_2_SINCE:
+    if partitions.prepares_batches or version < MAGIC_2_SINCE:
         prepared = preparation.prepared.get(position)
-        if prepared is None and version < MAGIC_2_SINCE:
+        if prepared is None and version < MAGIC_2_SINCE and not is_magic_2(records):
             # The topic was made while the others of this request were converted.
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
         if prepared is None and needs_other_codec(records, log.config):
-            prepared = prepare(records, log.config, has_transactional_id=has_transactional_id)
+            prepared = prepare(records, log.config)
         if prepared is not None:
             records, oldest_timestamp_ms = prepared
     try:
-        appended = log.append(
-            records,
-            now_ms,
-            has_transactional_id=has_transactional_id,
-            oldest_timestamp_ms=oldest_timestamp_ms,
-        )
+        appended = log.append(records, now_ms, oldest_timestamp_ms=oldest_timestamp_ms)
     except KafkaError:
-        broker.partitions.recover_soon(log)
+        partitions.recover_soon(log)
         raise
     result.base_offset = appended.base_offset
     result.log_append_time_ms = appended.log_append_time_ms
     result.log_start_offset = log.log_start_offset
     return appended.durable
+
+
+def _refused_acks(
+    records: memoryview, version: int, preparation: Preparation, partition: TopicPartition
+) -> KafkaError:
+    """What Kafka says of a batch with acks that are none: it looks at shape and transaction first.
+
+    Raises:
+        KafkaError: The record set is not one batch.
+    """
+    if version >= MAGIC_2_SINCE:
+        header_of_one(records)
+    return preparation.not_added.get(partition) or KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
 
 
 def _topic_name(broker: Broker, topic: TopicProduceData, version: int) -> TopicName:
@@ -417,21 +429,20 @@ def error_response(
     del context
     if request.acks == 0:
         return None
-    return ProduceResponse(
-        responses=[
-            TopicProduceResponse(
-                name=topic.name,
-                topic_id=topic.topic_id,
-                partition_responses=[
-                    PartitionProduceResponse(
-                        index=partition.index,
-                        error_code=error.code,
-                        error_message=error.message,
-                        base_offset=-1,
-                    )
-                    for partition in topic.partition_data
-                ],
-            )
-            for topic in request.topic_data
-        ]
-    )
+    answers = [
+        TopicProduceResponse(
+            name=topic.name,
+            topic_id=topic.topic_id,
+            partition_responses=[
+                PartitionProduceResponse(
+                    index=partition.index,
+                    error_code=error.code,
+                    error_message=error.message,
+                    base_offset=-1,
+                )
+                for partition in topic.partition_data
+            ],
+        )
+        for topic in request.topic_data
+    ]
+    return ProduceResponse(responses=_answers(answers))

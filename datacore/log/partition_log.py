@@ -28,6 +28,7 @@ from datacore.log.timestamps import restore_max_timestamp, timestamp_refusal
 from datacore.log.validation import checked_header, checked_records
 from datacore.protocol.errors import KafkaError
 from datacore.record.batch import (
+    LOG_APPEND_TIME_BIT,
     BatchHeader,
     assign,
     clear_log_append_time,
@@ -73,6 +74,7 @@ class PartitionLog:
         "_engine_log",
         "_flush",
         "_kept",
+        "_looks_into_records",
         "_rebuild_needed",
         "_summary",
         "_watchers",
@@ -92,6 +94,7 @@ class PartitionLog:
         self.when_grown: Callable[[PartitionLog], None] | None = None
         """Called when so much was appended that ``save_snapshot`` is due."""
         self.config = config
+        self._looks_into_records = config.looks_into_records
         self.high_watermark = engine_log.durable_end_offset
         self.leader_epoch = leader_epoch
 
@@ -144,6 +147,7 @@ class PartitionLog:
     def reconfigure(self, config: LogConfig) -> None:
         """Obeys another config from the next append on."""
         self.config = config
+        self._looks_into_records = config.looks_into_records
         if config.segments is not None:
             self._engine_log.limit_segments(config.segments)
 
@@ -166,14 +170,13 @@ class PartitionLog:
         records: memoryview,
         now_ms: int,
         *,
-        has_transactional_id: bool = False,
         oldest_timestamp_ms: int | None = None,
     ) -> Appended:
         """Appends what a producer sent: one batch of magic 2, whose header is patched in place.
 
-        A transactional batch is taken from a request that names its transactional id; that the
-        partition belongs to the transaction, the caller has asked its coordinator. Who has looked
-        at the records already (``preparation.py``) tells their smallest timestamp.
+        That the request of a transactional batch names its transactional id, the caller has seen;
+        and that the partition belongs to the transaction, it has asked the coordinator. Who has
+        looked at the records already (``preparation.py``) tells their smallest timestamp.
 
         Raises:
             KafkaError: The batch was refused; nothing was appended.
@@ -181,10 +184,10 @@ class PartitionLog:
         if self._rebuild_needed:
             raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, "The log is recovering.")
         config = self.config
-        header = checked_header(records, config, has_transactional_id=has_transactional_id)
+        header = checked_header(records, config)
         if oldest_timestamp_ms is None:
             oldest_timestamp_ms = header.base_timestamp
-            if config.looks_into_records:
+            if self._looks_into_records:
                 oldest_timestamp_ms = checked_records(records, header, config)
         if header.producer_id >= 0:
             repeated = self._summary.producers.check(header)
@@ -192,8 +195,9 @@ class PartitionLog:
                 flush = self._flush if repeated.last_offset >= self.high_watermark else None
                 return Appended(repeated.base_offset, repeated.log_append_time_ms, flush)
         log_append_time_ms = UNKNOWN
+        has_log_append_time = header.attributes & LOG_APPEND_TIME_BIT
         if config.log_append_time:
-            if header.has_log_append_time:
+            if has_log_append_time:
                 raise kafka_error(InvalidTimestamp("A producer may not set LogAppendTime."))
             set_log_append_time(records, now_ms)
             header.max_timestamp = log_append_time_ms = now_ms
@@ -205,7 +209,7 @@ class PartitionLog:
             is_too_old = NO_TIMESTAMP != oldest_timestamp_ms < earliest_ms
             if header.max_timestamp > latest_ms or is_too_old:
                 raise timestamp_refusal(records, header, earliest_ms, latest_ms)
-            if header.has_log_append_time:
+            if has_log_append_time:
                 clear_log_append_time(records)
         return self._append(records, header, now_ms, log_append_time_ms)
 

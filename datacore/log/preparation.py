@@ -64,7 +64,6 @@ def prepare(
     records: memoryview,
     config: LogConfig,
     *,
-    has_transactional_id: bool,
     max_bytes: int = DECOMPRESSED_BYTES_MAX,
 ) -> Prepared | None:
     """Prepares a record set that ``needs_preparation``.
@@ -72,7 +71,6 @@ def prepare(
     Args:
         records: What the producer sent for one partition.
         config: The topic's.
-        has_transactional_id: Whether its request names a transactional id.
         max_bytes: The most that may come out of it.
 
     Returns:
@@ -81,7 +79,7 @@ def prepare(
     Raises:
         KafkaError: The record set is refused.
     """
-    header = checked_header(records, config, has_transactional_id=has_transactional_id)
+    header = checked_header(records, config)
     oldest_timestamp_ms = None
     try:
         if config.looks_into_records:
@@ -141,4 +139,4 @@ def prepare_message_set(
         clear_log_append_time(batch)
     if not needs_preparation(batch, config):
         return Prepared(batch, None)
-    return prepare(batch, config, has_transactional_id=False, max_bytes=max_bytes)
+    return prepare(batch, config, max_bytes=max_bytes)

@@ -127,14 +127,25 @@ class BatchHeader(msgspec.Struct, gc=False):
         return (self.base_sequence + self.last_offset_delta) & _INT32_MAX
 
 
-def transaction_of(batch: Buffer) -> tuple[int, int] | None:
-    """Producer id and epoch of a transactional batch; None for others, and for what is no batch."""
-    if len(batch) < BATCH_HEADER_SIZE or batch[MAGIC_AT] != MAGIC:
+def is_transactional(record_set: Buffer) -> bool:
+    """Whether a record set begins with a whole batch of a transaction."""
+    return (
+        len(record_set) >= BATCH_HEADER_SIZE
+        and record_set[MAGIC_AT] == MAGIC
+        and bool(record_set[ATTRIBUTES_AT + 1] & TRANSACTIONAL_BIT)
+        and len(record_set) >= _unpack_frame(record_set)[1] + BATCH_FRAME_SIZE
+    )
+
+
+def transaction_of(record_set: Buffer) -> tuple[int, int] | None:
+    """Producer id and epoch of a transactional batch; None for all but one whole such batch."""
+    if (
+        not is_transactional(record_set)
+        or len(record_set) > _unpack_frame(record_set)[1] + BATCH_FRAME_SIZE
+    ):
         return None
-    attributes, producer_id, producer_epoch = _unpack_producer(batch, ATTRIBUTES_AT)
-    if not attributes & TRANSACTIONAL_BIT or producer_id < 0:
-        return None
-    return producer_id, producer_epoch
+    _, producer_id, producer_epoch = _unpack_producer(record_set, ATTRIBUTES_AT)
+    return (producer_id, producer_epoch) if producer_id >= 0 else None
 
 
 def parse_header(buffer: Buffer, at: int = 0) -> BatchHeader:
@@ -168,6 +179,25 @@ def magic_of(record_set: Buffer) -> int:
     if magic > MAGIC:
         raise CorruptBatch(f"Magic {magic} is not known.")
     return magic
+
+
+def is_magic_2(record_set: Buffer) -> bool:
+    """Whether a record set begins as a batch of magic 2 does; what is too short does not."""
+    return len(record_set) > MAGIC_AT and record_set[MAGIC_AT] == MAGIC
+
+
+def is_cut(record_set: Buffer) -> bool:
+    """Whether of a record set of any magic not even the first batch or message is there as a whole.
+
+    What cannot be a batch's beginning is not cut, but corrupt.
+    """
+    present = len(record_set)
+    if present < BATCH_FRAME_SIZE:
+        return True
+    size = _unpack_frame(record_set)[1]
+    if size < LEGACY_MESSAGE_SIZE_MIN or (present > MAGIC_AT and record_set[MAGIC_AT] > MAGIC):
+        return False
+    return bool(present < size + BATCH_FRAME_SIZE)
 
 
 def iterate_headers(buffer: Buffer) -> Iterator[tuple[int, BatchHeader]]:

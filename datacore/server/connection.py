@@ -61,6 +61,10 @@ _FAILED_WITHOUT_ANSWER: Final = "its request failed and has no other way to tell
 TURN_S: Final = 0.01
 """How long the pipelined requests of one connection may keep the others waiting."""
 
+FAREWELL_S: Final = 0.1
+"""How long a graceful stop leaves a connection open behind its last answer. A Java client up to 2.2
+that finds the stream's end in the same read as an answer learns of it up to 30 s later."""
+
 _JOINED_BYTES_MAX: Final = 64 * 1024
 """Answers up to this size are copied into one buffer: cheaper than scattering them."""
 
@@ -248,7 +252,7 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.abort()
 
     def stop(self) -> None:
-        """Handles nothing more, and closes as soon as every answer that is due is sent."""
+        """Handles nothing more, and closes a moment after every answer that is due is sent."""
         self._blocks |= _STOPPING
         if self._transport is None:
             return
@@ -256,7 +260,14 @@ class Connection(asyncio.BufferedProtocol):
         if self._abandon():
             self._answers.pop()  # nothing is handled behind it, so it is the last
         if not self._answers:
-            self._transport.close()
+            self._take_leave()
+
+    def _take_leave(self) -> None:
+        """Closes, but not so soon that the client misses it."""
+        if self.has_read:
+            self._loop.call_at(self._loop.time() + FAREWELL_S, self.close)
+        else:
+            self.close()
 
     # Frames in.
 
@@ -267,6 +278,7 @@ class Connection(asyncio.BufferedProtocol):
         at = receive.start
         end = receive.end
         frame_bytes = 0
+        unsent_bytes_max = self._limits.unsent_bytes_max
         turn_ends_s: float | None = None
         self._is_handling = True
         try:
@@ -295,7 +307,7 @@ class Connection(asyncio.BufferedProtocol):
                 frame = data[at + SIZE_BYTES : next_at]
                 at = next_at
                 self._handle(frame)
-                if self._out_bytes > self._limits.unsent_bytes_max:
+                if self._out_bytes > unsent_bytes_max:
                     self._write_out()
         except (RefusedError, DecodeError) as error:
             self._refuse(str(error))
@@ -404,7 +416,7 @@ class Connection(asyncio.BufferedProtocol):
             self._parked -= 1
             self._unblock(_TOO_MANY_PARKED)
         if self._blocks & _STOPPING and not answers:
-            self.close()
+            self._take_leave()
 
     def _fail(
         self, route: Route, context: RequestContext, request: Message, error: Exception

@@ -23,7 +23,8 @@ class Pending(Generic[T]):
 
     def __init__(self) -> None:
         self.is_settled = False
-        self._callbacks: list[Callable[[Pending[T]], None]] = []
+        self._callbacks: list[Callable[[Pending[T]], None]] | None = None
+        """None while nobody waits: most answers are there before anybody could."""
         self._error: Exception | None = None
         self._value: T | None = None
 
@@ -66,13 +67,17 @@ class Pending(Generic[T]):
         """Calls ``callback(self)`` when this is settled; at once if it already is."""
         if self.is_settled:
             callback(self)
+        elif self._callbacks is None:
+            self._callbacks = [callback]
         else:
             self._callbacks.append(callback)
 
     def _settle(self) -> None:
         self.is_settled = True
         callbacks = self._callbacks
-        self._callbacks = []
+        if callbacks is None:
+            return
+        self._callbacks = None
         failure: Exception | None = None
         for callback in callbacks:
             try:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
 
     from datacore.storage.engine import Engine, EngineLog
+    from datacore.storage.pending import Pending
     from datacore.wire.buffer import Buffer
 
 P = ParamSpec("P")
@@ -76,6 +77,18 @@ def append(log: EngineLog, *payload_sizes: int, records: int = 1, timestamp_ms: 
         data, base_offset=base_offset, next_offset=next_offset, max_timestamp_ms=timestamp_ms
     )
     return data
+
+
+def append_one(log: EngineLog) -> Pending[None]:
+    """Appends a small batch to a log that syncs, and returns what settles when it is durable."""
+    pending = log.append(
+        pack_batch(log.end_offset, b"x" * 100),
+        base_offset=log.end_offset,
+        next_offset=log.end_offset + 1,
+        max_timestamp_ms=0,
+    )
+    assert pending is not None
+    return pending
 
 
 async def append_durably(log: EngineLog, *payload_sizes: int, timestamp_ms: int = 0) -> bytes:

@@ -4,6 +4,7 @@ Kafka's counterpart is org.apache.kafka.common.utils.ByteUtils. Generated code r
 the one-byte case itself and calls these for longer ones.
 """
 
+from struct import Struct
 from typing import Final
 
 from datacore.wire.buffer import Buffer
@@ -13,6 +14,9 @@ SINGLE_BYTE: Final = tuple(bytes((value,)) for value in range(128))
 """The varints of 0 to 127."""
 
 UVARINT32_MAX: Final = 2**32 - 1
+
+_pack_two: Final = Struct("2B").pack
+_pack_three: Final = Struct("3B").pack
 
 
 def read_uvarint(data: Buffer, at: int) -> tuple[int, int]:
@@ -47,6 +51,11 @@ def uvarint(value: int) -> bytes:
     """
     if 0 <= value < 0x80:
         return SINGLE_BYTE[value]
+    # What record sets measure, most of them.
+    if 0 < value < 0x4000:
+        return _pack_two(value & 0x7F | 0x80, value >> 7)
+    if 0 < value < 0x20_0000:
+        return _pack_three(value & 0x7F | 0x80, value >> 7 & 0x7F | 0x80, value >> 14)
     if not 0 <= value <= UVARINT32_MAX:
         raise EncodeError(f"{value} is no unsigned 32-bit integer")
     encoded = bytearray()

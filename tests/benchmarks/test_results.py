@@ -2,7 +2,7 @@
 
 from benchmarks.load import Load, Measured, Stage
 from benchmarks.process_usage import CpuTime
-from benchmarks.results import put_into_page, ratio, row_of, rows_table, tables
+from benchmarks.results import merged, put_into_page, ratio, row_of, rows_table, tables
 
 
 def _run(stage: Stage) -> Measured:
@@ -58,3 +58,26 @@ def test_tables_go_between_their_marks_and_nothing_else_changes() -> None:
         "By hand.\n<!-- bench: life -->\nnew\n<!-- end -->\nMore.\n"
         "<!-- bench: growth -->\nkept\n<!-- end -->\n"
     )
+
+
+def test_what_a_benchmark_has_printed_is_its_table_or_stays_as_it_is() -> None:
+    printed = {
+        "machine": "a machine",
+        "processes": "a machine\n\n| a |\n| --- |\n",
+        "codecs": "1 us\n",
+    }
+    found = tables(printed)
+    assert found["processes"] == "| a |\n| --- |\n"
+    assert found["codecs"] == "```text\n1 us\n```\n"
+
+
+def test_of_several_runs_the_last_one_tells_of_what_all_have_measured() -> None:
+    consume = {**ROW, "load": "consume"}
+    again = {**ROW, "unit": "req"}
+    first = {"machine": "a", "loads": {"bulk": {"flush": [ROW, consume]}}, "figures": {"life": 1}}
+    second = {"machine": "b", "loads": {"bulk": {"flush": [again]}}, "figures": {"sides": 2}}
+    assert merged([first, second]) == {
+        "machine": "b",
+        "loads": {"bulk": {"flush": [again, consume]}},
+        "figures": {"life": 1, "sides": 2},
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -18,7 +18,11 @@ from tests.log.held_engine import HeldLog
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
+    from datacore.log.partition_log import PartitionLog
     from datacore.storage.engine import Engine, EngineLog, LogName
+
+WAIT_MAX_S: Final = 60.0
+"""Far longer than anything takes here, also on a machine that has much else to do."""
 
 
 class HeldEngine:
@@ -72,9 +76,14 @@ class HeldEngine:
 
 async def until(condition: Callable[[], object]) -> None:
     """Lets other tasks run until the condition holds; a test that waits in vain fails."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(WAIT_MAX_S):
         while not condition():
             await checkpoint()
+
+
+async def until_durable(log: PartitionLog) -> None:
+    """Waits until all that was appended can be read."""
+    await until(lambda: log.high_watermark == log.log_end_offset)
 
 
 @asynccontextmanager

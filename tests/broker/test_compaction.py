@@ -20,7 +20,7 @@ from datacore.storage.disk.engine import DiskEngine
 from datacore.storage.engine import SegmentLimits
 from datacore.storage.memory import MemoryEngine
 from tests.broker.groups.test_service import commit, committed
-from tests.broker.harness import running, until
+from tests.broker.harness import WAIT_MAX_S, running, until_durable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,9 +33,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 T = TopicName("t")
+HOUR_MS = 3_600_000
 COMPACTED = {"cleanup.policy": "compact", "segment.ms": "1", "min.cleanable.dirty.ratio": "0"}
 SOON = {"log_cleaner_backoff_ms": 1}
-LATER = {"log_cleaner_backoff_ms": 3_600_000}
+LATER = {"log_cleaner_backoff_ms": HOUR_MS}
 
 
 @pytest.fixture(params=["memory", "disk"])
@@ -50,10 +51,6 @@ def put(log: PartitionLog, key: str, value: str, age_ms: int) -> None:
         [Record(timestamp_ms=now_ms() - age_ms, key=key.encode(), value=value.encode())]
     )
     log.append(memoryview(batch), now_ms())
-
-
-async def until_durable(log: PartitionLog) -> None:
-    await until(lambda: log.high_watermark == log.log_end_offset)
 
 
 async def values_of(log: PartitionLog) -> list[bytes | None]:
@@ -108,7 +105,7 @@ async def test_the_task_compacts_by_itself(engine: Engine, monkeypatch: pytest.M
         for age_ms in range(2000, 1000, -100):
             put(log, "key", str(age_ms), age_ms)
         await until_durable(log)
-        with anyio.fail_after(10):
+        with anyio.fail_after(WAIT_MAX_S):
             while len(await values_of(log)) > 2:
                 await replacing.another_end()
         assert await values_of(log) == [b"1200", b"1100"]
@@ -148,21 +145,21 @@ async def test_the_dirtiest_log_comes_first_and_clean_ones_not_at_all(engine: En
 
 
 async def test_both_policies_compact_and_delete(engine: Engine) -> None:
-    configs = COMPACTED | {"cleanup.policy": "compact,delete", "retention.ms": "5000"}
+    configs = COMPACTED | {"cleanup.policy": "compact,delete", "retention.ms": str(5 * HOUR_MS)}
     async with running(engine, **LATER) as broker:
         await broker.topics.create(NewTopic(T, 1, configs=configs))
         log = broker.partitions.log(T, 0)
-        for key, age_ms in (("old", 9000), ("a", 4000), ("a", 3000), ("b", 2000), ("b", 1000)):
-            put(log, key, str(age_ms), age_ms)
+        for key, age_h in (("old", 9), ("a", 4), ("a", 3), ("b", 2), ("b", 1)):
+            put(log, key, str(age_h), age_h * HOUR_MS)
         await until_durable(log)
         assert await broker.compaction.run_once()
-        assert await values_of(log) == [b"9000", b"3000", b"2000", b"1000"]
+        assert await values_of(log) == [b"9", b"3", b"2", b"1"]
         await broker.retention.run_once()
         put(log, "b", "0", 0)
         await until_durable(log)
         assert await broker.compaction.run_once()
         await broker.retention.run_once()
-        assert await values_of(log) == [b"9000", b"3000", b"1000", b"0"]
+        assert await values_of(log) == [b"9", b"3", b"1", b"0"]
 
 
 async def test_offsets_of_groups_are_compacted_and_known_after_a_restart(engine: Engine) -> None:

@@ -10,8 +10,8 @@ from datacore._generated.api_keys import ApiKey
 from datacore._generated.errors import ErrorCode
 from datacore._generated.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic
 from datacore._generated.fetch import PartitionData as FetchedPartition
-from datacore.broker.fetching import READ_COMMITTED
 from datacore.broker.topics import NewTopic
+from datacore.protocol.isolation_level import READ_COMMITTED
 from datacore.protocol.names import TopicName
 from datacore.record.control import ControlType, EndTransactionMarker
 from datacore.record.records import Record, encode_batch
@@ -43,7 +43,7 @@ def write(log: PartitionLog, sequence: int) -> None:
         base_sequence=sequence,
         transactional=True,
     )
-    log.append(memoryview(records), NOW_MS, has_transactional_id=True)
+    log.append(memoryview(records), NOW_MS)
 
 
 def end(log: PartitionLog, control_type: ControlType) -> None:

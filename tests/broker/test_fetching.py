@@ -146,6 +146,53 @@ async def test_an_append_costs_a_request_that_waits_one_look_at_one_partition(
         assert [watchers(broker, index) for index in (0, 7, 31)] == [0, 0, 0]
 
 
+async def test_what_wakes_a_request_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(MemoryEngine()) as broker:
+        await broker.topics.create(NewTopic(T, 2))
+        alone, session = parked(broker, request(0)), parked(broker, request(0, 0, session_epoch=0))
+        looks = 0
+        read_warm = PartitionLog.read_warm
+
+        def counted(
+            log: PartitionLog, offset: int, max_bytes: int, before_offset: int
+        ) -> list[Buffer] | None:
+            nonlocal looks
+            looks += 1
+            return read_warm(log, offset, max_bytes, before_offset)
+
+        monkeypatch.setattr(PartitionLog, "read_warm", counted)
+        produce(broker)
+        assert sizes(alone.result()) == [SMALL]
+        assert sizes(session.result()) == [SMALL, 0]
+        assert looks == 2
+
+
+async def test_a_partition_that_is_named_twice_is_waited_for_and_told_once() -> None:
+    async with running(MemoryEngine()) as broker:
+        await broker.topics.create(NewTopic(T, 1))
+        asked = request(0)
+        asked.topics *= 2
+        waiting = parked(broker, asked)
+        produce(broker)
+        assert sizes(waiting.result()) == [SMALL]
+        assert watchers(broker) == 0
+
+
+async def test_what_wakes_a_request_takes_no_more_room_than_there_is_at_its_place() -> None:
+    async with running(MemoryEngine()) as broker:
+        await broker.topics.create(NewTopic(T, 2))
+        for _ in range(3):
+            produce(broker, 0)
+        limits = {"max_bytes": 4 * SMALL, "partition_max_bytes": 3 * SMALL}
+        waiting = parked(broker, request(1, 0, min_bytes=4 * SMALL, **limits))
+        produce(broker, 1)
+        assert not waiting.is_settled
+        produce(broker, 1, size=10 + SMALL)
+        assert not waiting.is_settled  # a batch that does not fit
+        produce(broker, 0)
+        assert sizes(waiting.result()) == [3 * SMALL, SMALL]
+
+
 async def test_what_one_partition_may_not_bring_is_not_counted_while_a_request_waits() -> None:
     async with running(MemoryEngine()) as broker:
         await broker.topics.create(NewTopic(T, 2))

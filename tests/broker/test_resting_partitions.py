@@ -5,6 +5,8 @@ import pytest
 from datacore._generated.errors import ErrorCode
 from datacore._generated.fetch import FetchPartition, FetchRequest, FetchTopic, ForgottenTopic
 from datacore.broker.broker import Broker
+from datacore.broker.fetch_reading import FetchReading
+from datacore.broker.fetch_sessions import WantedPartition
 from datacore.broker.topics import NewTopic
 from datacore.log.partition_log import PartitionLog
 from datacore.storage.memory import MemoryEngine
@@ -70,14 +72,14 @@ async def test_a_request_looks_at_what_has_news_and_at_nothing_else(
         await broker.topics.create(NewTopic(T, 50))
         consumer = Consumer(broker, 50)
         looks = 0
-        check_leader_epoch = PartitionLog.check_leader_epoch
+        log_of = FetchReading.log_of
 
-        def counted(log: PartitionLog, epoch: int) -> None:
+        def counted(reading: FetchReading, wanted: WantedPartition) -> PartitionLog:
             nonlocal looks
             looks += 1
-            check_leader_epoch(log, epoch)
+            return log_of(reading, wanted)
 
-        monkeypatch.setattr(PartitionLog, "check_leader_epoch", counted)
+        monkeypatch.setattr(FetchReading, "log_of", counted)
         produce(broker, 7)
         produce(broker, 31)
         assert [p.partition_index for p in partitions(now(broker, consumer.asks()))] == [7, 31]

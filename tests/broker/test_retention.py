@@ -21,7 +21,7 @@ from datacore.storage.disk.config import DiskConfig
 from datacore.storage.disk.engine import DiskEngine
 from datacore.storage.memory import MemoryEngine
 from datacore.testing.faults import FaultyFiles
-from tests.broker.harness import HeldEngine, running, until
+from tests.broker.harness import HeldEngine, running, until, until_durable
 from tests.broker.test_fetching import now, parked, partitions, request
 
 if TYPE_CHECKING:
@@ -65,12 +65,6 @@ async def one_log(
             append(log, age_h * HOUR_MS, size)
         await until_durable(log)
         yield broker, log
-
-
-async def until_durable(log: PartitionLog) -> None:
-    with anyio.fail_after(10):
-        while log.high_watermark < log.log_end_offset:
-            await anyio.wait_all_tasks_blocked()
 
 
 def batch_offsets(records: Buffer | None) -> list[int]:

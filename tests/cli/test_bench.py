@@ -58,11 +58,11 @@ def test_an_empty_topic_is_a_failure_and_not_a_rate(call: Command, name: str) ->
 def test_a_wait_ends_with_the_answer_and_not_with_the_next_request(
     call: Command, name: str
 ) -> None:
-    """At ten records a second, five in flight would make half a second of a millisecond."""
+    """At four records a second, five in flight would make half a second of a millisecond."""
     call("topic", "create", name)
     (row,) = call(
         *("bench", "produce", "--topic", name, "--num-records", "4", "--batch-records", "1"),
-        *("--throughput", "10", "-o", "json"),
+        *("--throughput", "4", "-o", "json"),
     ).json()
-    assert row["elapsed_s"] > 0.25
-    assert row["p50_ms"] < 100
+    assert row["elapsed_s"] > 0.7
+    assert row["p50_ms"] < 250

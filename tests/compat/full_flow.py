@@ -26,7 +26,6 @@ _ASK_TIMEOUT_S = 60.0
 _POLL_S = 0.2
 _SHORT_POLL_S = 0.02
 _PAUSE_S = 0.02
-_LINES_A_PAUSE = 5
 _WORDS = ("time", "flies", "like", "an", "arrow", "fruit", "banana")
 
 
@@ -60,11 +59,14 @@ class Lines:
         words: how often each word was sent; read it after `stop`.
     """
 
-    def __init__(self, bootstrap: str, topic: str, *, partitions: int, seed: int = 1) -> None:
+    def __init__(
+        self, bootstrap: str, topic: str, *, partitions: int, lines_a_pause: int = 5
+    ) -> None:
         self.words: Counter[str] = Counter()
+        self._lines_a_pause = lines_a_pause
         self._topic = topic
         self._partitions = partitions
-        self._chance = random.Random(seed)
+        self._chance = random.Random(1)
         self._producer = Producer(
             {
                 "bootstrap.servers": bootstrap,
@@ -98,7 +100,7 @@ class Lines:
     def _run(self) -> None:
         number = 0
         while not self._is_over.wait(_PAUSE_S):
-            for _ in range(_LINES_A_PAUSE):
+            for _ in range(self._lines_a_pause):
                 line = self._chance.choices(_WORDS, k=4)
                 self.words.update(line)
                 number += 1
@@ -185,7 +187,11 @@ class Output:
         Raises:
             AssertionError: it did not come true in time.
         """
-        until(condition, f"{what}; there are {len(self.records)}", self.poll)
+        try:
+            until(condition, what, self.poll)
+        except AssertionError as error:
+            error.add_note(f"there are {len(self.records)} records")
+            raise
 
 
 class WordCounts(Output):

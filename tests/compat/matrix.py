@@ -10,6 +10,7 @@ from enum import Enum, auto
 import pytest
 
 from tests.compat.environments import (
+    CargoPackage,
     Environment,
     GoModule,
     JavaClasspath,
@@ -26,6 +27,7 @@ __all__ = [
     "CONSOLE_TOOLS",
     "EACH_CLIENT",
     "EACH_CLIENT_AT_LENGTH",
+    "FAUST",
     "FLINK",
     "QUIX",
     "STREAMS",
@@ -42,6 +44,7 @@ class Feature(Enum):
     NULL_HEADERS = auto()
     NULLS = auto()  # tells what is absent (keys, values, header values) from what is empty
     REPEATED_HEADERS = auto()  # one name twice, with another in between
+    HEADER_ORDER = auto()
     TIMESTAMPS = auto()  # a timestamp of the application's choice
     DISTANT_TIMESTAMPS = auto()  # years apart within one batch
     CHOSEN_COMMIT = auto()  # commit an offset of the application's choice
@@ -192,6 +195,21 @@ def _platformatic(version: str, *, quick: bool = False) -> Client:
     return Client("platformatic", version, environment, _OLD_CODECS, features, quick)
 
 
+def _confluent_js(version: str) -> Client:
+    environment = NpmPackages(
+        "confluent_js/driver.mjs",
+        (f"@confluentinc/kafka-javascript@{version}",),
+        tools=(("g++", "a C++ compiler"), ("make", "make"), ("python3", "Python")),
+        # Where it finds no binary of the platform it builds the librdkafka that it brings, over the
+        # system's libraries rather than over what it would download.
+        variables=(("CKJS_LINKING", "dynamic"),),
+    )
+    # An empty value comes back as null; its headers are an object's properties.
+    lacks = {Feature.NULLS, Feature.NULL_HEADERS, Feature.REPEATED_HEADERS, Feature.CONFIGS}
+    # That has zstd where the system has its headers.
+    return Client("confluent-kafka-js", version, environment, _OLD_CODECS, _ALL - lacks)
+
+
 def _franz_go(version: str, *, quick: bool = False) -> Client:
     environment = GoModule("go/franz_go/main.go", "github.com/twmb/franz-go")
     # Old ones write such a batch with a time that Apache Kafka 4.1.1 refuses, too.
@@ -209,6 +227,35 @@ def _sarama(version: str, *, quick: bool = False) -> Client:
     # Apache Kafka 4.1.1, too).
     lacks = {Feature.FLOW} if _release(version) < (1, 46) else set[Feature]()
     return Client("sarama", version, environment, features=_ALL - lacks, quick=quick)
+
+
+def _confluent_kafka_go(version: str, *, quick: bool = False) -> Client:
+    # Of its own it brings librdkafka, built for Linux with glibc or musl, and for macOS.
+    module = f"github.com/confluentinc/confluent-kafka-go/v{version[0]}"
+    environment = GoModule("go/confluent/main.go", module, cgo=True)
+    return Client("confluent-kafka-go", version, environment, quick=quick)
+
+
+def _rdkafka(version: str) -> Client:
+    # It builds the librdkafka that it brings.
+    rdkafka = 'rdkafka = { version = "={version}", features = ["zstd", "libz-static"] }'
+    tools = (("gcc", "a C compiler"), ("make", "make"))
+    environment = CargoPackage("rust/rdkafka.rs", (rdkafka, 'futures-executor = "0.3"'), tools)
+    return Client("rust-rdkafka", version, environment)
+
+
+def _rskafka(version: str) -> Client:
+    crates = (
+        'rskafka = "={version}"',
+        'tokio = { version = "1", features = ["rt-multi-thread"] }',
+        'chrono = "0.4"',
+    )
+    environment = CargoPackage("rust/rskafka.rs", crates, (("gcc", "a C compiler"),))
+    # Its headers are a sorted map without nulls, and it is for those who keep their own offsets.
+    lacks = {Feature.NULL_HEADERS, Feature.REPEATED_HEADERS, Feature.HEADER_ORDER, Feature.CONFIGS}
+    lacks |= {Feature.GROUPS, Feature.CHOSEN_COMMIT, Feature.STATIC_MEMBERS}
+    lacks |= {Feature.IDEMPOTENCE, Feature.TRANSACTIONS}
+    return Client("rskafka", version, environment, features=_ALL - lacks)
 
 
 def _segmentio(version: str) -> Client:
@@ -260,12 +307,17 @@ CLIENTS: tuple[Client, ...] = (
     _kafkajs("2.2.4", quick=True),
     # The last for Node.js 20; 2.x needs 22.
     _platformatic("1.20.0", quick=True),
+    _confluent_js("1.10.1"),
     _franz_go("1.10.0"),
     _franz_go("1.22.2", quick=True),
     _sarama("1.38.1"),
     _sarama("1.45.2"),
     _sarama("1.61.1", quick=True),
     _segmentio("0.4.51"),
+    _confluent_kafka_go("2.3.0"),
+    _confluent_kafka_go("2.11.1"),
+    _rdkafka("0.39.0"),
+    _rskafka("0.6.0"),
 )
 
 
@@ -341,4 +393,11 @@ CONNECT: tuple[Client, ...] = tuple(
 FLINK: tuple[Client, ...] = (_flink("1.20.4", "3.4.0-1.20"), _flink("2.2.1", "5.0.0-2.2"))
 QUIX: tuple[Client, ...] = (
     Client("quix-streams", "3.28.1", PythonPackages("quix_word_count", ("quixstreams==3.28.1",))),
+)
+FAUST: tuple[Client, ...] = (
+    Client(
+        "faust",
+        "0.15.3",
+        PythonPackages("faust_word_count", ("faust-streaming==0.15.3", "aiokafka==0.14.0")),
+    ),
 )

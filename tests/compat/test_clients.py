@@ -233,6 +233,8 @@ def _content(record: Record | Seen, features: frozenset[Feature]) -> tuple[objec
     if Feature.NULLS not in features:
         key, value = key or b"", value or b""
         headers = [(name, content or b"") for name, content in headers]
+    if Feature.HEADER_ORDER not in features:
+        headers = sorted(headers, key=lambda header: header[0])
     return key, value, headers
 
 

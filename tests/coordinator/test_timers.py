@@ -58,6 +58,18 @@ def test_heartbeats_do_not_grow_the_heap() -> None:
     assert len(timers._heap) == 1
 
 
+def test_a_deadline_that_moved_away_may_be_taken_for_near_until_the_next_look() -> None:
+    timers = Timers[str]()
+    assert not timers.may_be_due_before(10**15)
+    timers.schedule("session", 10)
+    assert not timers.may_be_due_before(10)
+    assert timers.may_be_due_before(11)
+    timers.schedule("session", 50)
+    assert timers.may_be_due_before(11)
+    assert timers.deadline() == 50
+    assert not timers.may_be_due_before(50)
+
+
 @given(
     st.lists(
         st.tuples(
@@ -85,5 +97,8 @@ def test_timers_behave_like_a_dict_of_deadlines(steps: list[tuple[str, str, int]
             assert len(fired) == len(due)
             assert [model[other] for other in fired] == sorted(model[other] for other in due)
             model = {other: due_ms for other, due_ms in model.items() if other not in due}
+        for soon_ms in range(now_ms, now_ms + 25, 4):
+            is_due = any(due_ms < soon_ms for due_ms in model.values())
+            assert timers.may_be_due_before(soon_ms) or not is_due
         assert timers.deadline() == min(model.values(), default=None)
         assert len(timers) == len(model)

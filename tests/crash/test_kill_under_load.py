@@ -77,6 +77,7 @@ def engine(request: pytest.FixtureRequest) -> dict[str, Any]:
     }
 
 
+@pytest.mark.timeout(900)
 def test_nothing_acknowledged_is_lost_and_no_offset_is_given_twice_when_the_broker_is_killed(
     engine: dict[str, Any],
 ) -> None:

@@ -91,6 +91,7 @@ def committed_values(bootstrap: str, topic: str) -> Counter[str]:
     while left:
         assert time.monotonic() < deadline_s, f"{topic} is not read to its end"
         for message in consumer.consume(1_000, 0.2):
+            deadline_s = time.monotonic() + READ_TIMEOUT_S  # after a long run there is much to read
             if message.error() is not None:
                 left.discard(message.partition())
             else:

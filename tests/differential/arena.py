@@ -33,6 +33,8 @@ _PROPERTIES = {
     "transaction.state.log.num.partitions": "1",
     "group.coordinator.rebalance.protocols": "classic,consumer",
     "group.initial.rebalance.delay.ms": "0",
+    # What is told of groups is what is committed; with a delay, a little later than it is answered.
+    "group.coordinator.append.linger.ms": "0",
     "log.retention.ms": "-1",
     # Records and markers are years apart, and a read of Kafka's ends with a segment.
     "log.roll.ms": str(2**63 - 1),

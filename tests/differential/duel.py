@@ -22,6 +22,7 @@ from datacore._generated.describe_configs import (
     DescribeConfigsResource,
     DescribeConfigsResponse,
 )
+from datacore._generated.describe_groups import DescribeGroupsRequest, DescribeGroupsResponse
 from datacore._generated.describe_transactions import (
     DescribeTransactionsRequest,
     DescribeTransactionsResponse,
@@ -152,6 +153,11 @@ class Duel:
         if step.key in _MAY_END_TRANSACTIONS:
             _wait_until(lambda: not self._is_ending(self._theirs))
             _wait_until(lambda: _ends(self._theirs) == _ends(self._ours), _A_WHILE_S)
+        if step.key == ApiKey.LEAVE_GROUP:
+            # Without members, the wait for who has an id and does not join is one of no time.
+            _wait_until(
+                lambda: _group_states(self._theirs) == _group_states(self._ours), _A_WHILE_S
+            )
 
     def _topics(self, side: Conversation) -> object:
         names = [side.name(each) for each in _TOPICS]
@@ -216,6 +222,14 @@ def _ends(side: Conversation) -> object:
         ]
 
 
+def _group_states(side: Conversation) -> list[str]:
+    """The states of the sequence's groups."""
+    request = DescribeGroupsRequest(groups=[side.name("<g0>"), side.name("<g1>")])
+    with Connection("127.0.0.1", side.port) as connection:
+        told = connection.send(request, DescribeGroupsResponse, 0).groups
+    return [each.group_state for each in told]
+
+
 def assignable(port: int, topics: list[str]) -> int:
     """How many partitions of topics a group of one consumer is given."""
     request = ConsumerGroupHeartbeatRequest(
@@ -251,6 +265,13 @@ def _differences(step: Step, path: str, theirs: Any, ours: Any) -> list[Differen
             each
             for name in theirs
             for each in _differences(step, f"{path}.{name}", theirs[name], ours[name])
+        ]
+    if path.endswith(".configs"):
+        theirs, ours = ({each["name"]: each for each in side or []} for side in (theirs, ours))
+        return [
+            each
+            for name in sorted(theirs.keys() | ours.keys())
+            for each in _differences(step, f"{path}[{name}]", theirs.get(name), ours.get(name))
         ]
     if isinstance(theirs, list) and isinstance(ours, list) and len(theirs) == len(ours):
         return [

@@ -2,13 +2,17 @@
 
 import re
 import tomllib
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from datacore._generated.add_partitions_to_txn import AddPartitionsToTxnRequest
 from datacore._generated.api_keys import ApiKey
+from datacore._generated.list_offsets import ListOffsetsRequest
+from datacore._generated.produce import ProduceRequest
 from datacore.wire.message import WireMessage
 from tests.differential.duel import Difference
 
@@ -25,7 +29,7 @@ def known_differences(release: str) -> dict[tuple[str, int], str]:
     }
 
 
-class ConfigDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ConfigDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A kind of request about configs that 4.1.1 and DataCore answer otherwise.
 
     Attributes:
@@ -35,6 +39,8 @@ class ConfigDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         config: Pattern of a config's whole name.
         value: Pattern of its whole value.
         operation: The numbers of the operations.
+        theirs: The codes that Apache Kafka may answer.
+        ours: The codes that DataCore may answer in their place.
     """
 
     reason: str
@@ -43,10 +49,14 @@ class ConfigDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     config: str = ".*"
     value: str = ".*"
     operation: list[int] = []
+    theirs: set[int]
+    ours: set[int]
 
-    def is_about(self, request: WireMessage) -> bool:
-        """Whether a request is of this kind."""
+    def is_about(self, request: WireMessage, theirs: list[int], ours: list[int]) -> bool:
+        """Whether a request is of this kind, and its answers as codes differ only in this way."""
         if self.api is not None and ApiKey[self.api] != request.api_key:
+            return False
+        if not (_only_in(theirs, ours) <= self.theirs and _only_in(ours, theirs) <= self.ours):
             return False
         holders: list[Any] = [
             *getattr(request, "resources", []),
@@ -67,6 +77,11 @@ class ConfigDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             re.fullmatch(self.config, config.name)
             and re.fullmatch(self.value, config.value or "", re.DOTALL)
         )
+
+
+def _only_in(codes: list[int], others: list[int]) -> set[int]:
+    """Those that are there more often than in the others."""
+    return set(Counter(codes) - Counter(others))
 
 
 @cache
@@ -106,7 +121,7 @@ def admin_differences() -> list[AdminDifference]:
     return msgspec.convert(entries, list[AdminDifference])
 
 
-class SequenceDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SequenceDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A value that the two tell differently in the course of a sequence.
 
     Attributes:
@@ -116,9 +131,11 @@ class SequenceDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True
         theirs: Pattern of what Apache Kafka says, whole.
         ours: Pattern of what DataCore says in its place, whole.
         request: Pattern of something in the request.
+        names_twice: Whether the request must name a partition, or a transaction, twice.
         versions: The first and the last version.
         release: Of Apache Kafka; None is each.
         ends: Whether the two go separate ways from there on, so that nothing is compared any more.
+        script: Steps that show the difference.
     """
 
     reason: str
@@ -127,9 +144,11 @@ class SequenceDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     theirs: str = ".*"
     ours: str = ".*"
     request: str = ""
+    names_twice: bool = False
     versions: tuple[int, int] = (0, 99)
     release: str | None = None
     ends: bool = False
+    script: str
 
     def is_about(self, release: str, difference: Difference) -> bool:
         """Whether a difference is of this kind."""
@@ -142,7 +161,29 @@ class SequenceDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True
             and re.fullmatch(self.theirs, str(difference.theirs), re.DOTALL) is not None
             and re.fullmatch(self.ours, str(difference.ours), re.DOTALL) is not None
             and re.search(self.request, str(step.request)) is not None
+            and (not self.names_twice or _names_twice(step.request))
         )
+
+
+def _names_twice(request: WireMessage) -> bool:
+    """Whether a request names a partition, or a transaction, twice."""
+    named: list[object] = []
+    match request:
+        case ProduceRequest(topic_data=topics):
+            named += [
+                (topic.name, topic.topic_id, partition.index)
+                for topic in topics
+                for partition in topic.partition_data
+            ]
+        case ListOffsetsRequest(topics=topics):
+            named += [
+                (topic.name, partition.partition_index)
+                for topic in topics
+                for partition in topic.partitions
+            ]
+        case AddPartitionsToTxnRequest(transactions=transactions):
+            named += [transaction.transactional_id for transaction in transactions]
+    return len(set(named)) < len(named)
 
 
 @cache

@@ -49,7 +49,7 @@ class Step:
         return f"[{self.connection}] v{self.version} {self.request}"
 
 
-class _Line(msgspec.Struct, forbid_unknown_fields=True):
+class _Line(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     connection: int
     api: str
     version: int

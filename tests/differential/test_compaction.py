@@ -350,9 +350,7 @@ async def append_to_ours(log: PartitionLog, batch: memoryview, header: BatchHead
     else:
         copy = bytearray(batch)
         copy[:8] = bytes(8)
-        appended = log.append(
-            memoryview(copy), int(time.time() * 1000), has_transactional_id=header.is_transactional
-        )
+        appended = log.append(memoryview(copy), int(time.time() * 1000))
     if appended.durable is not None:
         await appended.durable
 

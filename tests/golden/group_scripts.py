@@ -2,7 +2,7 @@
 
     python -m tests.golden.group_scripts    # asks Apache Kafka again (needs java and Maven)
 
-The scripts are those of ``tests/coordinator``'s ``test_beside_kafka.py``, which ask Apache Kafka
+The scripts are those that ``tests/coordinator``'s ``test_beside_kafka.py`` puts to Apache Kafka
 itself; recorded, they are compared where there is no Java. A script of versions that 4.1.1 has no
 more is put to 3.9.1. A line is one life of a group: `{"life", "topic_ids", "answers"}`, with
 members' ids as placeholders.
@@ -14,8 +14,9 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from tests.coordinator.group import test_beside_kafka as classic
+from tests.coordinator.group import lives as classic
 from tests.coordinator.group.consumer import test_beside_kafka as consumer
+from tests.coordinator.group.script import Script
 from tests.coordinator.group.twin import RecordedTwin, Twin, prepare_kafka
 from tests.oracle.apache_kafka import ApacheKafka
 
@@ -39,7 +40,7 @@ class Life(NamedTuple):
 
     def run(self, twin: Twin) -> None:
         """Plays it."""
-        script = consumer.Script if self.is_consumer else classic.Script
+        script = consumer.Script if self.is_consumer else Script
         self.play(script(twin, self.name), self.version)
 
 

@@ -162,9 +162,8 @@ def test_a_partition_that_a_request_names_twice_takes_both_message_sets_in_order
     data = [PartitionProduceData(records=message_set(bytes(size))) for size in sizes]
     topics = [TopicProduceData(name="t", partition_data=[each]) for each in data]
     request = ProduceRequest(acks=-1, timeout_ms=30_000, topic_data=topics)
-    results = [
-        topic.partition_responses[0] for topic in old.send(request, ProduceResponse, 2).responses
-    ]
+    (topic,) = old.send(request, ProduceResponse, 2).responses
+    results = topic.partition_responses
     assert [(result.error_code, result.base_offset) for result in results] == [(0, 0), (0, 1)]
     for offset, size in enumerate(sizes):
         fetch = fetch_request()

@@ -30,6 +30,7 @@ TOPICS = {"uncompressed": Codec.NONE} | {
     codec.name.lower(): codec for codec in Codec if codec is not Codec.NONE
 }
 LARGE = 200_000
+HOUR_MS = 3_600_000
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,9 @@ def broker() -> Iterator[Broker]:
             stamped = {"compression.type": "zstd", "message.timestamp.type": "LogAppendTime"}
             create_topic(cluster, "stamped", configs=stamped)
             create_topic(cluster, "compacted", configs={"cleanup.policy": "compact"})
-            create_topic(cluster, "young", configs={"message.timestamp.before.max.ms": "1000"})
+            create_topic(
+                cluster, "young", configs={"message.timestamp.before.max.ms": str(HOUR_MS)}
+            )
         yield broker
 
 
@@ -233,7 +236,7 @@ def test_no_record_may_be_older_than_its_topic_allows(connection: Connection, si
     assert produce(connection, "young", encode_batch(sent))[0] == 0
     sent[1].timestamp_ms = -1
     assert produce(connection, "young", encode_batch(sent))[0] == 0
-    sent[2].timestamp_ms = now_ms - 100_000
+    sent[2].timestamp_ms = now_ms - 2 * HOUR_MS
     request = produce_request("young", encode_batch(sent))
     answer = connection.send(request, ProduceResponse, VERSION)
     (result,) = answer.responses[0].partition_responses

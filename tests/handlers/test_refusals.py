@@ -30,10 +30,10 @@ from datacore.client.errors import BrokerUnreachableError
 from datacore.handlers.table import TABLE
 from datacore.record.records import Record
 from datacore.testing.broker import Broker
-from datacore.wire.message import WireStruct
 from tests.handlers.record_sets import encode
 from tests.handlers.refused import COMPACTED, TOPIC, Refused, creation
 from tests.handlers.refused_requests import REFUSED
+from tests.protocol.error_codes import error_codes
 
 MS = 1_700_000_000_000
 
@@ -55,19 +55,6 @@ def broker() -> Iterator[Broker]:
 def connection(broker: Broker) -> Iterator[Connection]:
     with Connection(broker.host, broker.port, timeout_s=10.0) as connection:
         yield connection
-
-
-def error_codes(value: object) -> Iterator[int]:
-    """Every error code in a message, at whatever depth."""
-    if isinstance(value, list):
-        for element in value:
-            yield from error_codes(element)
-    elif isinstance(value, WireStruct):
-        for name in value.__slots__:
-            if name.endswith("error_code"):
-                yield getattr(value, name)
-            else:
-                yield from error_codes(getattr(value, name))
 
 
 @pytest.mark.parametrize("refused", REFUSED, ids=lambda refused: refused.name)

@@ -83,7 +83,7 @@ def put(
         base_sequence=base_sequence,
         transactional=transactional,
     )
-    log.append(memoryview(batch), NOW_MS, has_transactional_id=transactional)
+    log.append(memoryview(batch), NOW_MS)
 
 
 async def fill_up(log: PartitionLog) -> None:

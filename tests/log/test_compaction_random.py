@@ -56,9 +56,7 @@ class Life:
             base_sequence=sequence,
             transactional=transactional,
         )
-        appended = self.log.append(
-            memoryview(batch), self.now_ms, has_transactional_id=transactional
-        )
+        appended = self.log.append(memoryview(batch), self.now_ms)
         if appended.durable is not None:
             await appended.durable
         if producer_id >= 0:

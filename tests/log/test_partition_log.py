@@ -357,20 +357,6 @@ async def test_a_producer_id_needs_a_sequence(log: PartitionLog) -> None:
     assert refusal(log, memoryview(batch)).code is ErrorCode.INVALID_RECORD
 
 
-async def test_a_transactional_batch_without_a_transactional_id_is_refused(
-    log: PartitionLog,
-) -> None:
-    batch = encode_batch(
-        [Record(timestamp_ms=NOW_MS)],
-        producer_id=PRODUCER,
-        producer_epoch=0,
-        base_sequence=0,
-        transactional=True,
-    )
-    code = refusal(log, memoryview(batch)).code
-    assert code is ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
-
-
 async def test_a_summary_of_another_version_is_not_used(held: HeldLog) -> None:
     log = await PartitionLog.open(held, LogConfig(), 0)
     log.append(produced(b"v", sequence=0), NOW_MS)

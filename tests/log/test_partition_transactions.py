@@ -37,7 +37,7 @@ def batch(
 
 def write(log: PartitionLog, producer_id: int, sequence: int, *, epoch: int = 0) -> int:
     records = batch(producer_id, sequence, epoch=epoch)
-    return log.append(records, NOW_MS, has_transactional_id=True).base_offset
+    return log.append(records, NOW_MS).base_offset
 
 
 def end(

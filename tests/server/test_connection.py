@@ -517,10 +517,25 @@ def test_a_connection_that_is_not_admitted_is_closed_with_the_reason() -> None:
 
 def test_a_stop_closes_an_idle_connection(bench: Bench) -> None:
     bench.receive(heartbeat(1))
+    bench.connection.has_read = False  # as a sweep does
     bench.connection.stop()
 
     assert bench.transport.is_closed
     assert not bench.transport.is_aborted
+
+
+def test_a_stop_closes_a_moment_behind_an_answer_for_clients_that_would_miss_it(
+    bench: Bench,
+) -> None:
+    bench.receive(heartbeat(1))
+    bench.connection.stop()
+    bench.receive(heartbeat(2))
+    assert not bench.transport.is_closed
+
+    bench.loop.advance(connection.FAREWELL_S)
+    assert correlation_ids(bench.transport.sent) == [1]
+    assert not bench.transport.is_aborted
+    assert bench.transport.is_closed
 
 
 def test_a_stop_waits_for_answers_that_are_due(bench: Bench) -> None:
@@ -534,6 +549,8 @@ def test_a_stop_waits_for_answers_that_are_due(bench: Bench) -> None:
     assert not bench.transport.is_closed
     parked[0].resolve(ProduceResponse())
     assert correlation_ids(bench.transport.sent) == [1, 2]
+    assert not bench.transport.is_closed
+    bench.loop.advance(connection.FAREWELL_S)
     assert bench.transport.is_closed
 
 
@@ -548,6 +565,7 @@ def test_a_stop_waits_for_no_long_poll(bench: Bench) -> None:
 
     produced[0].resolve(ProduceResponse())
     assert correlation_ids(bench.transport.sent) == [1]
+    bench.loop.advance(connection.FAREWELL_S)
     assert bench.transport.is_closed
 
 

@@ -12,28 +12,13 @@ from datacore._generated.produce import ProduceRequest
 from datacore.broker.context import RequestContext, Session
 from datacore.handlers.table import TABLE
 from datacore.protocol.errors import KafkaError
-from datacore.wire.message import WireStruct
+from tests.protocol.error_codes import error_codes
 from tests.server.malformed import valid_requests
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from datacore.handlers.api import Api
 
 ERROR = KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, "all of it failed")
-
-
-def error_codes(value: object) -> Iterator[int]:
-    """Every error code in a message."""
-    if isinstance(value, list):
-        for element in value:
-            yield from error_codes(element)
-    elif isinstance(value, WireStruct):
-        for name in value.__slots__:
-            if name.endswith("error_code"):
-                yield getattr(value, name)
-            else:
-                yield from error_codes(getattr(value, name))
 
 
 def served_versions() -> list[tuple[ApiKey, int]]:

@@ -62,7 +62,7 @@ async def ask_all(requests: Sequence[tuple[ApiKey, int, bytes]]) -> list[str]:
         for key, version, body in requests:
             name = f"{key.name} version {version} {body[:80].hex()}"
             try:
-                with anyio.fail_after(5):
+                with anyio.fail_after(30):
                     found = await answers_before_probe(port, valid_frame(key, version, body))
             except TimeoutError:
                 wrong.append(f"{name}: no answer")

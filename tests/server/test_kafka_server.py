@@ -46,7 +46,7 @@ def run(request: pytest.FixtureRequest) -> Run:
 
     def run_it(body: Body) -> None:
         async def bounded() -> None:
-            with anyio.fail_after(20):
+            with anyio.fail_after(60):
                 await body()
 
         anyio.run(bounded, backend_options={"use_uvloop": request.param})

@@ -187,7 +187,7 @@ def test_a_stop_does_not_wait_for_members_that_wait_for_their_group() -> None:
             shard = broker.broker.groups.shards[partition_for("g", 50)]
             await until(lambda: shard.machine is not None and shard.machine.state.groups)
             began_s = anyio.current_time()
-        assert anyio.current_time() - began_s < 2
+        assert anyio.current_time() - began_s < 30  # of the 60 that they wait
         answer = JoinGroupResponse.decode(await joining, 1)[0]
         assert answer.error_code == ErrorCode.NOT_COORDINATOR
 

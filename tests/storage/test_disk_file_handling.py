@@ -101,6 +101,23 @@ async def test_a_topic_that_says_nothing_has_the_engines_interval(tmp_path: Path
     assert sizes(config, ".index") == {0: 9 * OFFSET_ENTRY.size}
 
 
+@on_loop
+async def test_entries_of_what_was_cut_off_do_not_count_in_a_log_that_is_opened_again(
+    config: DiskConfig,
+) -> None:
+    """Its file is not cut with the log, and keeps them until another entry takes their place."""
+    async with open_log(config, FileHandling(index_interval_bytes=0)) as log:
+        await append_durably(log, *[100] * 5)
+    async with open_log(config, FileHandling(index_interval_bytes=1 << 20)) as log:
+        await log.truncate_after(1)
+        left = append(log, 10, records=5)
+        await log.truncate_before(3)
+        assert log.size_bytes == len(left)
+    async with open_log(config, FileHandling()) as log:
+        assert await read(log, 3) == left
+        assert log.size_bytes == len(left)
+
+
 # --- preallocate
 
 

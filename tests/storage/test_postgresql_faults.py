@@ -13,12 +13,12 @@ from datacore.storage.chunked.store import Unavailable
 from datacore.storage.engine import Fenced, LogName, StorageError
 from datacore.storage.postgresql.engine import PostgresqlEngine
 from datacore.storage.postgresql.store import Store
-from datacore.testing.batches import pack_batch
 from datacore.testing.engine_harness import (
     LOG,
     OTHER_LOG,
     append,
     append_durably,
+    append_one,
     check_extents,
     on_loop,
     read,
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
     from datacore.storage.chunked.chunk import Chunk
     from datacore.storage.chunked.store import Round
-    from datacore.storage.engine import EngineLog
-    from datacore.storage.pending import Pending
     from datacore.storage.postgresql.config import PostgresqlConfig
 
 
@@ -47,17 +45,6 @@ def own_server() -> Iterator[PostgresqlServer]:
     """A server that a test may stop."""
     with running_server() as server:
         yield server
-
-
-def append_one(log: EngineLog) -> Pending[None]:
-    pending = log.append(
-        pack_batch(log.end_offset, b"x" * 100),
-        base_offset=log.end_offset,
-        next_offset=log.end_offset + 1,
-        max_timestamp_ms=0,
-    )
-    assert pending is not None
-    return pending
 
 
 class TroubledStore(Store):
@@ -261,7 +248,7 @@ async def test_no_log_fails_for_another(config: PostgresqlConfig) -> None:
     await engine.start()
     good = await engine.open_log(LOG, epoch=0)
     bad = await engine.open_log(OTHER_LOG, epoch=0)
-    engine.flusher._timeout_s = 0.2
+    engine.flusher._timeout_s = 1.0  # the good one is written when the bad one has used it up
     store.refused_log = bad.log_id  # type: ignore[attr-defined]  # this engine's logs have one
     fails, lives = append_one(bad), append_one(good)
     await lives

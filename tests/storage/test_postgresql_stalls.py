@@ -15,11 +15,17 @@ from datacore.storage.chunked.store import Unavailable
 from datacore.storage.engine import LogName, StorageError
 from datacore.storage.postgresql.engine import PostgresqlEngine
 from datacore.testing.broker import Broker
-from datacore.testing.engine_harness import LOG, append, append_durably, on_loop, running
+from datacore.testing.engine_harness import (
+    LOG,
+    append,
+    append_durably,
+    append_one,
+    on_loop,
+    running,
+)
 from datacore.testing.engine_harness import read as read_log
 from tests.storage.stalling_proxy import running_stalling_proxy
 from tests.storage.test_postgresql import PostgresqlHarness, config_of
-from tests.storage.test_postgresql_faults import append_one
 from tests.test_what_a_log_promises import TOPIC, read, write
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ from datacore.testing.engine_harness import (
     LOG,
     append,
     append_durably,
+    append_one,
     check_extents,
     on_loop,
     read,
@@ -34,7 +35,7 @@ from tests.storage.test_s3 import (
     keys_of,
     trusted,
 )
-from tests.storage.troubled_bucket import append_one, troubled
+from tests.storage.troubled_bucket import troubled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable

@@ -17,12 +17,13 @@ from datacore.testing.engine_harness import (
     OTHER_LOG,
     append,
     append_durably,
+    append_one,
     on_loop,
     read,
     running,
 )
 from tests.storage.test_s3 import StoreHarness, keys_of
-from tests.storage.troubled_bucket import append_one, troubled
+from tests.storage.troubled_bucket import troubled
 
 
 @pytest.fixture

@@ -86,6 +86,7 @@ class NetworkHarness:
         return RestlessEngine(self.config)
 
 
+@pytest.mark.timeout(900)
 def test_behind_a_bad_network_it_does_what_a_list_of_batches_would_do(
     s3_server: S3Server,
     proxy: S3Proxy,
@@ -118,6 +119,7 @@ async def test_a_create_whose_answer_was_lost_is_settled_by_its_own_id(
     proxy: S3Proxy, config: S3Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("datacore.storage.s3.engine.probe", trusted)
+    monkeypatch.setattr("datacore.storage.s3.engine.INTERVAL_S", 3600)  # no second sign of life
     proxy.rate = 0
     engine = S3Engine(config)
     await engine.start()

@@ -8,15 +8,12 @@ from datacore.storage.chunked.store import Unavailable
 from datacore.storage.s3.bucket import Bucket, Listed
 from datacore.storage.s3.config import S3Config
 from datacore.storage.s3.engine import S3Engine
-from datacore.testing.batches import pack_batch
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from obstore.store import MemoryStore
 
-    from datacore.storage.engine import EngineLog
-    from datacore.storage.pending import Pending
     from tests.storage.test_s3 import StoreHarness
 
 IMPATIENT = S3Config(flush_timeout_s=0.2)
@@ -73,14 +70,3 @@ def troubled(
 ) -> tuple[S3Engine, TroubledBucket]:
     bucket = TroubledBucket(harness.objects)
     return S3Engine(config, bucket), bucket
-
-
-def append_one(log: EngineLog) -> Pending[None]:
-    pending = log.append(
-        pack_batch(log.end_offset, b"x" * 100),
-        base_offset=log.end_offset,
-        next_offset=log.end_offset + 1,
-        max_timestamp_ms=0,
-    )
-    assert pending is not None
-    return pending

@@ -31,13 +31,13 @@ def take_unknown_partitions(
     """Takes partitions that do not exist out of a request's topics, which may be left empty.
 
     Returns:
-        What was taken, by topic.
+        What was taken, by topic; also topics that do not exist, for which nothing was asked.
     """
     unknown: dict[str, list[int]] = {}
     for topic in topics:
         there = logs.get(TopicName(topic.name), {})
         missing = [p.partition_index for p in topic.partitions if p.partition_index not in there]
-        if missing:
+        if missing or not there:
             unknown.setdefault(topic.name, []).extend(missing)
             topic.partitions = [p for p in topic.partitions if p.partition_index in there]
     return unknown

@@ -122,6 +122,10 @@ class GroupShard(Shard[Turn]):
         """When ``expire`` is due, in ms of the caller's clock; None before ``load``."""
         return self.state.timers.deadline()
 
+    def may_be_due_before(self, ms: int) -> bool:
+        """Whether ``deadline`` may lie before ``ms``: a quick look after each call."""
+        return self.state.timers.may_be_due_before(ms)
+
     def expire(self, now_ms: int) -> Outcome:
         """Does what is due, or its beginning: what is left over is still due then."""
         turn = self._begin(now_ms)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum, auto
 from typing import NamedTuple
 
+import msgspec
+
 from datacore._generated.records.group_metadata import GroupMetadataValue
 from datacore.coordinator.group.classic import ClassicGroup
 from datacore.coordinator.group.config import GroupConfig
@@ -127,13 +129,12 @@ class ShardState:
             self.drop_group(group_id)
 
 
-@dataclass(slots=True)
-class Turn:
+class Turn(msgspec.Struct):
     """One call into the shard: the state it may look at, the time, and the outcome it fills."""
 
     state: ShardState
     now_ms: int
-    outcome: Outcome = field(default_factory=Outcome)
+    outcome: Outcome = msgspec.field(default_factory=Outcome)
 
     @property
     def config(self) -> GroupConfig:

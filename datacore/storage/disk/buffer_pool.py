@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Final
 
-BUFFER_SIZE: Final = 1024 * 1024 + 16 * 1024
-"""A fetch of Kafka's default max.partition.fetch.bytes, and a little to see where it ends."""
+BUFFER_SIZE: Final = 1024 * 1024 + 20 * 1024
+"""A fetch of Kafka's default max.partition.fetch.bytes, and a little to see where it begins
+(``reader.FIND_READ_SIZE``) and ends."""
 
 POOLED_SIZE_MIN: Final = 32 * 1024
 

@@ -54,6 +54,23 @@ class OffsetIndex:
         """A batch boundary before or at the batch that contains the offset, near to it."""
         return self._position(_count_below(self.entries, _OFFSET, relative_offset + 1) - 1)
 
+    def around(self, relative_offset: int) -> tuple[int, int]:
+        """Between which positions the batch begins that contains the offset.
+
+        Returns:
+            A batch boundary before or at it, near to it; and the next one that is indexed, at
+            which or before which it begins where each append was of one batch. That is -1 where
+            none is indexed behind.
+        """
+        if relative_offset <= 0:
+            return 0, 0
+        at = _count_below(self.entries, _OFFSET, relative_offset)
+        if at == len(self):
+            return self._position(at - 1), -1
+        until = self._position(at)
+        (last_offset,) = _OFFSET.unpack_from(self.entries, at * OFFSET_ENTRY.size)
+        return until if last_offset == relative_offset else self._position(at - 1), until
+
     def position_behind(self, relative_offset: int, size: int) -> int:
         """A batch boundary behind every batch that starts before the offset, near to them.
 

@@ -229,7 +229,8 @@ class DiskLog:
 
     def read_warm(self, offset: int, *, max_bytes: int, before_offset: int) -> list[Buffer] | None:
         """See ``EngineLog.read_warm``."""
-        self._check_readable(offset)
+        if self._refusal is not None or not self.start_offset <= offset <= self.end_offset:
+            self._check_readable(offset)
         if offset >= before_offset or offset == self.end_offset:
             return []
         return self._reader.read_warm(offset, max_bytes, before_offset, self.end_offset)

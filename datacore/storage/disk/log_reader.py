@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 
 from datacore.storage.batches import MAX_TIMESTAMP
-from datacore.storage.disk.reader import LogRead, Wanted
+from datacore.storage.disk.reader import LogRead
 from datacore.storage.disk.scan import scan_headers
 from datacore.storage.disk.segment import load_sealed, read_last_timestamp
 from datacore.storage.disk.segment_checker import SegmentChecker, report_damage
@@ -61,16 +61,13 @@ class LogReader:
         self, offset: int, max_bytes: int, before_offset: int, end_offset: int
     ) -> list[Buffer] | None:
         """``EngineLog.read_warm`` of an offset that is there."""
-        if (hint := self._segments.hints.find(offset)) is not None:
-            tail = self._read_tail(hint, max_bytes, before_offset, end_offset)
-            if tail is not None:
-                return tail
         read = self._begin(offset, max_bytes, before_offset, end_offset)
-        while (wanted := read.want()) is not None:
-            view = self._fill_warm(wanted)
+        wanted = read.want()
+        while wanted is not None:
+            view = self._fill_warm(*wanted)
             if view is None:
                 return None
-            read.feed(view)
+            wanted = read.feed(view)
         return read.buffers
 
     async def read(
@@ -79,7 +76,8 @@ class LogReader:
         """``EngineLog.read`` of an offset that is there; None when the log was cut meanwhile."""
         cuts = self._segments.cuts
         read = self._begin(offset, max_bytes, before_offset, end_offset)
-        while (wanted := read.want()) is not None:
+        wanted = read.want()
+        while wanted is not None:
             segment, position, size = wanted
             if size and not segment.is_checked(position, position + size):
                 await self.load(segment)
@@ -88,18 +86,17 @@ class LogReader:
                 if self._segments.cuts != cuts:
                     return None
                 read = self._begin(offset, max_bytes, before_offset, end_offset)
+                wanted = read.want()
                 continue
-            view = self._fill_warm(wanted)
+            view = self._fill_warm(segment, position, size)
             if view is None:
-                view = await self._fill(wanted)
+                view = await self._fill(segment, position, size)
                 if self._segments.cuts != cuts or view is None:
                     return None
-                if len(view) < wanted.size:
-                    end = wanted.position + wanted.size
-                    message = f"{wanted.segment.path('.log')} ends before byte {end}"
+                if len(view) < size:
+                    message = f"{segment.path('.log')} ends before byte {position + size}"
                     raise StorageError(message)
-            if wanted.size:
-                read.feed(view)
+            wanted = read.feed(view) if size else read.want()
         return read.buffers
 
     async def find_timestamp(self, timestamp_ms: int, start_offset: int) -> int | None:
@@ -236,43 +233,19 @@ class LogReader:
             report_damage(segment, loaded.examined.damage)
         self._store.open_files.add(segment)
 
-    def _read_tail(
-        self, hint: tuple[Segment, int], max_bytes: int, before_offset: int, end_offset: int
-    ) -> list[Buffer] | None:
-        """What a reader gets that follows the writer: all there is, if that is what it may have.
-
-        This is the most frequent read by far, and needs none of the questions of the others.
-        """
-        segment, position = hint
-        if before_offset >= end_offset:
-            limit = segment.size
-        elif before_offset == (durable := self._commit.durable).offset:
-            if segment is not durable.segment:
-                return None
-            end_offset, limit = before_offset, durable.size
-        else:
-            return None
-        size = limit - position
-        if not 0 < size <= max_bytes or segment is not self._segments.segments[-1]:
-            return None
-        view = self._fill_warm(Wanted(segment, position, size))
-        if view is None:
-            return None
-        self._segments.hints.add(end_offset, segment, limit)
-        return [view]
-
     def _begin(self, offset: int, max_bytes: int, before_offset: int, end_offset: int) -> LogRead:
-        return LogRead(
-            self._segments,
-            offset=offset,
-            max_bytes=max_bytes,
-            before_offset=before_offset,
-            end_offset=end_offset,
-            interval_bytes=self._interval_bytes,
-        )
+        durable = self._commit.durable
+        end: tuple[int, Segment | None, int]
+        if before_offset >= end_offset:
+            active = self._segments.active
+            end = end_offset, active, active.size if active is not None else 0
+        elif before_offset == durable.offset:
+            end = end_offset, durable.segment, durable.size
+        else:
+            end = end_offset, None, 0
+        return LogRead(self._segments, offset, max_bytes, before_offset, self._interval_bytes, end)
 
-    def _fill_warm(self, wanted: Wanted) -> memoryview | None:
-        segment, position, size = wanted
+    def _fill_warm(self, segment: Segment, position: int, size: int) -> memoryview | None:
         if segment.fd < 0 or size == 0:
             return None
         if position < segment.unchecked_size and not segment.is_checked(position, position + size):
@@ -286,9 +259,8 @@ class LogReader:
             raise StorageError(message) from error
         return view if count == size else None
 
-    async def _fill(self, wanted: Wanted) -> memoryview | None:
+    async def _fill(self, segment: Segment, position: int, size: int) -> memoryview | None:
         """Reads in a worker thread; None when the segment went meanwhile."""
-        segment, position, size = wanted
         await self.load(segment)
         if segment.is_gone:
             return None

@@ -380,9 +380,9 @@ class _Recovery:
             return 0
         fd = self.files.open(str(first.path(".log")), os.O_RDONLY)
         try:
-            index = first.offset_index or OffsetIndex(
-                bytearray(_read_prefix(first, ".index", None) or b"")
-            )
+            index = first.offset_index
+            if index is None:  # that of the last segment is in memory, and may be empty
+                index = OffsetIndex(_read_prefix(first, ".index", None) or bytearray())
             position = index.position_before(start_offset - first.base_offset)
             for found in scan_headers(self.files, fd, position, first.size):
                 if found.last_offset >= start_offset:

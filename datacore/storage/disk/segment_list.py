@@ -28,18 +28,21 @@ class Hints:
     __slots__ = ("_places",)
 
     def __init__(self) -> None:
-        self._places: dict[int, tuple[Segment, int]] = {}
+        self._places: dict[int, tuple[Segment, int, int]] = {}
 
-    def find(self, offset: int) -> tuple[Segment, int] | None:
-        """The segment and the exact position of the batch whose base offset is ``offset``."""
+    def find(self, offset: int) -> tuple[Segment, int, int] | None:
+        """The segment, the exact position and the size of the batch whose base offset that is.
+
+        The size is 0 where it is not known, because the batch was not there yet, for one.
+        """
         return self._places.get(offset)
 
-    def add(self, offset: int, segment: Segment, position: int) -> None:
+    def add(self, offset: int, segment: Segment, position: int, size: int = 0) -> None:
         """Remembers a batch boundary, forgetting the one remembered first."""
         places = self._places
         if len(places) >= HINTS_MAX and offset not in places:
             del places[next(iter(places))]
-        places[offset] = (segment, position)
+        places[offset] = (segment, position, size)
 
     def clear(self) -> None:
         """Forgets everything: the files have changed."""
@@ -93,6 +96,15 @@ class SegmentList:
     def index_of(self, offset: int) -> int:
         """The index of the segment in which a read at the offset begins."""
         return max(bisect_right(self.bases, offset) - 1, 0)
+
+    def at(self, offset: int) -> Segment | None:
+        """The segment in which a read at the offset begins; None in a log that holds nothing."""
+        return self.segments[self.index_of(offset)] if self.segments else None
+
+    def behind(self, segment: Segment) -> Segment | None:
+        """The segment that follows, if there is one."""
+        at = bisect_right(self.bases, segment.base_offset)
+        return self.segments[at] if at < len(self.segments) else None
 
     def next_base(self, segment: Segment) -> int:
         """Where the segment behind a sealed one begins; where it ends, when it is gone itself."""

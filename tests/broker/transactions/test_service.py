@@ -211,12 +211,23 @@ async def test_a_coordinator_that_is_away_is_asked_again_later(version: int) -> 
         shard.machine = machine
 
 
-async def test_nobody_could_be_told_without_an_answer() -> None:
+async def test_a_batch_that_wants_no_answer_is_part_of_its_transaction() -> None:
     async with running(MemoryEngine(), transaction_state_log_num_partitions=1) as broker:
         producer = await begun(broker)
+        _, answer = produced(broker, producer, acks=0)
+        assert isinstance(answer, Pending)
+        assert await answer is None
+        assert broker.partitions.log(T, 0).has_open_transaction(*producer)
+
+
+async def test_who_wants_no_answer_is_told_of_a_refusal_by_a_failure() -> None:
+    async with running(MemoryEngine(), transaction_state_log_num_partitions=1) as broker:
+        producer = await begun(broker)
+        _, answer = produced(broker, (producer[0], producer[1] + 1), acks=0)
+        assert isinstance(answer, Pending)
         with pytest.raises(KafkaError) as refused:
-            produced(broker, producer, acks=0)
-        assert refused.value.code is ErrorCode.INVALID_REQUIRED_ACKS
+            await answer
+        assert refused.value.code is ErrorCode.INVALID_PRODUCER_EPOCH
 
 
 @pytest.mark.parametrize("committed", [True, False])

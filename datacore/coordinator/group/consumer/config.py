@@ -92,11 +92,15 @@ class ConsumerGroupConfig:
 
     def session_timeout_of(self, group_configs: Mapping[str, str]) -> int:
         """The session timeout of members of a group with these configs."""
+        if not group_configs:
+            return self.session_timeout_ms
         asked_ms = int(group_configs.get("consumer.session.timeout.ms", self.session_timeout_ms))
         return min(max(asked_ms, self.min_session_timeout_ms), self.max_session_timeout_ms)
 
     def heartbeat_interval_of(self, group_configs: Mapping[str, str]) -> int:
         """The heartbeat interval of members of a group with these configs."""
+        if not group_configs:
+            return self.heartbeat_interval_ms
         name = "consumer.heartbeat.interval.ms"
         asked_ms = int(group_configs.get(name, self.heartbeat_interval_ms))
         return min(max(asked_ms, self.min_heartbeat_interval_ms), self.max_heartbeat_interval_ms)

@@ -32,7 +32,7 @@ from datacore.coordinator.group.consumer.member import (
     Partitions,
     is_subset,
 )
-from datacore.coordinator.group.consumer.progress import Progress
+from datacore.coordinator.group.consumer.progress import Progress, rests
 from datacore.coordinator.group.consumer.records import current_record
 from datacore.coordinator.group.consumer.regex import check_regex
 from datacore.coordinator.group.state import Timer, TimerKind, Turn
@@ -57,7 +57,7 @@ def consumer_group_heartbeat(
     """
     try:
         _validate(turn, request, context.api_version)
-        if request.member_epoch in {LEAVE_EPOCH, LEAVE_FOR_A_WHILE_EPOCH}:
+        if request.member_epoch < JOIN_EPOCH:
             response = _leave(turn, request)
         else:
             response = _heartbeat(turn, request, context, fresh_id)
@@ -74,19 +74,17 @@ def _validate(turn: Turn, request: ConsumerGroupHeartbeatRequest, api_version: i
     Raises:
         KafkaError: INVALID_REQUEST, UNSUPPORTED_ASSIGNOR or INVALID_REGULAR_EXPRESSION.
     """
-    for name, value in (
-        ("GroupId", request.group_id),
-        ("InstanceId", request.instance_id),
-        ("RackId", request.rack_id),
-    ):
-        if value is not None and not value.strip():
-            raise _invalid(f"{name} can't be empty.")
+    _check_not_empty("GroupId", request.group_id)
+    if request.instance_id is not None:
+        _check_not_empty("InstanceId", request.instance_id)
+    if request.rack_id is not None:
+        _check_not_empty("RackId", request.rack_id)
     epoch = request.member_epoch
     is_id_required = api_version >= MEMBER_ID_REQUIRED_FROM or epoch != JOIN_EPOCH
     if epoch < LEAVE_FOR_A_WHILE_EPOCH:
         raise _invalid("MemberEpoch is invalid.")
-    if is_id_required and not request.member_id.strip():
-        raise _invalid("MemberId can't be empty.")
+    if is_id_required:
+        _check_not_empty("MemberId", request.member_id)
     if epoch == LEAVE_FOR_A_WHILE_EPOCH and request.instance_id is None:
         raise _invalid("InstanceId can't be null.")
     if epoch == JOIN_EPOCH:
@@ -100,6 +98,11 @@ def _validate(turn: Turn, request: ConsumerGroupHeartbeatRequest, api_version: i
         )
     if request.subscribed_topic_regex:
         check_regex(request.subscribed_topic_regex)
+
+
+def _check_not_empty(name: str, value: str) -> None:
+    if not value.strip():
+        raise _invalid(f"{name} can't be empty.")
 
 
 def _validate_first(request: ConsumerGroupHeartbeatRequest) -> None:
@@ -129,24 +132,18 @@ def _heartbeat(
     group = conversion.group
     _check_size(turn, group, member_id)
     before, replaced = _find_member(group, request, member_id, owned)
-    progress = Progress(
-        turn=turn,
-        group=group,
-        before=before,
-        after=_updated(before, request, context),
-        owned=owned,
-        replaced=replaced,
-        records=conversion.records,
-    )
-    progress.run()
-    conversion.finish(turn, replaced)
-    after = progress.after
+    after = _updated(before, request, context)
+    if after is not before or not rests(turn, group, before):
+        progress = Progress(turn, group, before, after, owned, replaced, conversion.records)
+        progress.run()
+        conversion.finish(turn, replaced)
+        after = progress.after
     configs = turn.state.cluster.group_configs(group_id)
     config = turn.config.consumer
-    session = Timer(TimerKind.CONSUMER_SESSION, group_id, member_id)
+    session = Timer(TimerKind.CONSUMER_SESSION, group_id, after.member_id)
     turn.start_timer(session, config.session_timeout_of(configs))
     response = ConsumerGroupHeartbeatResponse(
-        member_id=member_id,
+        member_id=after.member_id,
         member_epoch=after.epoch,
         heartbeat_interval_ms=config.heartbeat_interval_of(configs),
     )

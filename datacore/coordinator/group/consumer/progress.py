@@ -10,7 +10,12 @@ from dataclasses import dataclass
 
 from datacore._generated.errors import ErrorCode
 from datacore.coordinator.group.consumer.group import ConsumerGroup, ResolvedRegex
-from datacore.coordinator.group.consumer.member import ConsumerMember, MemberState, Partitions
+from datacore.coordinator.group.consumer.member import (
+    JOIN_EPOCH,
+    ConsumerMember,
+    MemberState,
+    Partitions,
+)
 from datacore.coordinator.group.consumer.reconciliation import reconcile
 from datacore.coordinator.group.consumer.records import (
     current_record,
@@ -27,6 +32,22 @@ from datacore.coordinator.group.state import MEMBER_TIMERS, Timer, TimerKind, Tu
 from datacore.coordinator.outcome import Record
 from datacore.protocol.errors import KafkaError
 from datacore.protocol.names import GroupId, MemberId, TopicId
+
+
+def rests(turn: Turn, group: ConsumerGroup, member: ConsumerMember) -> bool:
+    """Whether a request in which a member says nothing new of itself changes nothing.
+
+    So it is with nearly all heartbeats: the member has what the newest target gives it, the topics
+    are those of the last look, and nobody waits to be told that the group is stable.
+    """
+    watch = turn.state.watches.get(group.group_id)
+    return (
+        watch is not None
+        and watch.rebalance is None
+        and watch.topics_version == turn.state.cluster.topics_version
+        and JOIN_EPOCH < group.epoch == group.target_epoch
+        and member.is_reconciled_to(group.epoch)
+    )
 
 
 @dataclass(slots=True)
@@ -167,13 +188,16 @@ class Progress:
         self._time_revocation()
         if watch.rebalance is None or not self.after.is_reconciled_to(epoch):
             return
-        members = self.members_after()
-        if all(member.is_reconciled_to(epoch) for member in members.values()):
-            turn.outcome.say(
-                f"group {group_id!r} is stable in epoch {epoch} with {len(members)} members,"
-                f" {watch.rebalance.told(turn.now_ms)}"
-            )
-            watch.rebalance = None
+        known_as = {each.member_id for each in (self.after, self.replaced) if each is not None}
+        # Not of ``members_after``: most members find another that is not there yet.
+        for member in self.group.members.values():
+            if not member.is_reconciled_to(epoch) and member.member_id not in known_as:
+                return
+        turn.outcome.say(
+            f"group {group_id!r} is stable in epoch {epoch} with {len(self.members_after())}"
+            f" members, {watch.rebalance.told(turn.now_ms)}"
+        )
+        watch.rebalance = None
 
     def _time_revocation(self) -> None:
         """A member has its rebalance timeout to give partitions up."""

@@ -32,7 +32,7 @@ from datacore.coordinator.group.shard import GroupShard
 from datacore.coordinator.outcome import Record
 from datacore.protocol.names import GroupId, MemberId, TopicId
 from tests.coordinator.group.consumer.classic_client import subscribed, write_assignment
-from tests.coordinator.group.test_beside_kafka import Script as ClassicScript
+from tests.coordinator.group.script import Script as ClassicScript
 from tests.coordinator.group.twin import (
     Twin,
     Wire,

@@ -4,6 +4,9 @@ from datacore._generated.errors import ErrorCode
 from datacore.coordinator.group.consumer.config import ConsumerGroupConfig
 from datacore.coordinator.group.consumer.group import ConsumerGroupState
 from datacore.coordinator.group.consumer.member import MemberState
+from datacore.coordinator.group.consumer.progress import Progress, rests
+from datacore.coordinator.group.state import Turn
+from datacore.coordinator.outcome import Outcome
 from tests.coordinator.group.consumer.driver import ConsumerDriver, counts, partitions_of
 from tests.coordinator.group.driver import GROUP
 
@@ -67,6 +70,41 @@ def test_an_idle_heartbeat_is_answered_without_an_assignment_and_writes_nothing(
     assert answer.assignment is None
     assert answer.heartbeat_interval_ms == 5_000
     assert len(driver.log) == before
+
+
+def test_a_member_at_rest_is_spared_nothing_that_would_have_changed_anything(
+    driver: ConsumerDriver,
+) -> None:
+    a, b = driver.consumer("a"), driver.consumer("b")
+    driver.settle(a, b)
+    group, member = driver.consumer_group(), driver.consumer_member("a")
+    turn = Turn(driver.shard.state, driver.now_ms)
+    assert rests(turn, group, member)
+    progress = Progress(turn, group, member, member, None, None, [])
+    progress.run()
+    assert progress.after is member
+    assert turn.outcome == Outcome()
+
+
+def test_no_member_rests_while_its_group_has_something_to_find_out(driver: ConsumerDriver) -> None:
+    a, b = driver.consumer("a"), driver.consumer("b")
+
+    def rest() -> set[str]:
+        group = driver.consumer_group()
+        turn = Turn(driver.shard.state, driver.now_ms)
+        return {str(each) for each, member in group.members.items() if rests(turn, group, member)}
+
+    assert rest() == set(), "the first has partitions to give up"
+    driver.settle(a, b)
+    assert rest() == {"a", "b"}
+    driver.cluster.set_topic("t", 5)
+    assert rest() == set(), "the topic has changed"
+    driver.settle(a, b)
+    assert rest() == {"a", "b"}
+    c = driver.consumer("c")
+    assert rest() == set(), "a member is new"
+    driver.settle(a, b, c)
+    assert rest() == {"a", "b", "c"}
 
 
 def test_a_member_that_says_everything_hears_everything(driver: ConsumerDriver) -> None:
