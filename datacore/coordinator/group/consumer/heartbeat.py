@@ -72,7 +72,7 @@ def _validate(turn: Turn, request: ConsumerGroupHeartbeatRequest, api_version: i
     """What can be wrong with a request by itself.
 
     Raises:
-        KafkaError: INVALID_REQUEST, UNSUPPORTED_ASSIGNOR or INVALID_REGULAR_EXPRESSION.
+        KafkaError: INVALID_REQUEST or UNSUPPORTED_ASSIGNOR.
     """
     _check_not_empty("GroupId", request.group_id)
     if request.instance_id is not None:
@@ -96,8 +96,6 @@ def _validate(turn: Turn, request: ConsumerGroupHeartbeatRequest, api_version: i
             f"ServerAssignor {request.server_assignor} is not supported."
             f" Supported assignors: {', '.join(assignors)}.",
         )
-    if request.subscribed_topic_regex:
-        check_regex(request.subscribed_topic_regex)
 
 
 def _check_not_empty(name: str, value: str) -> None:
@@ -132,6 +130,9 @@ def _heartbeat(
     group = conversion.group
     _check_size(turn, group, member_id)
     before, replaced = _find_member(group, request, member_id, owned)
+    if request.subscribed_topic_regex:
+        # Only a member is told of it.
+        check_regex(request.subscribed_topic_regex)
     after = _updated(before, request, context)
     if after is not before or not rests(turn, group, before):
         progress = Progress(turn, group, before, after, owned, replaced, conversion.records)

@@ -39,6 +39,14 @@ def test_what_is_no_expression_of_re2_is_refused(driver: ConsumerDriver, regex: 
     assert not driver.has_consumer_group()
 
 
+def test_only_a_member_is_told_that_its_expression_is_none(driver: ConsumerDriver) -> None:
+    a = driver.consumer("a", ["orders"])
+    told = driver.heartbeat_of("a", a.epoch, regex="(").error_code
+    assert told == ErrorCode.INVALID_REGULAR_EXPRESSION
+    told = driver.heartbeat_of("stranger", a.epoch, regex="(").error_code
+    assert told == ErrorCode.UNKNOWN_MEMBER_ID
+
+
 def test_a_member_subscribes_by_an_expression(driver: ConsumerDriver) -> None:
     a = driver.consumer("a", [], regex="o.*")
     assert a.owned == partitions_of("orders", 2) | partitions_of("others", 1)
