@@ -177,8 +177,10 @@ def _abort(options: contract.Options) -> None:
 def _copies(options: contract.Options) -> Generator[int, None, None]:
     with closing(_transactional(options)) as producer, closing(_member(options)) as consumer:
         consumer.subscribe([options.topic])
+        poll_ms = _FIRST_POLL_MS
         while True:
-            batches = consumer.poll(_POLL_MS)
+            batches = consumer.poll(poll_ms)
+            poll_ms = _POLL_MS
             if batches:
                 producer.begin_transaction()
                 for partition, batch in batches.items():
