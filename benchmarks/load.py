@@ -105,7 +105,8 @@ class Stage:
         """
         os.sync()
         if written_bytes:
-            take_back_free_memory(self.side.data_dir, written_bytes)
+            # Beside its data, for those of some engines are not in a folder.
+            take_back_free_memory(self.side.data_dir.parent, written_bytes)
         pid = self.side.pid
         cpu_before, started = cpu_time(pid), time.perf_counter()
         latencies_ms = act()
