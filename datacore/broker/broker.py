@@ -25,6 +25,7 @@ from datacore.broker.compaction import Compaction
 from datacore.broker.configs.effective import CLUSTER_ID_KEY, BrokerConfigs, static_broker_configs
 from datacore.broker.configs.service import Configs
 from datacore.broker.features import Features
+from datacore.broker.fetch_reading import Readable
 from datacore.broker.fetch_sessions import FetchSessions
 from datacore.broker.fetching import Fetching
 from datacore.broker.groups.offsets import GroupOffsets
@@ -142,14 +143,16 @@ class Broker:
         self.compaction = Compaction(self.partitions, self.config_values, now_ms)
         self.producer_ids = ProducerIds(self.metadata, self.broker_id)
         self.fetching = Fetching(
-            self.partitions.by_topic,
-            self.metadata.image.topics_by_id,
+            Readable(
+                self.partitions.by_topic,
+                self.metadata.image.topics_by_id,
+                broker_int("fetch.max.bytes", self.config_values),
+            ),
             FetchSessions(
                 broker_int("max.incremental.fetch.session.cache.slots", self.config_values),
                 steady_now_ms,
                 lambda: secrets.randbelow(2**31 - 1) + 1,
             ),
-            broker_int("fetch.max.bytes", self.config_values),
             self.spawn,
         )
         self.groups = Groups(

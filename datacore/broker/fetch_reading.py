@@ -39,11 +39,19 @@ if TYPE_CHECKING:
     from datacore._generated.fetch import FetchRequest
     from datacore.broker.down_conversion import Read
     from datacore.broker.fetch_sessions import FetchScope, WantedPartition
-    from datacore.broker.fetching import Fetching
     from datacore.log.partition_log import PartitionLog
+    from datacore.metadata.image import TopicImage
 
 _NOT_FOUND: Final = frozenset({ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID})
 _NOTHING_READ: Final[Mapping[WantedPartition, Read]] = MappingProxyType({})
+
+
+class Readable(NamedTuple):
+    """What there is to read, and how much of it in one answer at most."""
+
+    logs: Mapping[TopicName, Mapping[int, PartitionLog]]
+    topics_by_id: Mapping[TopicId, TopicImage]
+    fetch_bytes_max: int
 
 
 class Cold(NamedTuple):
@@ -61,8 +69,8 @@ class FetchReading:
         "_before_lso",
         "_bytes_max",
         "_bytes_min",
-        "_fetching",
         "_has_error",
+        "_readable",
         "_version",
         "is_over",
         "magic",
@@ -72,15 +80,15 @@ class FetchReading:
     )
 
     def __init__(
-        self, fetching: Fetching, version: int, request: FetchRequest, scope: FetchScope
+        self, readable: Readable, version: int, request: FetchRequest, scope: FetchScope
     ) -> None:
-        bytes_max = min(request.max_bytes, fetching.fetch_bytes_max)
+        bytes_max = min(request.max_bytes, readable.fetch_bytes_max)
         self.magic = 2
         """The format of records that the client knows."""
         if version < 4:
             self.magic = 1 if version >= 2 else 0
             bytes_max = min(bytes_max, CONVERTED_BYTES_MAX)
-        self._fetching = fetching
+        self._readable = readable
         self._version = version
         self._before_lso = request.isolation_level == READ_COMMITTED
         self._bytes_max = max(bytes_max, 0)
@@ -222,15 +230,15 @@ class FetchReading:
         Raises:
             KafkaError: There is no such partition, or the client knows another epoch of it.
         """
-        fetching = self._fetching
+        readable = self._readable
         name = TopicName(wanted.topic)
         if self._version >= 13:
-            topic = fetching.topics_by_id.get(TopicId(wanted.topic_id))
+            topic = readable.topics_by_id.get(TopicId(wanted.topic_id))
             if topic is None:
                 raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID)
             name = topic.name
         try:
-            log = fetching.logs[name][wanted.index]
+            log = readable.logs[name][wanted.index]
         except KeyError:
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION) from None
         # Whatever is below zero is none here; in all other requests only -1 is.

@@ -13,14 +13,12 @@ from datacore.broker.parked_fetch import ParkedFetch
 from datacore.protocol.isolation_level import ISOLATION_LEVELS, unknown_isolation_level
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Coroutine
 
     from datacore._generated.fetch import FetchRequest, FetchResponse
     from datacore.broker.context import RequestContext
+    from datacore.broker.fetch_reading import Readable
     from datacore.broker.fetch_sessions import FetchSessions
-    from datacore.log.partition_log import PartitionLog
-    from datacore.metadata.image import TopicImage
-    from datacore.protocol.names import TopicId, TopicName
     from datacore.storage.pending import Pending
 
 
@@ -29,16 +27,12 @@ class Fetching:
 
     def __init__(
         self,
-        logs: Mapping[TopicName, Mapping[int, PartitionLog]],
-        topics_by_id: Mapping[TopicId, TopicImage],
+        readable: Readable,
         sessions: FetchSessions,
-        fetch_bytes_max: int,
         spawn: Callable[[Coroutine[object, object, None]], None],
     ) -> None:
-        self.logs = logs
-        self.topics_by_id = topics_by_id
-        self.fetch_bytes_max = fetch_bytes_max
-        self.spawn = spawn
+        self._readable = readable
+        self._spawn = spawn
         self._sessions = sessions
 
     def fetch(
@@ -50,11 +44,11 @@ class Fetching:
             KafkaError: The fetch session is unknown or out of step, or the isolation level is none.
         """
         scope = self._sessions.resolve(request, context.api_version)
-        reading = FetchReading(self, context.api_version, request, scope)
+        reading = FetchReading(self._readable, context.api_version, request, scope)
         if request.isolation_level not in ISOLATION_LEVELS and reading.has_partitions():
             # Kafka does not look at it where there is nothing to read.
             raise unknown_isolation_level(request.isolation_level)
         collected = reading.collect()
         if isinstance(collected, Cold) or not reading.is_enough:
-            return ParkedFetch(self.spawn, context, reading).start(collected)
+            return ParkedFetch(self._spawn, context, reading).start(collected)
         return reading.response(collected)
