@@ -167,7 +167,7 @@ class ParkedFetch:
     def _wake(self, wanted: WantedPartition) -> None:
         """Something has happened to that partition's log."""
         if self._timer is None:
-            return  # a partition that was named twice has ended the waiting already
+            return  # who is to be woken was listed before, and the waiting has ended meanwhile
         reading = self._reading
         try:
             reading.size -= self._sizes[wanted]

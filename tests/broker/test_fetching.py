@@ -103,6 +103,21 @@ def watchers(broker: Broker, partition: int = 0) -> int:
     return len(broker.partitions.log(T, partition)._watchers)
 
 
+def counted_looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The offsets at which logs are read in memory from now on."""
+    looks: list[int] = []
+    read_warm = PartitionLog.read_warm
+
+    def counted(
+        log: PartitionLog, offset: int, max_bytes: int, before_offset: int
+    ) -> list[Buffer] | None:
+        looks.append(offset)
+        return read_warm(log, offset, max_bytes, before_offset)
+
+    monkeypatch.setattr(PartitionLog, "read_warm", counted)
+    return looks
+
+
 async def test_what_is_there_is_answered_at_once() -> None:
     async with running(MemoryEngine()) as broker:
         await broker.topics.create(NewTopic(T, 1))
@@ -125,20 +140,10 @@ async def test_an_append_costs_a_request_that_waits_one_look_at_one_partition(
         await broker.topics.create(NewTopic(T, 50))
         produce(broker, 7)
         waiting = parked(broker, request(*[0] * 50, min_bytes=4 * SMALL))
-        looks = 0
-        read_warm = PartitionLog.read_warm
-
-        def counted(
-            log: PartitionLog, offset: int, max_bytes: int, before_offset: int
-        ) -> list[Buffer] | None:
-            nonlocal looks
-            looks += 1
-            return read_warm(log, offset, max_bytes, before_offset)
-
-        monkeypatch.setattr(PartitionLog, "read_warm", counted)
+        looks = counted_looks(monkeypatch)
         produce(broker, 7)
         produce(broker, 31)
-        assert looks == 2
+        assert len(looks) == 2
         assert not waiting.is_settled
         produce(broker, 7)
         assert sum(sizes(waiting.result())) == 4 * SMALL
@@ -150,21 +155,11 @@ async def test_what_wakes_a_request_is_read_once(monkeypatch: pytest.MonkeyPatch
     async with running(MemoryEngine()) as broker:
         await broker.topics.create(NewTopic(T, 2))
         alone, session = parked(broker, request(0)), parked(broker, request(0, 0, session_epoch=0))
-        looks = 0
-        read_warm = PartitionLog.read_warm
-
-        def counted(
-            log: PartitionLog, offset: int, max_bytes: int, before_offset: int
-        ) -> list[Buffer] | None:
-            nonlocal looks
-            looks += 1
-            return read_warm(log, offset, max_bytes, before_offset)
-
-        monkeypatch.setattr(PartitionLog, "read_warm", counted)
+        looks = counted_looks(monkeypatch)
         produce(broker)
         assert sizes(alone.result()) == [SMALL]
         assert sizes(session.result()) == [SMALL, 0]
-        assert looks == 2
+        assert len(looks) == 2
 
 
 async def test_a_partition_that_is_named_twice_is_waited_for_and_told_once() -> None:
