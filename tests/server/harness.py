@@ -339,3 +339,27 @@ def api_versions_request(version: int, correlation_id: int) -> bytes:
     frame = bytearray(request_frame(message, known, correlation_id))
     struct.pack_into(">h", frame, 6, version)
     return bytes(frame)
+
+
+def park_heartbeats(bench: Bench) -> list[Pending[HeartbeatResponse]]:
+    """From now on heartbeats are answered when the test settles them."""
+    parked: list[Pending[HeartbeatResponse]] = []
+
+    def park(_: HeartbeatRequest) -> Pending[HeartbeatResponse]:
+        parked.append(Pending())
+        return parked[-1]
+
+    bench.broker.on_heartbeat = park
+    return parked
+
+
+def park_produces(bench: Bench) -> list[Pending[ProduceResponse]]:
+    """From now on produce requests are answered when the test settles them."""
+    parked: list[Pending[ProduceResponse]] = []
+
+    def park(_: ProduceRequest) -> Pending[ProduceResponse]:
+        parked.append(Pending())
+        return parked[-1]
+
+    bench.broker.on_produce = park
+    return parked
